@@ -12,7 +12,7 @@ people.
 Keyword arguments beyond the message become keys of the problem document.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from pydantic import ValidationError
@@ -62,6 +62,8 @@ class KeyReused(Conflict):
 
 # A body can have sixty thousand wrong fields. A response or log line of megabytes would not help to fix them.
 MAX_FIELDS = 50
+# Field names come from the sender and can have any length.
+_LONGEST_FIELD = 200
 
 
 def listed(fields: Iterable[str], separator: str = ", ") -> str:
@@ -74,6 +76,21 @@ def listed(fields: Iterable[str], separator: str = ", ") -> str:
 def wrong_fields(error: ValidationError) -> str:
     """The paths of all fields that pydantic rejected, with dots between the steps."""
     return listed(sorted({".".join(map(str, detail["loc"])) for detail in error.errors()}))
+
+
+def field_problems(errors: Sequence[Mapping[str, Any]], *, skipped_steps: int = 0) -> list[dict[str, str]]:
+    """Pydantic's errors for `FieldErrors`. Values are left out, because they may be secrets."""
+    return [
+        # Pydantic puts this prefix before the messages of our validators.
+        {"field": _field(error["loc"][skipped_steps:]), "message": error["msg"].removeprefix("Value error, ")}
+        for error in errors
+    ]
+
+
+def _field(steps: Sequence[int | str]) -> str:
+    # Pydantic adds the step `[key]` if the key is wrong and not its value.
+    name = ".".join(str(step) for step in steps if step != "[key]") or "body"
+    return name if len(name) <= _LONGEST_FIELD else f"{name[:_LONGEST_FIELD]}…"
 
 
 class FieldErrors(InvalidInput):

@@ -1,7 +1,9 @@
 """Tasks for outgoing webhooks: send waiting ones, announce points that are about to expire, delete old ones."""
 
+from sqlalchemy import Connection
+
 from bridge.clock import now
-from bridge.db import transaction
+from bridge.db import in_batches, transaction
 from bridge.ledger.outgoing_webhooks import announce_expiring, delete_expired_marks
 from bridge.outgoing.outbox import prune as prune_webhooks
 from bridge.outgoing.outbox import webhooks_configured
@@ -24,22 +26,20 @@ def send() -> int:
 @app.task(name=OUTGOING_EXPIRING, retryable=True)
 def expiring() -> int:
     """Announce points that are about to expire, up to 200 customers per transaction; return the number of customers."""
-    done = 0
-    while webhooks_configured():
-        with transaction() as connection:
-            programme = current_version(connection).programme
-            days = programme.earn.expiry_notice_days
-            if days is None:
-                break
-            announced = announce_expiring(
-                connection, days=days, now=now(), customers=_CUSTOMERS_AT_ONCE, time_zone=programme.time_zone
-            )
-        done += announced
-        if announced < _CUSTOMERS_AT_ONCE:
-            break
+    done = in_batches(_announce, size=_CUSTOMERS_AT_ONCE) if webhooks_configured() else 0
     if done:
         publish(OUTGOING_SEND)
     return done
+
+
+def _announce(connection: Connection) -> int:
+    programme = current_version(connection).programme
+    days = programme.earn.expiry_notice_days
+    if days is None:
+        return 0
+    return announce_expiring(
+        connection, days=days, now=now(), customers=_CUSTOMERS_AT_ONCE, time_zone=programme.time_zone
+    )
 
 
 @app.task(name=OUTGOING_PRUNE, retryable=True)

@@ -6,7 +6,7 @@ from datetime import timedelta
 import structlog
 
 from bridge.clock import now
-from bridge.db import transaction
+from bridge.db import in_batches, transaction
 from bridge.errors import Unavailable
 from bridge.inbox.erasure import erased_customers
 from bridge.inbox.erasure import forget as forget_again
@@ -18,17 +18,7 @@ from bridge.medusa.client import get_medusa
 from bridge.operations.audit import CHECK_NAMES, audit_medusa
 from bridge.operations.audit import audit as audit_books
 from bridge.operations.future_times import correct_future_times
-from bridge.queue.enqueue import (
-    UPKEEP_AUDIT,
-    UPKEEP_CARRY_OVER,
-    UPKEEP_CLOSE_DAYS,
-    UPKEEP_DELETE_OLD_FORECASTS,
-    UPKEEP_ESCROW,
-    UPKEEP_EVERY_MINUTE,
-    UPKEEP_FORGET,
-    UPKEEP_MATURE_AND_EXPIRE,
-    UPKEEP_STRIP_OLD_BODIES,
-)
+from bridge.queue import enqueue
 from bridge.queue.heartbeats import AUDIT, EVERY_MINUTE, read_runs, record_run
 from bridge.reports.closes import close_days as close_days_over
 from bridge.settings import get_settings
@@ -49,19 +39,15 @@ _ORDERS_AT_ONCE = 500
 _LONG_SECONDS = 3600
 
 
-@app.task(name=UPKEEP_MATURE_AND_EXPIRE, retryable=True)
+@app.task(name=enqueue.UPKEEP_MATURE_AND_EXPIRE, retryable=True)
 def mature_and_expire() -> int:
     """Mature and expire points that are due, up to 200 customers per transaction; return the number of customers."""
-    done = 0
-    while True:
-        with transaction() as connection:
-            booked = post_due_lots(connection, now=now(), customers=_CUSTOMERS_AT_ONCE)
-        done += booked
-        if booked < _CUSTOMERS_AT_ONCE:
-            return done
+    return in_batches(
+        lambda connection: post_due_lots(connection, now=now(), customers=_CUSTOMERS_AT_ONCE), size=_CUSTOMERS_AT_ONCE
+    )
 
 
-@app.task(name=UPKEEP_ESCROW, retryable=True)
+@app.task(name=enqueue.UPKEEP_ESCROW, retryable=True)
 def escrow() -> int:
     """Claim guests' orders that became known after their e-mail was proved, and expire escrows; return how many."""
     done = 0
@@ -71,22 +57,19 @@ def escrow() -> int:
         for proof, order_ids in orders.items():
             with transaction() as connection:
                 done += len(claim_orders(connection, customer_id, order_ids, proof, now=now()).orders)
-    while True:
-        with transaction() as connection:
-            over = expire_escrows(connection, now=now(), limit=_ORDERS_AT_ONCE)
-        done += over
-        if over < _ORDERS_AT_ONCE:
-            return done
+    return done + in_batches(
+        lambda connection: expire_escrows(connection, now=now(), limit=_ORDERS_AT_ONCE), size=_ORDERS_AT_ONCE
+    )
 
 
-@app.task(name=UPKEEP_CARRY_OVER, retryable=True)
+@app.task(name=enqueue.UPKEEP_CARRY_OVER, retryable=True)
 def carry_over() -> int:
     """Carry over points that came into accounts while they were being merged; return how many accounts."""
     with transaction() as connection:
         return merge_new_points(connection, limit=_CUSTOMERS_AT_ONCE)
 
 
-@app.task(name=UPKEEP_EVERY_MINUTE, retryable=True)
+@app.task(name=enqueue.UPKEEP_EVERY_MINUTE, retryable=True)
 def every_minute() -> int:
     """Correct times from clocks that were ahead, merge the rows of the ledger's totals, and record a heartbeat.
 
@@ -99,7 +82,7 @@ def every_minute() -> int:
     return folded
 
 
-@app.task(name=UPKEEP_AUDIT, retryable=True, acks_late=False, time_limit=_LONG_SECONDS)
+@app.task(name=enqueue.UPKEEP_AUDIT, retryable=True, acks_late=False, time_limit=_LONG_SECONDS)
 def audit() -> int:
     """Check every invariant and log each breach as an error; return the number of breaches."""
     breaches = audit_books()
@@ -119,14 +102,14 @@ def audit() -> int:
     return len(breaches)
 
 
-@app.task(name=UPKEEP_CLOSE_DAYS, retryable=True, acks_late=False, time_limit=_LONG_SECONDS)
+@app.task(name=enqueue.UPKEEP_CLOSE_DAYS, retryable=True, acks_late=False, time_limit=_LONG_SECONDS)
 def close_days() -> list[str]:
     """Store the liability at the end of each past day; return the days."""
     with transaction() as connection:
         return [day.isoformat() for day in close_days_over(connection, now=now())]
 
 
-@app.task(name=UPKEEP_STRIP_OLD_BODIES, retryable=True, acks_late=False, time_limit=_LONG_SECONDS)
+@app.task(name=enqueue.UPKEEP_STRIP_OLD_BODIES, retryable=True, acks_late=False, time_limit=_LONG_SECONDS)
 def strip_old_bodies() -> int:
     """Reduce the bodies of events processed long ago to their ids; return how many."""
     stripped, before = 0, now() - timedelta(days=get_settings().inbox_days)
@@ -138,19 +121,17 @@ def strip_old_bodies() -> int:
     return stripped
 
 
-@app.task(name=UPKEEP_DELETE_OLD_FORECASTS, retryable=True)
+@app.task(name=enqueue.UPKEEP_DELETE_OLD_FORECASTS, retryable=True)
 def delete_old_forecasts() -> int:
     """Delete forecasts of carts that were quoted long ago; return how many."""
-    deleted, before = 0, now() - FORECASTS_KEPT
-    while True:
-        with transaction() as connection:
-            some = delete_forecasts(connection, before=before, limit=_FORECASTS_AT_ONCE)
-        deleted += some
-        if some < _FORECASTS_AT_ONCE:
-            return deleted
+    before = now() - FORECASTS_KEPT
+    return in_batches(
+        lambda connection: delete_forecasts(connection, before=before, limit=_FORECASTS_AT_ONCE),
+        size=_FORECASTS_AT_ONCE,
+    )
 
 
-@app.task(name=UPKEEP_FORGET, retryable=True)
+@app.task(name=enqueue.UPKEEP_FORGET, retryable=True)
 def forget() -> int:
     """Delete data that arrived late about erased customers; return the number of event bodies."""
     stripped, after = 0, ""

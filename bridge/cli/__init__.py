@@ -1,4 +1,4 @@
-"""The `dust` command. Each file has a group of commands; this one combines them and prints errors."""
+"""The `dust` command: lists the commands of all files, and prints errors."""
 
 import sys
 
@@ -32,23 +32,21 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for group in (
-    servers,
-    events,
-    outgoing,
-    accounts,
-    bonuses,
-    guests,
-    programme,
-    imports,
-    backfill,
-    upkeep,
-    reports,
-    scenarios,
-    clock,
-    doctor,
-):
-    group.add_commands(app)
+for command in (
+    servers.up, servers.demo, servers.serve, servers.worker, servers.beat, servers.flower, servers.migrate,
+    servers.secret, servers.openapi,
+    events.trigger, events.events, events.retry, outgoing.webhooks,
+    accounts.balance, accounts.history, accounts.explain, accounts.token, accounts.adjust, accounts.merge,
+    accounts.unmerge, bonuses.bonus,
+    imports.export, backfill.backfill, upkeep.audit, upkeep.reconcile, scenarios.scenario, clock.clock, doctor.doctor,
+):  # fmt: skip
+    # An amount such as -50 is a value of `adjust`, not an option.
+    app.command(context_settings={"ignore_unknown_options": command is accounts.adjust})(command)
+for name, group in (
+    ("product", accounts.products), ("guests", guests.group), ("programme", programme.group), ("import", imports.group),
+    ("report", reports.group),
+):  # fmt: skip
+    app.add_typer(group, name=name)
 
 
 def main() -> None:

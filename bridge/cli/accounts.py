@@ -1,4 +1,7 @@
-"""Commands for customers' points, for two accounts of one person, and for points prices of products."""
+"""Commands for customers' points, for two accounts of one person, and for points prices of products.
+
+What the API shows is imported in the functions that show it too, because FastAPI takes a second to import.
+"""
 
 from dataclasses import asdict
 from datetime import timedelta
@@ -7,9 +10,7 @@ from typing import Annotated
 import jwt
 import typer
 
-from bridge.api.store.balance import balance_view
-from bridge.api.store.transactions import TransactionResponse
-from bridge.cli.output import ACTOR, AsJson, console, print_json, print_rows
+from bridge.cli.output import ACTOR, AsJson, Customer, Key, Limit, Reason, console, print_json, print_rows
 from bridge.clock import now, real_now
 from bridge.db import transaction
 from bridge.errors import Unavailable, field_error
@@ -27,23 +28,13 @@ from bridge.settings import get_settings
 from bridge.settlement.referrals import settle_referrals
 from bridge.settlement.tiers import read_tier
 
-Customer = Annotated[str, typer.Argument(help="A Medusa customer id, cus_…")]
-
-
-def add_commands(app: typer.Typer) -> None:
-    for command in (balance, history, explain, token):
-        app.command()(command)
-    # An amount such as -50 is a value, not an option.
-    app.command(context_settings={"ignore_unknown_options": True})(adjust)
-    app.command()(merge)
-    app.command()(unmerge)
-    product = typer.Typer(help="Points prices of products.", no_args_is_help=True)
-    product.command(name="set")(product_set)
-    app.add_typer(product, name="product")
+products = typer.Typer(help="Points prices of products.", no_args_is_help=True)
 
 
 def balance(customer: Customer, as_json: AsJson = False) -> None:
     """A customer's balance. Example: dust balance cus_01J9ZK3V5C"""
+    from bridge.api.store.balance import balance_view
+
     with transaction() as connection:
         tier = read_tier(connection, CustomerId(customer), now=now())
         view = balance_view(read_balance(connection, CustomerId(customer)), tier)
@@ -59,16 +50,18 @@ def balance(customer: Customer, as_json: AsJson = False) -> None:
 
 def history(
     customer: Customer,
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
+    limit: Limit = 20,
     memos: Annotated[bool, typer.Option("--memos", help="Also holds, releases and pending points.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """A customer's history, newest first. Example: dust history cus_01J9ZK3V5C"""
+    from bridge.api.store.transactions import TransactionResponse
+
     with transaction() as connection:
         rows = read_transactions(connection, CustomerId(customer), limit=limit, memos=memos)
     views = [TransactionResponse.model_validate(row).model_dump() for row in rows]
     columns = ("created_at", "amount", "kind", "reference_id", "description", "balance_after")
-    print_rows(views, columns if not as_json else (), as_json=as_json, empty="No transactions yet.")
+    print_rows(views, columns, as_json=as_json, empty="No transactions yet.")
 
 
 def explain(customer: Customer, as_json: AsJson = False) -> None:
@@ -87,12 +80,14 @@ def explain(customer: Customer, as_json: AsJson = False) -> None:
 def adjust(
     customer: Customer,
     amount: Annotated[int, typer.Argument(help="Whole points; a negative number is a debit.")],
-    reason: Annotated[str, typer.Option(help="Why; for the shop only.")],
+    reason: Reason,
     description: Annotated[str, typer.Option(help="What the customer sees; the reason is for the shop only.")] = "",
-    key: Annotated[str | None, typer.Option(help="Idempotency key. Repeating it has no second effect.")] = None,
+    key: Key = None,
     as_json: AsJson = False,
 ) -> None:
     """Credit or debit by hand. Example: dust adjust cus_01J9ZK3V5C -50 --reason "credited twice" """
+    from bridge.api.store.transactions import TransactionResponse
+
     if not reason.strip():
         raise field_error("reason", "is required")
     with transaction() as connection:
@@ -145,6 +140,7 @@ def unmerge(customer: Customer, as_json: AsJson = False) -> None:
         console.print(f"{customer} has {done.returned} of its {done.brought} points back.")
 
 
+@products.command(name="set")
 def product_set(
     product: Annotated[str, typer.Argument(help="A Medusa product id, prod_…")],
     price: Annotated[int, typer.Option(min=1, max=MAX_DUST, help="Points for one unit.")],

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from bridge.cli.output import ACTOR, AsJson, as_utc, console, counting, print_json, print_rows
+from bridge.cli.output import ACTOR, AsJson, as_utc, console, counting, print_json, print_rows, say
 from bridge.clock import now
 from bridge.errors import InvalidInput
 from bridge.inbox.backfill import BackfillOptions, Preview, finish_run, open_run, preview, run_backfill, start_run
@@ -13,10 +13,6 @@ from bridge.medusa.client import get_medusa
 from bridge.queue.enqueue import INBOX_DRAIN, INBOX_HANDLE, publish
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def add_commands(app: typer.Typer) -> None:
-    app.command()(backfill)
 
 
 def backfill(
@@ -48,19 +44,13 @@ def backfill(
         raise InvalidInput("--json cannot ask: add --yes or --dry-run.")
     unfinished = None if dry_run else open_run(options, restart=restart)
     if dry_run or (unfinished is None and not yes):
-        preview = _preview(options, quiet=as_json)
-        _print_preview(preview, as_json=as_json)
-        if dry_run:
-            return
-        if not preview.orders and not preview.customers_for_signup:
+        with counting("Reading from Medusa", "orders", quiet=as_json) as step:
+            found = preview(get_medusa(), options, now=now(), progress=step)
+        _print_preview(found, as_json=as_json)
+        if dry_run or not (found.orders or found.customers_for_signup):
             return
         typer.confirm("Give it?", abort=True)
     _run(options, send_webhooks=send_webhooks, as_json=as_json)
-
-
-def _preview(options: BackfillOptions, *, quiet: bool) -> Preview:
-    with counting("Reading from Medusa", "orders", quiet=quiet) as step:
-        return preview(get_medusa(), options, now=now(), progress=step)
 
 
 def _print_preview(preview: Preview, *, as_json: bool) -> None:
@@ -72,9 +62,9 @@ def _print_preview(preview: Preview, *, as_json: bool) -> None:
         f" {preview.dust} points for {preview.customers} customers."
     )
     rows = [vars(currency) for currency in preview.by_currency]
-    print_rows(rows, ("currency_code", "orders", "earning", "dust"), as_json=False, empty="")
+    print_rows(rows, ("currency_code", "orders", "earning", "dust"))
     for note, number in preview.notes.items():
-        console.print(f"  {number} earn nothing: {note}", markup=False, highlight=False, soft_wrap=True)
+        say(f"  {number} earn nothing: {note}")
     if preview.expired:
         console.print(
             f"  {preview.expired} of these points would be expired already, because expiry counts from the order"

@@ -7,7 +7,7 @@ import typer
 
 from bridge.cli.output import AsJson, console, print_json
 from bridge.clock import move_clock, now, read_offset, read_span, real_now, reread_clock
-from bridge.db import transaction
+from bridge.db import in_batches, transaction
 from bridge.errors import field_error
 from bridge.ledger.scheduled import post_due_lots
 from bridge.queue.enqueue import INBOX_DRAIN, OUTGOING_EXPIRING, PROGRAMME_PUBLISH_DRAFTS, REDEMPTIONS_SWEEP, publish
@@ -17,10 +17,6 @@ _CUSTOMERS_AT_ONCE = 200
 _SOON_SECONDS = 2.0
 # Longer than any rule of a programme, and well within Python's calendar.
 _FURTHEST = timedelta(days=365 * 200)
-
-
-def add_commands(app: typer.Typer) -> None:
-    app.command()(clock)
 
 
 def clock(
@@ -49,10 +45,9 @@ def _move(what: str, moment: str | None) -> None:
     with transaction() as connection:
         move_clock(connection, _offset(what, moment, read_offset(connection)))
     reread_clock()
-    while True:
-        with transaction() as connection:
-            if post_due_lots(connection, now=now(), customers=_CUSTOMERS_AT_ONCE) < _CUSTOMERS_AT_ONCE:
-                break
+    in_batches(
+        lambda connection: post_due_lots(connection, now=now(), customers=_CUSTOMERS_AT_ONCE), size=_CUSTOMERS_AT_ONCE
+    )
     for task in (PROGRAMME_PUBLISH_DRAFTS, INBOX_DRAIN, REDEMPTIONS_SWEEP, OUTGOING_EXPIRING):
         publish(task, countdown_seconds=_SOON_SECONDS)
 

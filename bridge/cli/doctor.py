@@ -4,15 +4,11 @@ from typing import Annotated
 
 import typer
 
-from bridge.cli.output import AsJson, console, print_json
+from bridge.cli.output import AsJson, console, print_json, say
 from bridge.operations.doctor import examine
 from bridge.operations.doctor.finding import Finding
 
 _MARKS = {True: "[green]✓[/]", False: "[red]✗[/]", None: "–"}
-
-
-def add_commands(app: typer.Typer) -> None:
-    app.command()(doctor)
 
 
 def doctor(
@@ -32,6 +28,6 @@ def doctor(
 
 def _show(finding: Finding) -> None:
     console.print(_MARKS[finding.ok], end=" ")
-    console.print(f"{finding.check}: {finding.detail}", markup=False, highlight=False, soft_wrap=True)
+    say(f"{finding.check}: {finding.detail}")
     if finding.ok is False:
-        console.print(f"  → {finding.fix}", markup=False, highlight=False, soft_wrap=True)
+        say(f"  → {finding.fix}")

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import httpx
 import typer
 
-from bridge.cli.output import ACTOR, AsJson, as_utc, console, counting, print_json, print_rows
+from bridge.cli.output import ACTOR, AsJson, Limit, as_utc, console, counting, print_json, print_rows, say
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import InvalidInput, Unavailable
@@ -22,12 +22,6 @@ from bridge.inbox.retry import retry_all, retry_event
 from bridge.inbox.tables import EventState
 from bridge.queue.enqueue import INBOX_DRAIN, publish
 from bridge.settings import get_settings, webhook_key
-
-
-def add_commands(app: typer.Typer) -> None:
-    app.command()(trigger)
-    app.command(name="events")(events)
-    app.command()(retry)
 
 
 def trigger(
@@ -116,7 +110,7 @@ def events(
     code: _Code = None,
     since: _Since = None,
     until: _Until = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
+    limit: Limit = 20,
     as_json: AsJson = False,
 ) -> None:
     """List the inbox, newest first, or show one event. Example: dust events --state failed --since 2026-11-01"""
@@ -141,9 +135,9 @@ def _show_event(event_id: str, *, as_json: bool) -> None:
         return
     for name, value in fields.items():
         if value is not None:
-            console.print(f"{name:16}{value}", markup=False, highlight=False, soft_wrap=True)
+            say(f"{name:16}{value}")
     columns = ("at", "outcome", "attempt", "error_code", "reason", "actor")
-    print_rows(history, columns, as_json=False, empty="It had no failed attempt.")
+    print_rows(history, columns, empty="It had no failed attempt.")
 
 
 def retry(

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from bridge.cli.output import ACTOR, AsJson, console, print_json, print_rows
+from bridge.cli.output import ACTOR, AsJson, Customer, Limit, console, print_json, print_rows
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId, OrderId
@@ -16,21 +16,13 @@ from bridge.settlement.tables import EscrowState
 
 _COLUMNS = ("order_id", "state", "dust", "expires_at", "customer_id", "proof")
 
-Customer = Annotated[str, typer.Argument(help="A Medusa customer id, cus_…")]
+group = typer.Typer(help="Points of guests' orders.", no_args_is_help=True)
 
 
-def add_commands(app: typer.Typer) -> None:
-    group = typer.Typer(help="Points of guests' orders.", no_args_is_help=True)
-    group.command(name="list")(list_waiting)
-    group.command()(show)
-    group.command()(claim)
-    group.command(name="replace-key")(new_key)
-    app.add_typer(group, name="guests")
-
-
+@group.command(name="list")
 def list_waiting(
     state: Annotated[EscrowState | None, typer.Option(help="Only those in this state.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
+    limit: Limit = 20,
     as_json: AsJson = False,
 ) -> None:
     """Points of guests in escrow, newest first. Example: dust guests list --state waiting"""
@@ -41,10 +33,11 @@ def list_waiting(
     if as_json:
         print_json({"waiting_orders": waiting.orders, "waiting_dust": waiting.dust, "escrows": rows})
         return
-    print_rows(rows, _COLUMNS, as_json=False, empty="There are no orders of guests yet.")
+    print_rows(rows, _COLUMNS, empty="There are no orders of guests yet.")
     console.print(f"{waiting.dust} points of {waiting.orders} orders wait to be claimed.")
 
 
+@group.command()
 def show(order: Annotated[str, typer.Argument(help="A Medusa order id, order_…")], as_json: AsJson = False) -> None:
     """Explain the points of a guest's order in sentences. Example: dust guests show order_01J9ZK3V5C"""
     with transaction() as connection:
@@ -57,6 +50,7 @@ def show(order: Annotated[str, typer.Argument(help="A Medusa order id, order_…
         console.print(sentence, markup=False, highlight=False)
 
 
+@group.command()
 def claim(
     customer: Customer,
     email: Annotated[
@@ -81,10 +75,11 @@ def claim(
     if as_json:
         print_json({"customer_id": customer, "dry_run": dry_run, "dust": sum(orders.values()), "orders": rows})
         return
-    print_rows(rows, ("order_id", "dust"), as_json=False, empty="No orders wait under this e-mail.")
+    print_rows(rows, ("order_id", "dust"), empty="No orders wait under this e-mail.")
     console.print(f"{sum(orders.values())} points {'would be' if dry_run else 'were'} claimed.")
 
 
+@group.command(name="replace-key")
 def new_key(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False, as_json: AsJson = False) -> None:
     """Create a new key for the hashes of guests' e-mails. Example: dust guests replace-key --yes
 

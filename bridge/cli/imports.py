@@ -11,24 +11,13 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from typer.core import TyperGroup
 
-from bridge.cli.output import ACTOR, AsJson, console, print_json, print_rows
+from bridge.cli.output import ACTOR, AsJson, Limit, console, print_json, print_rows, say
 from bridge.clock import now
 from bridge.csv_cells import safe_cell
 from bridge.db import transaction
 from bridge.errors import InvalidInput
 from bridge.ids import CustomerId
-from bridge.imports import writing
-from bridge.imports.batches import (
-    Batch,
-    check_name,
-    default_name,
-    find_earlier,
-    keep_batch,
-    list_batches,
-    post_some,
-    read_batch,
-    refused_rows,
-)
+from bridge.imports import batches, writing
 from bridge.imports.customers import find_customers
 from bridge.imports.presets import PresetName
 from bridge.imports.reading import Reading, read_balances, rows_at
@@ -55,18 +44,10 @@ class _FileFirst(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-def add_commands(app: typer.Typer) -> None:
-    group = typer.Typer(
-        cls=_FileFirst, help="Import balances from another programme's file.", no_args_is_help=True
-    )  # fmt: skip
-    group.command(name="file")(import_file)
-    group.command(name="undo")(import_undo)
-    group.command(name="list")(import_list)
-    group.command(name="show")(import_show)
-    app.add_typer(group, name="import")
-    app.command(name="export")(export)
+group = typer.Typer(cls=_FileFirst, help="Import balances from another programme's file.", no_args_is_help=True)
 
 
+@group.command(name="file")
 def import_file(
     file: Annotated[Path, typer.Argument(help="A CSV file.", exists=True, dir_okay=False)],
     preset: Annotated[PresetName, typer.Option(help="The programme that wrote the file.")] = PresetName.PLAIN,
@@ -84,12 +65,12 @@ def import_file(
     with transaction() as connection:
         time_zone = current_version(connection).programme.time_zone
     reading = read_balances(content, preset, now=moment, time_zone=time_zone)
-    name = check_name(batch) if batch else default_name(file.name, reading.sha256)
+    name = batches.check_name(batch) if batch else batches.default_name(file.name, reading.sha256)
     with transaction() as connection:
-        earlier = find_earlier(connection, name, reading.sha256, again=again)
+        earlier = batches.find_earlier(connection, name, reading.sha256, again=again)
     if earlier is not None and not dry_run:
         _post(earlier.id, earlier.waiting, quiet=as_json)
-        _print_imported(earlier, as_json=as_json)
+        _print_imported(earlier.id, earlier, as_json=as_json)
         return
     customers = _look_up(reading, trust_ids=trust_ids, quiet=as_json)
     if refused is not None:
@@ -98,7 +79,7 @@ def import_file(
         _print_checked(reading, customers, earlier, dry_run=dry_run, as_json=as_json)
         raise typer.Exit(1 if reading.problems and not skip_refused else 0)
     with transaction() as connection:
-        batch_id = keep_batch(
+        batch_id = batches.keep_batch(
             connection,
             reading,
             customers,
@@ -111,7 +92,7 @@ def import_file(
     _post(batch_id, len(reading.entries), quiet=as_json)
     if not as_json:
         _print_reading(reading)
-    _print_imported(None, batch_id=batch_id, as_json=as_json)
+    _print_imported(batch_id, None, as_json=as_json)
 
 
 def _look_up(reading: Reading, *, trust_ids: bool, quiet: bool) -> dict[int, CustomerId]:
@@ -126,7 +107,7 @@ def _post(batch_id: str, waiting: int, *, quiet: bool) -> None:
     with _bar("Posting rows", waiting, quiet=quiet) as step:
         while True:
             with transaction() as connection:
-                posted = post_some(connection, batch_id, now=now())
+                posted = batches.post_some(connection, batch_id, now=now())
             if not posted:
                 return
             step(posted)
@@ -140,7 +121,7 @@ def _bar(words: str, total: int, *, quiet: bool) -> Iterator[Any]:
 
 
 def _print_checked(
-    reading: Reading, customers: dict[int, CustomerId], earlier: Batch | None, *, dry_run: bool, as_json: bool
+    reading: Reading, customers: dict[int, CustomerId], earlier: batches.Batch | None, *, dry_run: bool, as_json: bool
 ) -> None:
     dust = sum(entry.amount for entry in reading.entries)
     if as_json:
@@ -172,7 +153,7 @@ def _print_checked(
 def _print_reading(reading: Reading) -> None:
     if reading.problems:
         rows = [vars(problem) for problem in reading.problems[:_SHOWN]]
-        print_rows(rows, ("line", "field", "message"), as_json=False, empty="")
+        print_rows(rows, ("line", "field", "message"))
         more = len(reading.problems) - _SHOWN
         console.print(
             f"{len(reading.problems)} rows are refused." + (f" {more} more: --refused FILE" if more > 0 else "")
@@ -183,9 +164,9 @@ def _print_reading(reading: Reading) -> None:
         console.print(f"{reading.left_out} pending points are left out: the file does not say when they may be spent.")
 
 
-def _print_imported(earlier: Batch | None, *, batch_id: str | None = None, as_json: bool) -> None:
+def _print_imported(batch_id: str, earlier: batches.Batch | None, *, as_json: bool) -> None:
     with transaction() as connection:
-        batch = read_batch(connection, batch_id or (earlier.id if earlier else ""))
+        batch = batches.read_batch(connection, batch_id)
     if as_json:
         print_json(vars(batch))
         return
@@ -211,10 +192,11 @@ def _write_refused(file: Path, content: bytes, reading: Reading) -> None:
             writer.writerow(map(safe_cell, (*filled, line, problems[line].field, problems[line].message)))
 
 
+@group.command(name="undo")
 def import_undo(batch: BatchName, as_json: AsJson = False) -> None:
     """Reverse an import, by the rules' negative_balance. Example: dust import undo file-1a2b3c4d"""
     with transaction() as connection:
-        summary = read_batch(connection, batch)
+        summary = batches.read_batch(connection, batch)
     if summary.state is BatchState.UNDONE:
         raise InvalidInput(f"The import {summary.name} was undone already.")
     undone: list[UndoneCustomer] = []
@@ -229,7 +211,7 @@ def import_undo(batch: BatchName, as_json: AsJson = False) -> None:
     _print_undone(summary, undone, as_json=as_json)
 
 
-def _print_undone(batch: Batch, undone: list[UndoneCustomer], *, as_json: bool) -> None:
+def _print_undone(batch: batches.Batch, undone: list[UndoneCustomer], *, as_json: bool) -> None:
     gone = [vars(each) for each in undone if each.gone or each.expired or each.waived]
     totals = {name: sum(getattr(each, name) for each in undone) for name in ("dust", "expired", "gone", "waived")}
     if as_json:
@@ -239,35 +221,37 @@ def _print_undone(batch: Batch, undone: list[UndoneCustomer], *, as_json: bool) 
     if gone:
         console.print("These customers did not have all of them any more:")
         columns = ("customer_id", "dust", "expired", "gone", "waived", "balance")
-        print_rows(gone[:_SHOWN], columns, as_json=False, empty="")
+        print_rows(gone[:_SHOWN], columns)
         if len(gone) > _SHOWN:
             console.print(f"and {len(gone) - _SHOWN} more: --json lists all of them")
 
 
-def import_list(limit: Annotated[int, typer.Option(min=1, max=1000)] = 20, as_json: AsJson = False) -> None:
+@group.command(name="list")
+def import_list(limit: Limit = 20, as_json: AsJson = False) -> None:
     """List imports, newest first. Example: dust import list"""
     with transaction() as connection:
-        batches = list_batches(connection, limit=limit)
+        newest = batches.list_batches(connection, limit=limit)
     if as_json:
-        print_json([vars(batch) for batch in batches])
+        print_json([vars(batch) for batch in newest])
         return
-    rows = [{**vars(batch), "rows": sum(batch.rows.values()), "waiting": batch.waiting} for batch in batches]
+    rows = [{**vars(batch), "rows": sum(batch.rows.values()), "waiting": batch.waiting} for batch in newest]
     columns = ("name", "preset", "state", "rows", "waiting", "dust", "customers", "created_at")
-    print_rows(rows, columns, as_json=False, empty="Nothing was imported.")
+    print_rows(rows, columns, empty="Nothing was imported.")
 
 
+@group.command(name="show")
 def import_show(batch: BatchName, as_json: AsJson = False) -> None:
     """Show one import, with its refused rows. Example: dust import show file-1a2b3c4d"""
     with transaction() as connection:
-        summary = read_batch(connection, batch)
-        refused = [dict(row._mapping) for row in refused_rows(connection, summary.id)]
+        summary = batches.read_batch(connection, batch)
+        refused = [dict(row._mapping) for row in batches.refused_rows(connection, summary.id)]
     if as_json:
         print_json({**vars(summary), "refused": refused})
         return
     for name, value in vars(summary).items():
-        console.print(f"{name:12} {value}", markup=False, highlight=False, soft_wrap=True)
+        say(f"{name:12} {value}")
     if refused:
-        print_rows(refused, ("line", "field", "reason"), as_json=False, empty="")
+        print_rows(refused, ("line", "field", "reason"))
 
 
 def export(

@@ -17,11 +17,15 @@ console = Console()
 ACTOR = "cli"
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Customer = Annotated[str, typer.Argument(help="A Medusa customer id, cus_…")]
+Key = Annotated[str | None, typer.Option(help="Idempotency key. Repeating it has no second effect.")]
+Limit = Annotated[int, typer.Option(min=1, max=1000)]
+Reason = Annotated[str, typer.Option(help="Why; for the shop only.")]
 
 
 def as_utc(moment: datetime | None) -> datetime | None:
-    """A time that was given without a zone is in UTC."""
-    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
+    """The time of an option, which is given without a zone, in UTC."""
+    return moment.replace(tzinfo=UTC) if moment else None
 
 
 @contextmanager
@@ -39,7 +43,14 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, default=str, indent=2))
 
 
-def print_rows(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool, empty: str) -> None:
+def say(text: str) -> None:
+    """Print text as it is: without colours, and without line breaks at the width of the terminal."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def print_rows(
+    rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool = False, empty: str = ""
+) -> None:
     """Print rows as a table, or as a JSON list."""
     shown = list(rows)
     if as_json:

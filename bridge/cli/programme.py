@@ -7,33 +7,23 @@ from typing import Annotated, Any
 
 import typer
 
-from bridge.cli.output import ACTOR, AsJson, console, counting, print_json, print_rows
+from bridge.cli.output import ACTOR, AsJson, Limit, as_utc, console, counting, print_json, print_rows, say
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import InvalidInput
 from bridge.medusa.client import get_medusa
-from bridge.programme.rules import Programme
-from bridge.programme.shop_currencies import ask_currencies, require_currencies, save_currencies
 from bridge.programme.versions import Version, add_version, current_version, list_versions, version_numbered
-from bridge.redemptions.pricing.rewards import require_one_price
-from bridge.redemptions.programme_document import parse_document
+from bridge.redemptions.programme_document import parse_document, read_document
 from bridge.simulation.compare import Comparison, Slice, as_document, begins_at_nothing, compare
 
 _BAR_WIDTH = 40
 
+group = typer.Typer(help="The rules for earning and redeeming points.", no_args_is_help=True)
+
 File = Annotated[Path, typer.Argument(help="A programme document, JSON.", exists=True, dir_okay=False)]
 
 
-def add_commands(app: typer.Typer) -> None:
-    group = typer.Typer(help="The rules for earning and redeeming points.", no_args_is_help=True)
-    group.command(name="show")(show)
-    group.command(name="versions")(versions)
-    group.command(name="check")(check)
-    group.command(name="set")(set_rules)
-    group.command(name="simulate")(simulate)
-    app.add_typer(group, name="programme")
-
-
+@group.command()
 def show(
     version: Annotated[int | None, typer.Option(min=0, help="An earlier version. Default: the current one.")] = None,
 ) -> None:
@@ -48,23 +38,19 @@ def _view(version: Version) -> dict[str, Any]:
     return {**heading, **version.programme.document()}
 
 
-def versions(limit: Annotated[int, typer.Option(min=1, max=1000)] = 20, as_json: AsJson = False) -> None:
+@group.command()
+def versions(limit: Limit = 20, as_json: AsJson = False) -> None:
     """List the versions of the rules, newest first. Example: dust programme versions"""
     with transaction() as connection:
-        versions = list_versions(connection, limit=limit)
-    rows = [
-        {"version": version.number, "author": version.author, "created_at": version.created_at} for version in versions
-    ]
-    if as_json:
-        print_json([_view(version) for version in versions])
-        return
-    print_rows(rows, ("version", "author", "created_at"), as_json=False, empty="The rules were never changed.")
+        rows = [_view(version) for version in list_versions(connection, limit=limit)]
+    columns = ("version", "author", "created_at")
+    print_rows(rows, columns, as_json=as_json, empty="The rules were never changed.")
 
 
+@group.command()
 def check(file: File, as_json: AsJson = False) -> None:
     """Check a document, and show what it would change. Example: dust programme check rules.json"""
-    wanted = _read(file)
-    _check_currencies(wanted)
+    wanted = read_document(_load(file))
     with transaction() as connection:
         present = current_version(connection)
     changes = _changes(present.programme.document(), wanted.document())
@@ -72,14 +58,13 @@ def check(file: File, as_json: AsJson = False) -> None:
         print_json({"valid": True, "version": present.number, "changes": changes})
         return
     console.print("✓ it is valid")
-    print_rows(changes, ("rule", "now", "then"), as_json=False, empty="It changes nothing.")
+    print_rows(changes, ("rule", "now", "then"), empty="It changes nothing.")
 
 
+@group.command(name="set")
 def set_rules(file: File, as_json: AsJson = False) -> None:
     """Make a document the current rules. Settled orders keep theirs. Example: dust programme set rules.json"""
-    wanted = _read(file)
-    _check_currencies(wanted)
-    require_one_price(wanted.redeem, get_medusa)
+    wanted = read_document(_load(file))
     with transaction() as connection:
         made = add_version(connection, wanted, author=ACTOR, now=now())
     if as_json:
@@ -88,24 +73,14 @@ def set_rules(file: File, as_json: AsJson = False) -> None:
         console.print(f"Version {made.number} is in force.")
 
 
-def _check_currencies(wanted: Programme) -> None:
-    """Read the shop's currencies from Medusa, store them, and refuse rules with another one."""
-    currencies = ask_currencies(get_medusa)
-    if currencies is None:
-        return
-    with transaction() as connection:
-        save_currencies(connection, currencies, now=now())
-    require_currencies(wanted, currencies)
-
-
-def _read(file: Path) -> Programme:
+def _load(file: Path) -> dict[str, Any]:
     try:
         document = json.loads(file.read_bytes())
     except ValueError as error:
         raise InvalidInput(f"{file} is not JSON: {error}") from error
     if not isinstance(document, dict):
         raise InvalidInput(f"{file} is not a programme: it must be a JSON object.")
-    return parse_document(document)
+    return document
 
 
 def _changes(present: Any, wanted: Any, path: str = "") -> list[dict[str, str]]:
@@ -122,6 +97,7 @@ def _changes(present: Any, wanted: Any, path: str = "") -> list[dict[str, str]]:
     return [{"rule": path, "now": json.dumps(present), "then": json.dumps(wanted)}]
 
 
+@group.command()
 def simulate(
     file: File,
     since: Annotated[datetime, typer.Option(help="Orders placed then or later (UTC).")],
@@ -135,11 +111,11 @@ def simulate(
     Orders are read from Medusa as they are now, and settled by the current rules and by the changed ones in temporary
     tables; nothing is written. Every order counts as new. Orders before --since do not count for limits and tiers.
     """
-    wanted = _read(file)
+    wanted = parse_document(_load(file))
     with transaction() as connection:
         present = current_version(connection)
     moment = now()
-    start, end = _utc(since), _utc(until) if until else moment
+    start, end = since.replace(tzinfo=UTC), as_utc(until) or moment
     with counting("Replaying", "orders", quiet=as_json) as step:
         comparison = compare(
             get_medusa().orders_placed_since(start),
@@ -190,12 +166,12 @@ def _print_comparison(comparison: Comparison, version: int) -> None:
         ("rule", comparison.by_rule),
     ):
         rows = [{**vars(part), name: part.name, "difference": f"{part.difference:+d}"} for part in slices]
-        print_rows(rows, (name, "orders", "now", "then", "difference"), as_json=False, empty="")
+        print_rows(rows, (name, "orders", "now", "then", "difference"))
     _draw(comparison.by_month)
     if comparison.most_affected:
         console.print("Most affected:")
         rows = [{**vars(customer), "difference": f"{customer.difference:+d}"} for customer in comparison.most_affected]
-        print_rows(rows, ("order_id", "customer_id", "now", "then", "difference"), as_json=False, empty="")
+        print_rows(rows, ("order_id", "customer_id", "now", "then", "difference"))
 
 
 def _draw(months: list[Slice]) -> None:
@@ -204,8 +180,4 @@ def _draw(months: list[Slice]) -> None:
         for word, dust in (("now ", month.now), ("then", month.then)):
             bar = "█" * round(dust / most * _BAR_WIDTH)
             label = month.name if word == "now " else " " * len(month.name)
-            console.print(f"{label} {word} {bar} {dust}", markup=False, highlight=False, soft_wrap=True)
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+            say(f"{label} {word} {bar} {dust}")

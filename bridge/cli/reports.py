@@ -23,6 +23,8 @@ from bridge.reports.movements import movements as read_movements
 from bridge.reports.reading import reading
 from bridge.settlement.kept_forecasts import FORECASTS_KEPT, read_kept_forecasts
 
+group = typer.Typer(help="Reports from the ledger.", no_args_is_help=True)
+
 AsCsv = Annotated[
     Path | None, typer.Option("--csv", help="Write a CSV file instead. - is standard output.", allow_dash=True)
 ]
@@ -30,18 +32,7 @@ AsPlot = Annotated[Path | None, typer.Option("--plot", help="Write a chart as SV
 _MAX_CLOSES = 100_000
 
 
-def add_commands(app: typer.Typer) -> None:
-    report = typer.Typer(help="Reports from the ledger.", no_args_is_help=True)
-    report.callback()(reports)
-    for command in (liability, movements, expiring, breakage, closes, forecasts, marketing):
-        report.command()(command)
-    app.add_typer(report, name="report")
-
-
-def reports() -> None:
-    """Reports from the ledger."""
-
-
+@group.command()
 def liability(
     at: Annotated[datetime | None, typer.Option(help="A past time (UTC). Default: now.")] = None,
     csv: AsCsv = None,
@@ -69,10 +60,11 @@ def liability(
     for code, value in liability.value.items():
         console.print(f"  worth       {format_money(value, code)}")
     rows = [{"kind": kind, "dust": dust} for kind, dust in sorted(liability.movements.items())]
-    print_rows(rows, ("kind", "dust"), as_json=False, empty="No transactions yet.")
+    print_rows(rows, ("kind", "dust"), empty="No transactions yet.")
     console.print("✓ the movements add up" if liability.adds_up else "✗ the movements do not add up: run dust audit")
 
 
+@group.command()
 def movements(
     since: Annotated[datetime | None, typer.Option(help="The first day (UTC). Default: 30 days ago.")] = None,
     until: Annotated[datetime | None, typer.Option(help="The day after the last. Default: tomorrow.")] = None,
@@ -97,6 +89,7 @@ def movements(
     _print(sheets.movements_sheet(periods), csv=csv, as_json=as_json, empty="No such day.")
 
 
+@group.command()
 def expiring(csv: AsCsv = None, plot: AsPlot = None, as_json: AsJson = False) -> None:
     """Points that expire, by month, unless they are spent. Example: dust report expiring"""
     with reading() as connection:
@@ -110,49 +103,7 @@ def expiring(csv: AsCsv = None, plot: AsPlot = None, as_json: AsJson = False) ->
     _print(sheets.expiring_sheet(months), csv=csv, as_json=as_json, empty="There are no points.")
 
 
-def forecasts(
-    since: Annotated[datetime | None, typer.Option(help="The first day (UTC); else 90 days ago.")] = None,
-    csv: AsCsv = None,
-    as_json: AsJson = False,
-) -> None:
-    """How many orders earned what the last quote of their cart said. Example: dust report forecasts"""
-    with reading() as connection:
-        forecasts = read_kept_forecasts(connection, since=as_utc(since) or now() - FORECASTS_KEPT)
-    rows = sheets.forecasts_sheet(forecasts)
-    if csv:
-        _write_csv(rows, csv)
-        return
-    print_rows(rows, ("outcome", "orders"), as_json=as_json, empty="No quoted cart has become an order yet.")
-    if forecasts.unexplained and not as_json:
-        console.print(f"Please report these orders, nothing explains them: {', '.join(forecasts.unexplained)}")
-
-
-def marketing(
-    since: Annotated[datetime | None, typer.Option("--from", help="The first day. Default: twelve months.")] = None,
-    until: Annotated[datetime | None, typer.Option("--to", help="The last day. Default: today.")] = None,
-    csv: AsCsv = None,
-    as_json: AsJson = False,
-) -> None:
-    """Members, repeat orders, referrals and cost, by month. Example: dust report marketing --from 2026-01-01"""
-    with reading() as connection:
-        report = read_marketing(
-            connection, first=since.date() if since else None, last=until.date() if until else None, now=now()
-        )
-    sheet = sheets.marketing_sheet(report)
-    if csv or as_json:
-        _print(sheet, csv=csv, as_json=as_json, empty="")
-        return
-    # Figures are lines here and months columns: there are more figures than a screen is wide.
-    shown = [{"figure": name, **{row["month"]: row.get(name, "") for row in sheet}} for name in _figure_names(sheet)]
-    print_rows(shown, ("figure", *(row["month"] for row in sheet)), as_json=False, empty="")
-    console.print("Members who redeem often buy more anyway: the comparison does not show what the points caused.")
-
-
-def _figure_names(sheet: sheets.Sheet) -> list[str]:
-    names = dict.fromkeys(name for row in sheet for name in row if name != "month")
-    return [name for name in names if any(row.get(name) for row in sheet)]
-
-
+@group.command()
 def breakage(csv: AsCsv = None, as_json: AsJson = False) -> None:
     """What happened to the points earned in each month. Example: dust report breakage --csv breakage.csv"""
     with reading() as connection:
@@ -160,6 +111,7 @@ def breakage(csv: AsCsv = None, as_json: AsJson = False) -> None:
     _print(sheets.breakage_sheet(cohorts), csv=csv, as_json=as_json, empty="No points were earned yet.")
 
 
+@group.command()
 def closes(
     verify: Annotated[bool, typer.Option("--verify", help="Compute every close again and compare it.")] = False,
     csv: AsCsv = None,
@@ -180,6 +132,47 @@ def closes(
             print(f"✗ {day}: {line}", file=sys.stderr)
     if wrong:
         raise typer.Exit(1)
+
+
+@group.command()
+def forecasts(
+    since: Annotated[datetime | None, typer.Option(help="The first day (UTC); else 90 days ago.")] = None,
+    csv: AsCsv = None,
+    as_json: AsJson = False,
+) -> None:
+    """How many orders earned what the last quote of their cart said. Example: dust report forecasts"""
+    with reading() as connection:
+        forecasts = read_kept_forecasts(connection, since=as_utc(since) or now() - FORECASTS_KEPT)
+    rows = sheets.forecasts_sheet(forecasts)
+    if csv:
+        _write_csv(rows, csv)
+        return
+    print_rows(rows, ("outcome", "orders"), as_json=as_json, empty="No quoted cart has become an order yet.")
+    if forecasts.unexplained and not as_json:
+        console.print(f"Please report these orders, nothing explains them: {', '.join(forecasts.unexplained)}")
+
+
+@group.command()
+def marketing(
+    since: Annotated[datetime | None, typer.Option("--from", help="The first day. Default: twelve months.")] = None,
+    until: Annotated[datetime | None, typer.Option("--to", help="The last day. Default: today.")] = None,
+    csv: AsCsv = None,
+    as_json: AsJson = False,
+) -> None:
+    """Members, repeat orders, referrals and cost, by month. Example: dust report marketing --from 2026-01-01"""
+    with reading() as connection:
+        report = read_marketing(
+            connection, first=since.date() if since else None, last=until.date() if until else None, now=now()
+        )
+    sheet = sheets.marketing_sheet(report)
+    if csv or as_json:
+        _print(sheet, csv=csv, as_json=as_json, empty="")
+        return
+    names = [name for name in _worth_showing(sheet) if name != "month"]
+    # Figures are lines here and months columns: there are more figures than a screen is wide.
+    shown = [{"figure": name, **{row["month"]: row.get(name, "") for row in sheet}} for name in names]
+    print_rows(shown, ("figure", *(row["month"] for row in sheet)))
+    console.print("Members who redeem often buy more anyway: the comparison does not show what the points caused.")
 
 
 def _check_range(start: date, end: date, by: Period) -> None:

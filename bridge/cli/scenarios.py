@@ -5,12 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from bridge.cli.output import AsJson, console, print_json
+from bridge.cli.output import AsJson, console, print_json, say
 from bridge.ledger.queries import Balance
-
-
-def add_commands(app: typer.Typer) -> None:
-    app.command()(scenario)
 
 
 def scenario(
@@ -35,9 +31,7 @@ def scenario(
             failures = play(story, (lambda *_: None) if as_json else _show)
             results.append({"file": str(file), "name": story.name, "failures": [vars(failure) for failure in failures]})
             for failure in () if as_json else failures:
-                console.print(
-                    f"✗ {file}:{failure.line}: {failure.words}", markup=False, highlight=False, soft_wrap=True
-                )
+                say(f"✗ {file}:{failure.line}: {failure.words}")
     failed = [result for result in results if result["failures"]]
     if as_json:
         print_json(results)
@@ -48,7 +42,7 @@ def scenario(
 
 def _show(line: int, what: str, balances: list[Balance]) -> None:
     figures = "; ".join(map(_figures, balances))
-    console.print(f"{line:5}  {what:<46} {figures}", markup=False, highlight=False, soft_wrap=True)
+    say(f"{line:5}  {what:<46} {figures}")
 
 
 def _figures(balance: Balance) -> str:

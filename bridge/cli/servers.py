@@ -1,8 +1,6 @@
 """Commands that start processes, migrate the database, and create secrets."""
 
-import base64
 import os
-import secrets
 import sys
 import tempfile
 from pathlib import Path
@@ -13,15 +11,11 @@ import uvicorn
 
 from bridge.cli.output import console, print_json
 from bridge.db import migrations
+from bridge.development.stack.secrets import new_webhook_secret
 from bridge.http.connections import Connection, send_without_delay
 from bridge.settings import Settings, get_settings, load_settings
 
 _QUEUES = "events,redemptions,medusa,sweeps"
-
-
-def add_commands(app: typer.Typer) -> None:
-    for command in (up, demo, serve, worker, beat, flower, migrate, secret, openapi):
-        app.command()(command)
 
 
 def up(
@@ -149,7 +143,7 @@ def _differences(settings: Settings) -> list[str]:
 
 def secret() -> None:
     """Create a webhook secret for DUST_WEBHOOK_SECRETS. Example: dust secret"""
-    print("whsec_" + base64.b64encode(secrets.token_bytes(32)).decode())
+    print(new_webhook_secret())
 
 
 def _celery(*arguments: str) -> None:

@@ -13,11 +13,6 @@ from bridge.operations.audit import audit as audit_books
 from bridge.queue.enqueue import INBOX_DRAIN, publish
 
 
-def add_commands(app: typer.Typer) -> None:
-    app.command()(audit)
-    app.command()(reconcile)
-
-
 def audit(
     medusa: Annotated[bool, typer.Option("--medusa", help="Also compare orders, codes and carts with Medusa.")] = False,
     sample: Annotated[int, typer.Option(min=1, max=100_000, help="Number of orders to compare with --medusa.")] = 300,
@@ -35,10 +30,8 @@ def audit(
         if medusa:
             breaches += audit_medusa(get_medusa()) + audit_orders(get_medusa(), sample)
             names += MEDUSA_CHECK_NAMES
-    if as_json:
-        print_json([vars(breach) for breach in breaches])
-    elif breaches:
-        print_rows([vars(breach) for breach in breaches], ("check", "subject", "detail"), as_json=False, empty="")
+    if breaches or as_json:
+        print_rows([vars(breach) for breach in breaches], ("check", "subject", "detail"), as_json=as_json)
     else:
         for name in names:
             console.print(f"✓ {name.replace('_', ' ')}")

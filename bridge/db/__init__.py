@@ -4,7 +4,7 @@ Entry points (endpoints, tasks, commands) open transactions. Domain functions ta
 argument and never commit. No HTTP call is made inside a transaction.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -177,6 +177,16 @@ def transaction() -> Iterator[Connection]:
     """
     with _errors_translated(), get_engine().begin() as connection:
         yield connection
+
+
+def in_batches(step: Callable[[Connection], int], *, size: int) -> int:
+    """Call `step`, each time in a transaction of its own, until it does less than `size`. Returns the sum."""
+    done, some = 0, size
+    while some >= size:
+        with transaction() as connection:
+            some = step(connection)
+        done += some
+    return done
 
 
 @contextmanager

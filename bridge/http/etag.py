@@ -1,11 +1,16 @@
 """Cache headers: public responses can be cached and revalidated by ETag; all others must not be stored."""
 
 import hashlib
+from typing import Annotated, Any
 
-from fastapi import Response
+from fastapi import Header, Response
 from pydantic import BaseModel
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+IfNoneMatch = Annotated[str | None, Header()]
+# For the `responses=` argument of a route.
+UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "Unchanged since the ETag"}}
 
 
 def cacheable_response(answer: BaseModel, if_none_match: str | None) -> Response:

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated
 
-from fastapi import Header
+from fastapi import Depends, Header
 
 from bridge.errors import InvalidInput, field_error
 
@@ -25,3 +25,6 @@ def idempotency_key(value: Annotated[str | None, Header(alias="Idempotency-Key")
     if not _KEY.fullmatch(value):
         raise field_error("Idempotency-Key", "must be 1 to 255 printable characters")
     return value
+
+
+IdempotencyKey = Annotated[str, Depends(idempotency_key)]

@@ -1,16 +1,24 @@
 """Turns errors into `application/problem+json` (RFC 9457). It has the only table from error family to HTTP status."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from bridge.errors import Conflict, DustError, FieldErrors, InvalidInput, NotAuthentic, NotFound, Unavailable
+from bridge.errors import (
+    Conflict,
+    DustError,
+    FieldErrors,
+    InvalidInput,
+    NotAuthentic,
+    NotFound,
+    Unavailable,
+    field_problems,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -23,8 +31,6 @@ STATUS_OF_FAMILY: dict[type[DustError], int] = {
 }
 RETRY_AFTER_SECONDS = 5
 _UNAVAILABLE_TO_SHOPPERS = "Points are not available right now. Please try again in a moment."
-# Field names come from the sender and can have any length.
-_LONGEST_FIELD = 200
 _TITLES = {
     400: "Bad request",
     401: "Not authenticated",
@@ -91,23 +97,6 @@ def describe_problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": _TITLES[status], "content": content} for status in statuses}
 
 
-def field_problems(error: RequestValidationError | ValidationError) -> list[dict[str, str]]:
-    """Pydantic's errors as a list of fields and messages. Values are left out, because they may be secrets."""
-    # The first step in a request error is the location: path, query, header or body.
-    first = 1 if isinstance(error, RequestValidationError) else 0
-    return [
-        # Pydantic puts this prefix before the messages of our validators.
-        {"field": _field(detail["loc"][first:]), "message": detail["msg"].removeprefix("Value error, ")}
-        for detail in error.errors()
-    ]
-
-
-def _field(steps: Sequence[int | str]) -> str:
-    # Pydantic adds the step `[key]` if the key is wrong and not its value.
-    name = ".".join(str(step) for step in steps if step != "[key]") or "body"
-    return name if len(name) <= _LONGEST_FIELD else f"{name[:_LONGEST_FIELD]}…"
-
-
 def install_problems(app: FastAPI) -> None:
     """Register exception handlers that turn every error into a problem document."""
 
@@ -119,7 +108,8 @@ def install_problems(app: FastAPI) -> None:
     async def _validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
         if any(detail["type"] == "json_invalid" for detail in error.errors()):
             return problem(400, "invalid_json", "The body is not valid JSON.")
-        return error_response(request, FieldErrors(field_problems(error)))
+        # The first step of a path is the location: path, query, header or body.
+        return error_response(request, FieldErrors(field_problems(error.errors(), skipped_steps=1)))
 
     @app.exception_handler(HTTPException)
     async def _http_error(request: Request, error: HTTPException) -> JSONResponse:

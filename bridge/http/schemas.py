@@ -5,10 +5,13 @@ from typing import Annotated
 from fastapi import Path
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
-from bridge.ids import ID_PATTERN
+from bridge.ids import ID_PATTERN, CustomerId, OrderId, ProductId
 
 Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 PathId = Annotated[str, Path(pattern=ID_PATTERN)]
+PathCustomerId = Annotated[CustomerId, Path(pattern=ID_PATTERN)]
+PathOrderId = Annotated[OrderId, Path(pattern=ID_PATTERN)]
+PathProductId = Annotated[ProductId, Path(pattern=ID_PATTERN)]
 # The sender chooses the id of an event: any printable characters.
 EventId = Annotated[str, Path(pattern=r"^[\x21-\x7e]{1,255}$")]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^\x00]*$")]

@@ -5,30 +5,23 @@ that processes the event later continues the trace: settlement, ledger, calls to
 extra `tracing`. Without an endpoint they are not imported, and `span` does nothing.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from bridge.settings import Settings
+
+if TYPE_CHECKING:
+    from bridge.observability.trace_export import OtlpTracer
 
 log = structlog.get_logger(__name__)
 
 _NOTHING: AbstractContextManager[None] = nullcontext()
 
 
-class _Tracer(Protocol):
-    def span(
-        self, name: str, parent: str | None, links: Iterable[str], attributes: Mapping[str, Any]
-    ) -> AbstractContextManager[Any]: ...
-
-    def traceparent(self) -> str | None: ...
-
-    def close(self) -> None: ...
-
-
-_tracer: _Tracer | None = None
+_tracer: "OtlpTracer | None" = None
 
 
 def set_up_tracing(settings: Settings, service: str) -> None:

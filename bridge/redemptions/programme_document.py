@@ -9,8 +9,7 @@ from pydantic import ValidationError
 
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.errors import FieldErrors
-from bridge.http.problems import field_problems
+from bridge.errors import FieldErrors, field_problems
 from bridge.medusa.client import get_medusa
 from bridge.programme.rules import Programme
 from bridge.programme.shop_currencies import ask_currencies, require_currencies, save_currencies
@@ -39,7 +38,7 @@ def parse_document(document: dict[str, Any]) -> Programme:
     try:
         programme = Programme.model_validate({k: v for k, v in document.items() if k not in _READ_ONLY})
     except ValidationError as error:
-        raise FieldErrors(field_problems(error)) from error
+        raise FieldErrors(field_problems(error.errors())) from error
     _require_redeemable(programme.redeem)
     return programme
 

@@ -75,17 +75,12 @@ def liability(connection: Connection, at: datetime) -> Liability:
     figures = connection.execute(_FIGURES, {"at": at}).one()
     movements = {row.kind: row.dust for row in connection.execute(_MOVEMENTS, {"at": at})}
     version = version_at(connection, at)
+    rules = version.programme.redeem
     return Liability.from_row(
         figures,
         at=at,
         escrow=escrowed_at(connection, at),
         movements=movements,
-        value=in_money(connection, figures.outstanding, at),
+        value={code: discount_value(rules, figures.outstanding, code) or Decimal(0) for code in sorted(rules.rates)},
         programme_version=version.number,
     )
-
-
-def in_money(connection: Connection, dust: int, at: datetime) -> dict[str, Decimal]:
-    """Return the discount that these points could give, in major units by currency, at the rates of `at`."""
-    rules = version_at(connection, at).programme.redeem
-    return {code: discount_value(rules, dust, code) or Decimal(0) for code in sorted(rules.rates)}

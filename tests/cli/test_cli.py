@@ -2,6 +2,8 @@
 
 import json
 import socket
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -281,3 +283,10 @@ def test_migrate_says_what_to_do_with_a_database_of_an_unreleased_version(dust: 
     assert "start with an empty database" in said.err
     assert "Traceback" not in said.err
     assert "which this version does not know" in dust("doctor").out
+
+
+@pytest.mark.system
+def test_the_command_starts_without_the_web_framework() -> None:
+    """FastAPI takes a second to import, which `dust --help` should not wait for."""
+    code = "import sys, bridge.cli; sys.exit('fastapi' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

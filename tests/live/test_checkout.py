@@ -12,7 +12,7 @@ import pytest
 from bridge.development.demo.people import Merchant, Refused, Storefront
 from bridge.development.demo.seed import SeededProduct
 from bridge.development.stack.processes import until
-from tests.support.live_carts import assert_refused, code_for_items, ready_cart, shops_own_code
+from tests.support.live_carts import assert_refused, code_for_items, ready_cart, set_quantity, shops_own_code
 from tests.support.live_worlds import MUG_DUST, World, in_both_shops
 from tests.support.promotions import facts_in_medusa, write_facts
 
@@ -94,7 +94,7 @@ def test_too_few_units(world: World, shopper: Storefront, mug: SeededProduct) ->
 def test_a_quantity_raised_after_the_code_was_applied(world: World, shopper: Storefront, mug: SeededProduct) -> None:
     cart_id, _ = paid_cart(world, shopper, mug)
 
-    shopper.set_quantity(cart_id, mug, 2)
+    set_quantity(shopper, cart_id, mug, 2)
     shopper.pay(cart_id)
 
     assert_refused(shopper, cart_id, "Only 1 of 2 × “Mug” are paid with points")

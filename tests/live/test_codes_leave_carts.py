@@ -9,6 +9,7 @@ import pytest
 
 from bridge.development.demo.people import Json, Merchant, Refused, Storefront
 from bridge.development.stack.processes import until
+from tests.support.live_carts import set_quantity
 from tests.support.live_worlds import PATIENCE_SECONDS, World
 from tests.support.promotions import owner_rule
 
@@ -179,7 +180,7 @@ def test_a_code_that_is_put_back_at_once_stays(world: World, shopper: Storefront
 
 def test_a_change_that_keeps_the_code_sends_nothing_to_the_bridge(world: World, shopper: Storefront) -> None:
     cart_id, redemption = cart_with_code(world, shopper)
-    shopper.set_quantity(cart_id, world.keys.shirt, 2)
+    set_quantity(shopper, cart_id, world.keys.shirt, 2)
     shopper.choose_shipping(cart_id)
     remove_code(shopper, cart_id, redemption["code"])
     assert until(lambda: of(shopper, redemption)["state"] == "released", SECONDS)

@@ -11,7 +11,7 @@ from psycopg import sql
 
 from bridge.development.demo.people import Merchant, Storefront
 from bridge.development.demo.seed import ShopKeys
-from bridge.development.demo.shop import create_database
+from bridge.development.stack.postgres import create_database
 from bridge.medusa import pages
 from bridge.medusa.client import Medusa
 

@@ -10,7 +10,8 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from bridge.development.demo.install import CommandFailed, medusa_command, medusa_environment, run_reported
-from bridge.development.demo.shop import Shop, create_database, running_shop
+from bridge.development.demo.shop import Shop, running_shop
+from bridge.development.stack.postgres import create_database
 from tests.support.built_shop import built_shop
 from tests.support.live_worlds import ADMIN_TOKEN, JWT_SECRET, WEBHOOK_SECRET
 

@@ -18,8 +18,8 @@ def test_seeding_twice_changes_nothing_but_the_secret_key(shop: Shop, keys: Shop
     assert again.api_key != keys.api_key
 
 
-def test_a_shoppers_token_is_signed_with_the_secret_that_dust_is_given(storefront: Storefront, keys: ShopKeys) -> None:
-    claims = jwt.decode(storefront.token, keys.environment()["DUST_JWT_SECRET"], algorithms=["HS256"])
+def test_a_shoppers_token_is_signed_with_the_secret_that_dust_is_given(storefront: Storefront, shop: Shop) -> None:
+    claims = jwt.decode(storefront.token, shop.environment["JWT_SECRET"], algorithms=["HS256"])
 
     assert claims["actor_type"] == "customer"
     assert claims["actor_id"] == storefront.customer_id

@@ -53,6 +53,12 @@ def ready_cart(shopper: Storefront, product: SeededProduct, quantity: int, *code
     return cart_id
 
 
+def set_quantity(shopper: Storefront, cart_id: str, product: SeededProduct, quantity: int) -> None:
+    """Change the quantity of a product in the cart."""
+    line = next(line for line in shopper.cart(cart_id)["items"] if line["product_id"] == product.id)
+    shopper.ask("POST", f"/store/carts/{cart_id}/line-items/{line['id']}", {"quantity": quantity})
+
+
 def assert_refused(shopper: Storefront, cart_id: str, message: str) -> None:
     """Refused with these words, and the cart is as it was."""
     before = shopper.cart(cart_id)

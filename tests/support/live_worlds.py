@@ -21,7 +21,8 @@ from rich.console import Console
 
 from bridge.development.demo.people import Json, Merchant, Storefront, answer
 from bridge.development.demo.seed import DEMO_SHOP, HOODIE, MUG, SHIRT, SHORTS, Assortment, Item, Market, ShopKeys, seed
-from bridge.development.demo.shop import Shop, create_database, running_shop
+from bridge.development.demo.shop import Shop, running_shop
+from bridge.development.stack.postgres import create_database
 from bridge.development.stack.processes import until
 from bridge.development.stack.redis import embedded_redis
 from bridge.development.stack.up import StackUrls, running_stack

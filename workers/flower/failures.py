@@ -59,11 +59,6 @@ class FailedTask:
     failed_at: datetime | None = None
 
 
-def stored_failure(app: Celery, task_id: str) -> FailedTask | None:
-    """Return the result backend's record of a failed task; None without one, or if it did not fail."""
-    return stored_failures(app, [task_id]).get(task_id)
-
-
 def stored_failures(app: Celery, task_ids: Collection[str]) -> dict[str, FailedTask]:
     """Return the result backend's records of the failed ones among these tasks."""
     backend = app.backend

@@ -13,7 +13,7 @@ from bridge.db import transaction
 from bridge.errors import Conflict, NotFound, Unavailable
 from bridge.queue.retries import TaskRetry, claim_retry, lock_retry, mark_sent, sent_retries
 from workers.app import DustTask
-from workers.flower.failures import FailedTask, recorded_failure, stored_failure
+from workers.flower.failures import FailedTask, recorded_failure, stored_failures
 
 log = structlog.get_logger(__name__)
 
@@ -85,7 +85,7 @@ def retry_task(
 
 def find_failure(app: Celery, task_id: str, record: Record | None) -> FailedTask:
     """Return a failed task with all its arguments. Raises `UnknownTask`, `TaskNotFailed`, `ArgumentsCut`."""
-    kept = stored_failure(app, task_id)
+    kept = stored_failures(app, [task_id]).get(task_id)
     if kept:
         return kept
     if record is None:

@@ -3,16 +3,15 @@
 from datetime import datetime
 from typing import Annotated, Self
 
-from fastapi import Depends
 from pydantic import BaseModel, Field, model_validator
 
 from bridge.api.admin.routing import admin_router
-from bridge.api.admin.schemas import Dust
+from bridge.api.admin.schemas import Dust, Reason
 from bridge.api.store.transactions import TransactionResponse
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.http.auth import AdminOperator
-from bridge.http.idempotency_header import idempotency_key
+from bridge.http.idempotency_header import IdempotencyKey
 from bridge.http.problems import describe_problems
 from bridge.http.schemas import Body, Id, Text
 from bridge.ids import CustomerId
@@ -27,9 +26,7 @@ class BonusRequest(Body):
     customer_id: Id | None = None
     customer_ids: Annotated[list[Id], Field(min_length=1, max_length=MAX_CUSTOMERS)] | None = None
     amount: Dust
-    reason: Annotated[
-        Text, Field(min_length=1, max_length=200, description="Reason, for your records; customers do not see it")
-    ]
+    reason: Reason
     description: Annotated[
         Text, Field(max_length=500, description="Text for the customer; default: A bonus from the shop")
     ] = ""
@@ -65,7 +62,7 @@ class BonusResponse(BaseModel):
 
 
 @router.post("/bonuses", status_code=201, responses=describe_problems(400, 409, 422))
-def give(body: BonusRequest, operator: AdminOperator, key: Annotated[str, Depends(idempotency_key)]) -> BonusResponse:
+def give(body: BonusRequest, operator: AdminOperator, key: IdempotencyKey) -> BonusResponse:
     """Give points to one customer or to many. It succeeds for all of them or for none."""
     customers = [body.customer_id] if body.customer_id else body.customer_ids or []
     with transaction() as connection:
@@ -76,7 +73,7 @@ def give(body: BonusRequest, operator: AdminOperator, key: Annotated[str, Depend
                 **body.model_dump(exclude={"customer_id", "customer_ids"}),
             ),
             idempotency_key=key,
-            actor=operator.id,
+            actor=operator,
             now=now(),
         )
     return bonus_view(given)

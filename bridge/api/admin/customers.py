@@ -4,20 +4,20 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import Depends, Query
+from fastapi import Query
 from pydantic import BaseModel, Field
 
 from bridge.api.admin.routing import admin_router
+from bridge.api.admin.schemas import Reason
 from bridge.api.store.balance import BalanceResponse, balance_view
 from bridge.api.store.transactions import TransactionResponse, order_of
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.http.auth import AdminOperator
-from bridge.http.idempotency_header import idempotency_key
+from bridge.http.idempotency_header import IdempotencyKey
 from bridge.http.paging import Cursor, Limit, Listing, decode_number_cursor, split_page
 from bridge.http.problems import describe_problems
-from bridge.http.schemas import Body, FromAttributes, PathId, Text
-from bridge.ids import CustomerId
+from bridge.http.schemas import Body, FromAttributes, PathCustomerId, Text
 from bridge.inbox.erasure import erase_customer
 from bridge.ledger.adjust import adjust_balance
 from bridge.ledger.postings import Kind, Transaction
@@ -33,11 +33,11 @@ router = admin_router()
 
 
 @router.get("/customers/{customer_id}", responses=describe_problems(422))
-def read_customer(customer_id: PathId) -> BalanceResponse:
+def read_customer(customer_id: PathCustomerId) -> BalanceResponse:
     """Return a customer's balance and tier. Unknown customers get zeros."""
     with transaction() as connection:
-        tier = read_tier(connection, CustomerId(customer_id), now=now())
-        return balance_view(read_balance(connection, CustomerId(customer_id)), tier)
+        tier = read_tier(connection, customer_id, now=now())
+        return balance_view(read_balance(connection, customer_id), tier)
 
 
 class CustomerTransaction(TransactionResponse):
@@ -52,7 +52,7 @@ class CustomerTransactionList(BaseModel):
 
 @router.get("/customers/{customer_id}/transactions", responses=describe_problems(422))
 def read_customer_transactions(
-    customer_id: PathId,
+    customer_id: PathCustomerId,
     limit: Limit = 20,
     cursor: Cursor = None,
     memos: Annotated[
@@ -62,9 +62,7 @@ def read_customer_transactions(
     """List a customer's transactions, newest first."""
     before = decode_number_cursor(Listing.TRANSACTIONS, cursor)
     with transaction() as connection:
-        rows = read_transactions(
-            connection, CustomerId(customer_id), limit=limit + 1, before_version=before, memos=memos
-        )  # fmt: skip
+        rows = read_transactions(connection, customer_id, limit=limit + 1, before_version=before, memos=memos)
         numbers = read_order_numbers(connection, {order for row in rows if (order := order_of(row))})
     page, following = split_page(Listing.TRANSACTIONS, rows, limit, lambda row: row.version)
     return CustomerTransactionList(transactions=[_view(row, numbers) for row in page], next_cursor=following)
@@ -131,10 +129,10 @@ class ExplanationResponse(BaseModel):
 
 
 @router.get("/customers/{customer_id}/explain", responses=describe_problems(422))
-def explain_customer(customer_id: PathId) -> ExplanationResponse:
+def explain_customer(customer_id: PathCustomerId) -> ExplanationResponse:
     """Explain a balance: every transaction in a sentence, with its rule version, lots and expiry."""
     with transaction() as connection:
-        explanation = explain(connection, CustomerId(customer_id))
+        explanation = explain(connection, customer_id)
     return ExplanationResponse(
         balance=balance_view(explanation.balance, explanation.tier),
         summary=list(explanation.summary),
@@ -149,43 +147,41 @@ class ErasedResponse(BaseModel):
 
 
 @router.post("/customers/{customer_id}/erase", responses=describe_problems(422))
-def erase(customer_id: PathId, operator: AdminOperator) -> ErasedResponse:
+def erase(customer_id: PathCustomerId, operator: AdminOperator) -> ErasedResponse:
     """Erase personal data: strip event bodies to ids and release open redemptions. The ledger stays as it is."""
     with transaction() as connection:
-        stripped = erase_customer(connection, CustomerId(customer_id), actor=operator.id, now=now())
+        stripped = erase_customer(connection, customer_id, actor=operator, now=now())
     enqueue(REDEMPTIONS_SWEEP)
     return ErasedResponse(customer_id=customer_id, events_stripped=stripped)
 
 
 @router.get("/customers/{customer_id}/export", responses=describe_problems(422))
-def export(customer_id: PathId) -> dict[str, Any]:
+def export(customer_id: PathCustomerId) -> dict[str, Any]:
     """Export all data about a customer as one document."""
     with transaction() as connection:
-        return export_customer(connection, CustomerId(customer_id))
+        return export_customer(connection, customer_id)
 
 
 class Adjustment(Body):
     amount: Annotated[int, Field(strict=True, description="Whole points: positive to credit, negative to debit")]
-    reason: Annotated[
-        Text, Field(min_length=1, max_length=200, description="Reason, for your records; customers do not see it")
-    ]
+    reason: Reason
     description: Annotated[Text, Field(max_length=500, description="Text for the customer")] = ""
 
 
 @router.post("/customers/{customer_id}/adjustments", status_code=201, responses=describe_problems(400, 409, 422))
 def adjust(
-    customer_id: PathId, body: Adjustment, operator: AdminOperator, key: Annotated[str, Depends(idempotency_key)]
+    customer_id: PathCustomerId, body: Adjustment, operator: AdminOperator, key: IdempotencyKey
 ) -> TransactionResponse:
     """Credit or debit points manually."""
     with transaction() as connection:
         row = adjust_balance(
             connection,
-            CustomerId(customer_id),
+            customer_id,
             body.amount,
             reason=body.reason,
             description=body.description,
             idempotency_key=key,
-            actor=operator.id,
+            actor=operator,
             now=now(),
         )
     return TransactionResponse.model_validate(row)

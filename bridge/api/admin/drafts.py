@@ -11,22 +11,11 @@ from bridge.api.admin.routing import admin_router
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import field_error
-from bridge.http.auth import AdminOperator, Operator
+from bridge.http.auth import AdminOperator
 from bridge.http.medusa_threads import FOR_OPERATORS
 from bridge.http.problems import describe_problems
 from bridge.http.schemas import Body, PathId
-from bridge.programme.drafts import (
-    Draft,
-    DraftContent,
-    Rebased,
-    change_draft,
-    create_draft,
-    delete_draft,
-    list_drafts,
-    publish_draft,
-    read_draft,
-    rebase,
-)
+from bridge.programme import drafts
 from bridge.programme.versions import Version
 from bridge.redemptions.programme_document import read_document
 
@@ -89,7 +78,7 @@ class DeletedDraft(BaseModel):
 def read_drafts() -> DraftList:
     """List all drafts without their documents, the one that was saved last first."""
     with transaction() as connection:
-        return DraftList.model_validate({"drafts": list_drafts(connection)}, from_attributes=True)
+        return DraftList.model_validate({"drafts": drafts.list_drafts(connection)}, from_attributes=True)
 
 
 @router.post("", status_code=201, responses=describe_problems(400, 409, 422, 503))
@@ -104,8 +93,8 @@ async def add_programme_draft(body: DraftRequest, operator: AdminOperator, respo
 def read_programme_draft(draft_id: PathId) -> DraftResponse:
     """Return a draft with its document, and with what publishing it would put in force."""
     with transaction() as connection:
-        draft = read_draft(connection, draft_id)
-        return _view(draft, rebase(connection, draft))
+        draft = drafts.read_draft(connection, draft_id)
+        return _view(draft, drafts.rebase(connection, draft))
 
 
 @router.put("/{draft_id}", responses=describe_problems(400, 404, 422, 503))
@@ -118,7 +107,7 @@ async def write_programme_draft(draft_id: PathId, body: DraftRequest, operator: 
 def drop_programme_draft(draft_id: PathId) -> DeletedDraft:
     """Delete a draft."""
     with transaction() as connection:
-        delete_draft(connection, draft_id)
+        drafts.delete_draft(connection, draft_id)
     return DeletedDraft(id=draft_id)
 
 
@@ -134,28 +123,28 @@ async def publish_programme_draft(draft_id: PathId, response: Response, if_match
     return programme_response(version)
 
 
-def _save(draft_id: str | None, body: DraftRequest, operator: Operator) -> DraftResponse:
+def _save(draft_id: str | None, body: DraftRequest, operator: str) -> DraftResponse:
     moment = now()
     if body.starts_at and body.starts_at <= moment:
         raise field_error("starts_at", "must be in the future")
     if body.starts_at and body.starts_at > moment + _MAX_AHEAD:
         raise field_error("starts_at", f"must be within {_MAX_AHEAD.days} days")
     programme = read_document(body.document)
-    content = DraftContent(name=body.name, programme=programme, based_on=body.based_on, starts_at=body.starts_at)
+    content = drafts.DraftContent(name=body.name, programme=programme, based_on=body.based_on, starts_at=body.starts_at)
     with transaction() as connection:
         if draft_id is None:
-            draft = create_draft(connection, content, author=operator.id, now=moment)
+            draft = drafts.create_draft(connection, content, author=operator, now=moment)
         else:
-            draft = change_draft(connection, draft_id, content, author=operator.id, now=moment)
-        return _view(draft, rebase(connection, draft))
+            draft = drafts.change_draft(connection, draft_id, content, author=operator, now=moment)
+        return _view(draft, drafts.rebase(connection, draft))
 
 
 def _publish(draft_id: str, replaces: int | None) -> Version:
     with transaction() as connection:
-        draft = read_draft(connection, draft_id)
-    return publish_draft(draft, read_document, now=now(), replaces=replaces)
+        draft = drafts.read_draft(connection, draft_id)
+    return drafts.publish_draft(draft, read_document, now=now(), replaces=replaces)
 
 
-def _view(draft: Draft, rebased: Rebased) -> DraftResponse:
+def _view(draft: drafts.Draft, rebased: drafts.Rebased) -> DraftResponse:
     merged = {"version": rebased.version, "merged": rebased.document, "conflicts": rebased.conflicts}
     return DraftResponse.model_validate({**vars(draft), **merged})

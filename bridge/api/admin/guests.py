@@ -11,8 +11,8 @@ from bridge.db import transaction
 from bridge.http.auth import AdminOperator
 from bridge.http.paging import Cursor, Limit, Listing, decode_cursor, split_page
 from bridge.http.problems import describe_problems
-from bridge.http.schemas import Body, FromAttributes, Id, PathId
-from bridge.ids import CustomerId, OrderId
+from bridge.http.schemas import Body, FromAttributes, Id, PathCustomerId, PathOrderId
+from bridge.ids import CustomerId
 from bridge.inbox.customers import claim_by_support
 from bridge.ledger.merges import merge_customers, merges_of, unmerge_customer
 from bridge.reports.explain import explain_escrow
@@ -62,12 +62,12 @@ def read_escrows(limit: Limit = 20, cursor: Cursor = None, state: EscrowState | 
 
 
 @router.get("/escrow/{order_id}", responses=describe_problems(404, 422))
-def read_one_escrow(order_id: PathId) -> EscrowDetail:
+def read_one_escrow(order_id: PathOrderId) -> EscrowDetail:
     """Show the escrow of one guest order and explain it in sentences."""
     with transaction() as connection:
-        escrow = read_escrow(connection, OrderId(order_id))
+        escrow = read_escrow(connection, order_id)
         sentences = explain_escrow(connection, escrow)
-    return EscrowDetail(**EscrowResponse.model_validate(escrow).model_dump(), sentences=sentences)
+    return EscrowDetail.model_validate({**vars(escrow), "sentences": sentences})
 
 
 class ClaimRequest(Body):
@@ -88,14 +88,13 @@ class ClaimResponse(BaseModel):
 
 
 @router.post("/customers/{customer_id}/claim", responses=describe_problems(400, 409, 422))
-def claim(customer_id: PathId, body: ClaimRequest, operator: AdminOperator) -> ClaimResponse:
+def claim(customer_id: PathCustomerId, body: ClaimRequest, operator: AdminOperator) -> ClaimResponse:
     """Give a customer the points of their guest orders, once they have proved to you that the e-mail address is theirs.
 
     Orders with this address that become known later follow within a minute. Repeating the request is harmless.
     """
-    customer = CustomerId(customer_id)
     with transaction() as connection:
-        orders = claim_by_support(connection, customer, body.email, dry_run=body.dry_run, actor=operator.id, now=now())
+        orders = claim_by_support(connection, customer_id, body.email, dry_run=body.dry_run, actor=operator, now=now())
     return ClaimResponse(
         customer_id=customer_id,
         dry_run=body.dry_run,
@@ -131,30 +130,30 @@ class MergeList(BaseModel):
 
 
 @router.get("/customers/{customer_id}/merges", responses=describe_problems(422))
-def read_merges(customer_id: PathId) -> MergeList:
+def read_merges(customer_id: PathCustomerId) -> MergeList:
     """List every merge of this customer's account, undone ones included, oldest first."""
     with transaction() as connection:
-        return MergeList(merges=merges_of(connection, CustomerId(customer_id)))
+        return MergeList(merges=merges_of(connection, customer_id))
 
 
 @router.post("/customers/{customer_id}/merge", responses=describe_problems(400, 409, 422))
-def merge(customer_id: PathId, body: MergeRequest, operator: AdminOperator) -> MergeResponse:
+def merge(customer_id: PathCustomerId, body: MergeRequest, operator: AdminOperator) -> MergeResponse:
     """Merge this account `into` another one of the same person: everything moves there, now and in the future.
 
     This account must not have open redemptions. Repeating the request is harmless.
     """
     with transaction() as connection:
-        done = merge_customers(connection, CustomerId(customer_id), CustomerId(body.into), actor=operator.id, now=now())
+        done = merge_customers(connection, customer_id, CustomerId(body.into), actor=operator, now=now())
     with transaction() as connection:
         settle_referrals(connection, [done.customer_id, done.survivor_id], now=now())
     return MergeResponse.model_validate(done)
 
 
 @router.post("/customers/{customer_id}/unmerge", responses=describe_problems(409, 422))
-def unmerge(customer_id: PathId, operator: AdminOperator) -> UnmergeResponse:
+def unmerge(customer_id: PathCustomerId, operator: AdminOperator) -> UnmergeResponse:
     """Undo a merge. The points that this account had brought come back, unless they are spent or held."""
     with transaction() as connection:
-        done = unmerge_customer(connection, CustomerId(customer_id), actor=operator.id, now=now())
+        done = unmerge_customer(connection, customer_id, actor=operator, now=now())
     with transaction() as connection:
         settle_referrals(connection, [done.merge.customer_id, done.merge.survivor_id], now=now())
     return UnmergeResponse.model_validate(done)

@@ -1,12 +1,11 @@
 """Admin API: the list of members."""
 
-import re
 from datetime import datetime
 from typing import Annotated, Any
 
 import structlog
 from fastapi import Depends, Query
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, Field, StringConstraints, TypeAdapter, ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from bridge.api.admin.routing import admin_router
@@ -30,6 +29,14 @@ _MAX_FOUND_IN_MEDUSA = 100
 _NOT_SEARCHED = "Medusa did not answer, so only customer ids were searched, not names and e-mail addresses."
 
 Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+
+
+# The values in cursors, by what the members are sorted by.
+_VALUES: dict[str, TypeAdapter[Any]] = {
+    "balance": TypeAdapter(Annotated[int, Field(ge=-(10**18), le=10**18)]),
+    "last_activity": TypeAdapter(AwareDatetime),
+    "customer_id": TypeAdapter(str),
+}
 
 
 class MemberResponse(FromAttributes):
@@ -100,21 +107,7 @@ def _decode(cursor: str | None, sort: MemberSort) -> tuple[Any, str] | None:
     text, _, customer_id = rest.partition(" ")
     if sorted_by != sort or not customer_id:
         raise invalid_cursor()
-    match sort.removeprefix("-"):
-        case "balance" if re.fullmatch(r"-?[0-9]{1,18}", text):
-            return int(text), customer_id
-        case "last_activity":
-            return _moment(text), customer_id
-        case "customer_id":
-            return text, customer_id
-    raise invalid_cursor()
-
-
-def _moment(text: str) -> datetime:
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
+        return _VALUES[sort.removeprefix("-")].validate_strings(text), customer_id
+    except ValidationError:
         raise invalid_cursor() from None
-    if moment.tzinfo is None:
-        raise invalid_cursor()
-    return moment

@@ -12,7 +12,7 @@ from bridge.db import transaction
 from bridge.errors import NotFound
 from bridge.http.medusa_threads import FOR_OPERATORS
 from bridge.http.problems import describe_problems
-from bridge.http.schemas import Body, Id, PathId
+from bridge.http.schemas import Body, Id, PathOrderId
 from bridge.ids import OrderId
 from bridge.medusa.amounts import NonNegativeNumber, PositiveNumber
 from bridge.medusa.client import Json, Medusa, UnknownInMedusa, get_medusa
@@ -44,18 +44,12 @@ class UnknownOrder(NotFound):
 
 
 @router.get("/{order_id}", responses=describe_problems(404, 422))
-def read_order_points(order_id: PathId) -> OrderPointsResponse:
+def read_order_points(order_id: PathOrderId) -> OrderPointsResponse:
     """Return what an order has earned, spent and given back, and why."""
     with transaction() as connection:
-        points = read_any_order_points(connection, OrderId(order_id))
-        explanation = explain_order(connection, OrderId(order_id))
-    return OrderPointsResponse(
-        **OwnOrderResponse.model_validate(points).model_dump(),
-        customer_id=points.customer_id,
-        escrow=points.escrow,
-        note=points.note,
-        explanation=explanation,
-    )
+        points = read_any_order_points(connection, order_id)
+        explanation = explain_order(connection, order_id)
+    return OrderPointsResponse.model_validate({**vars(points), "state": points.state, "explanation": explanation})
 
 
 class ReturnedItem(Body):
@@ -111,9 +105,9 @@ class PreviewResponse(BaseModel):
 
 
 @router.post("/{order_id}/preview", responses=describe_problems(400, 404, 422, 429, 503))
-async def preview_change(order_id: PathId, body: PreviewRequest) -> PreviewResponse:
+async def preview_change(order_id: PathOrderId, body: PreviewRequest) -> PreviewResponse:
     """Preview a change of the order by settlement's own computation. Changes nothing."""
-    return await FOR_OPERATORS.run(_preview, OrderId(order_id), body)
+    return await FOR_OPERATORS.run(_preview, order_id, body)
 
 
 def _preview(order_id: OrderId, body: PreviewRequest) -> PreviewResponse:

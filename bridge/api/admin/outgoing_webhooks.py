@@ -13,17 +13,7 @@ from bridge.http.paging import Cursor, Limit, Listing, decode_number_cursor, spl
 from bridge.http.problems import describe_problems
 from bridge.http.schemas import Body, FromAttributes, Id, PathId
 from bridge.ids import CustomerId
-from bridge.outgoing.queries import (
-    ReplayWindow,
-    count_sent,
-    list_webhooks,
-    put_test,
-    read_deliveries,
-    read_webhook,
-    replay,
-    retry_failed,
-    retry_webhook,
-)
+from bridge.outgoing import queries
 from bridge.outgoing.tables import OutgoingWebhookState, OutgoingWebhookType
 from bridge.queue.enqueue import OUTGOING_SEND, enqueue
 
@@ -97,7 +87,7 @@ def read_outgoing_webhooks(
 ) -> OutgoingWebhookList:
     """List outgoing webhooks, sent and waiting, newest first. They are kept for 30 days."""
     with transaction() as connection:
-        webhooks = list_webhooks(
+        webhooks = queries.list_webhooks(
             connection,
             state=state,
             type=type,
@@ -113,7 +103,7 @@ def read_outgoing_webhooks(
 def retry_all_failed() -> OutgoingWebhookRetries:
     """Retry all failed webhooks."""
     with transaction() as connection:
-        retried = retry_failed(connection, now=now())
+        retried = queries.retry_failed(connection, now=now())
     enqueue(OUTGOING_SEND)
     return OutgoingWebhookRetries(retried=retried, message=f"{retried} webhooks will be sent again.")
 
@@ -122,7 +112,7 @@ def retry_all_failed() -> OutgoingWebhookRetries:
 def send_test() -> OutgoingWebhookTest:
     """Send a webhook of the type `dust.test` to the shop's receiver. It is about no customer."""
     with transaction() as connection:
-        webhook_id = put_test(connection, now=now())
+        webhook_id = queries.put_test(connection, now=now())
     enqueue(OUTGOING_SEND)
     return OutgoingWebhookTest(id=webhook_id)
 
@@ -130,11 +120,11 @@ def send_test() -> OutgoingWebhookTest:
 @router.post("/replay", name="replay_outgoing_webhooks", status_code=202, responses=describe_problems(400, 422))
 def replay_window(body: ReplayRequest) -> ReplayResponse:
     """Send all webhooks of a time window again, with the same ids. `dry_run` only counts them."""
-    window = ReplayWindow(since=body.since, until=body.until or now(), type=body.type)
+    window = queries.ReplayWindow(since=body.since, until=body.until or now(), type=body.type)
     if body.dry_run:
         with transaction() as connection:
-            return ReplayResponse(webhooks=count_sent(connection, window), dry_run=True)
-    replayed = replay(window)
+            return ReplayResponse(webhooks=queries.count_sent(connection, window), dry_run=True)
+    replayed = queries.replay(window)
     enqueue(OUTGOING_SEND)
     return ReplayResponse(webhooks=replayed, dry_run=False)
 
@@ -143,9 +133,9 @@ def replay_window(body: ReplayRequest) -> ReplayResponse:
 def read_outgoing_webhook(webhook_id: PathId) -> OutgoingWebhookDetail:
     """Return one webhook with its data and all attempts to deliver it."""
     with transaction() as connection:
-        found, deliveries = read_webhook(connection, webhook_id), read_deliveries(connection, webhook_id)
-    summary = OutgoingWebhookResponse.model_validate(found).model_dump()
-    return OutgoingWebhookDetail(**summary, data=found.data, deliveries=deliveries)
+        found = queries.read_webhook(connection, webhook_id)
+        deliveries = queries.read_deliveries(connection, webhook_id)
+    return OutgoingWebhookDetail.model_validate({**vars(found), "deliveries": deliveries})
 
 
 @router.post(
@@ -154,7 +144,7 @@ def read_outgoing_webhook(webhook_id: PathId) -> OutgoingWebhookDetail:
 def retry(webhook_id: PathId) -> OutgoingWebhookRetry:
     """Send a webhook again with the same id: a failed one, or one that the receiver accepted and lost."""
     with transaction() as connection:
-        retried = retry_webhook(connection, webhook_id, now=now())
+        retried = queries.retry_webhook(connection, webhook_id, now=now())
     if retried:
         enqueue(OUTGOING_SEND)
     message = "It will be sent again." if retried else "Nothing to do: it is waiting to be sent."

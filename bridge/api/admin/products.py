@@ -14,7 +14,7 @@ from bridge.http.auth import AdminOperator
 from bridge.http.medusa_threads import FOR_OPERATORS
 from bridge.http.paging import Cursor, Limit, Listing, decode_cursor, split_page
 from bridge.http.problems import describe_problems
-from bridge.http.schemas import Body, FromAttributes, Id, PathId
+from bridge.http.schemas import Body, FromAttributes, Id, PathProductId
 from bridge.ids import ProductId
 from bridge.medusa.client import get_medusa
 from bridge.products.settings import NewProductSettings, delete_product, list_products, read_product, set_products
@@ -85,33 +85,33 @@ async def write_products(batch: ProductBatch, operator: AdminOperator) -> AdminP
     """Set many products at once. It succeeds for all of them or for none."""
     wanted = {product.product_id: product for product in batch.products}
     fields = {each.product_id: f"products.{number}.dust_price" for number, each in enumerate(batch.products)}
-    products = await FOR_OPERATORS.run(_set_products, list(wanted.values()), operator.id, fields)
+    products = await FOR_OPERATORS.run(_set_products, list(wanted.values()), operator, fields)
     return AdminProductList(products=products)
 
 
 @router.get("/products/{product_id}", responses=describe_problems(404, 422))
-def read_one_product(product_id: PathId) -> AdminProduct:
+def read_one_product(product_id: PathProductId) -> AdminProduct:
     """Return the points settings of one product."""
     with transaction() as connection:
-        return AdminProduct.model_validate(read_product(connection, ProductId(product_id)))
+        return AdminProduct.model_validate(read_product(connection, product_id))
 
 
 @router.put("/products/{product_id}", responses=describe_problems(400, 422, 503))
-async def write_product(product_id: PathId, body: ProductRequest, operator: AdminOperator) -> AdminProduct:
+async def write_product(product_id: PathProductId, body: ProductRequest, operator: AdminOperator) -> AdminProduct:
     """Set the points settings of one product. Medusa's product metadata follows within seconds.
 
     A product whose variants have different prices is refused. `warning` is set if Medusa could not be asked.
     """
     batch = [ProductBatchRequest(product_id=product_id, dust_only=body.dust_only, dust_price=body.dust_price)]
-    products = await FOR_OPERATORS.run(_set_products, batch, operator.id, {product_id: "dust_price"})
+    products = await FOR_OPERATORS.run(_set_products, batch, operator, {product_id: "dust_price"})
     return products[0]
 
 
 @router.delete("/products/{product_id}", responses=describe_problems(404, 422))
-def drop_product(product_id: PathId, operator: AdminOperator) -> Deleted:
+def drop_product(product_id: PathProductId, operator: AdminOperator) -> Deleted:
     """Remove the points settings of a product."""
     with transaction() as connection:
-        delete_product(connection, ProductId(product_id), actor=operator.id, now=now())
+        delete_product(connection, product_id, actor=operator, now=now())
     enqueue(PRODUCTS_MIRROR)
     return Deleted(id=product_id, object="dust_product")
 

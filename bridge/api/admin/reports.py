@@ -2,11 +2,10 @@
 
 import io
 from datetime import date, datetime, timedelta
-from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from fastapi import Query, Response
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from bridge.api.admin.routing import admin_router
 from bridge.clock import now
@@ -20,7 +19,7 @@ from bridge.reports.breakage import breakage
 from bridge.reports.closes import Close, list_closes
 from bridge.reports.expiring import expiring_by_month
 from bridge.reports.liability import Liability, liability
-from bridge.reports.marketing import Baskets, Buyers, Figures, Money, marketing
+from bridge.reports.marketing import Baskets, Figures, Money, marketing
 from bridge.reports.movements import MAX_PERIODS, Period, count_periods, movements
 from bridge.reports.reading import reading
 from bridge.settlement.kept_forecasts import FORECASTS_KEPT, read_kept_forecasts
@@ -29,6 +28,12 @@ router = admin_router("/reports", tag="reports")
 
 Format = Annotated[Literal["json", "csv"], Query(description="csv: a text/csv file with one header line")]
 _AS_CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}
+
+
+class _Figures(FromAttributes):
+    """Base of models whose shares, which are decimals, are shown as text."""
+
+    model_config = ConfigDict(coerce_numbers_to_str=True)
 
 
 class LiabilityResponse(BaseModel):
@@ -72,7 +77,7 @@ class ExpiringList(BaseModel):
     months: list[ExpiringMonthResponse]
 
 
-class CohortResponse(BaseModel):
+class CohortResponse(_Figures):
     """The points issued in one month, and what became of them."""
 
     month: date
@@ -185,13 +190,13 @@ _NOT_CAUSAL = (
 )
 
 
-class BuyersResponse(BaseModel):
+class BuyersResponse(_Figures):
     buyers: int = Field(description="Members with an order in the period")
     repeaters: int = Field(description="Those with two or more orders in the period")
     repeat_rate: str | None
 
 
-class MarketingMoneyResponse(BaseModel):
+class MarketingMoneyResponse(_Figures):
     """The figures in one currency, in major units; null when there is nothing to divide by."""
 
     currency_code: str
@@ -204,7 +209,7 @@ class MarketingMoneyResponse(BaseModel):
     cost_share: str | None = Field(description="`cost` as a share of `revenue`")
 
 
-class MarketingFigures(BaseModel):
+class MarketingFigures(_Figures):
     """Shares have four decimal places, and are null when there is nothing to divide by."""
 
     active_members: int = Field(description="Members who ordered or used points")
@@ -268,7 +273,7 @@ def report_breakage(format: Format = "json") -> CohortList | Response:
         cohorts = breakage(connection)
     if format == "csv":
         return _csv(sheets.breakage_sheet(cohorts), "breakage")
-    return CohortList(months=[CohortResponse(**vars(c), other=c.other, breakage=str(c.breakage)) for c in cohorts])
+    return CohortList(months=cohorts)
 
 
 @router.get("/closes", response_model=CloseList, responses=_AS_CSV | describe_problems(422))
@@ -294,16 +299,10 @@ def _figures(report: Liability) -> dict[str, Any]:
 def _marketing(figures: Figures) -> dict[str, Any]:
     return {
         **vars(figures),
-        "redeeming_share": _share(figures.redeeming_share),
-        "redemption_rate": _share(figures.redemption_rate),
-        "redeemers": _buyers(figures.redeemers),
-        "others": _buyers(figures.others),
+        "redeeming_share": figures.redeeming_share,
+        "redemption_rate": figures.redemption_rate,
         "money": [_money(amounts) for amounts in figures.money],
     }
-
-
-def _buyers(buyers: Buyers) -> BuyersResponse:
-    return BuyersResponse(**vars(buyers), repeat_rate=_share(buyers.repeat_rate))
 
 
 def _money(money: Money) -> MarketingMoneyResponse:
@@ -316,16 +315,12 @@ def _money(money: Money) -> MarketingMoneyResponse:
         referral_orders=money.referral_orders,
         referral_revenue=rounded_amount(money.referral_revenue, code),
         cost=rounded_amount(money.cost, code),
-        cost_share=_share(money.cost_share),
+        cost_share=money.cost_share,
     )
 
 
 def _average(baskets: Baskets, code: str) -> str | None:
     return None if baskets.average is None else rounded_amount(baskets.average, code)
-
-
-def _share(share: Decimal | None) -> str | None:
-    return None if share is None else str(share)
 
 
 def _csv(sheet: sheets.Sheet, name: str) -> Response:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from bridge.api.store.quotes import RulePartResponse, rule_parts
+from bridge.api.store.quotes import RulePartResponse
 from bridge.api.store.routing import store_router
 from bridge.clock import now
 from bridge.db import transaction
@@ -101,7 +101,7 @@ def _forecast(customer_id: CustomerId | None, body: ForecastRequest) -> Forecast
         *alone, together = forecast_each(connection, orders, now=moment)
     return Forecast(
         items=[
-            ForecastedItem(product_id=item.product_id, earn=found.dust, breakdown=rule_parts(found.breakdown))
+            ForecastedItem(product_id=item.product_id, earn=found.dust, breakdown=found.breakdown)
             for item, found in zip(body.items, alone, strict=True)
         ],
         total=together.dust,

@@ -11,7 +11,7 @@ from bridge.api.store.routing import store_router
 from bridge.db import transaction
 from bridge.http.auth import Customer
 from bridge.http.problems import describe_problems
-from bridge.http.schemas import FromAttributes, Id, PathId
+from bridge.http.schemas import FromAttributes, Id, PathOrderId
 from bridge.ids import OrderId
 from bridge.ledger.customer_statement import EntryState
 from bridge.settlement.order_points import read_order_points, read_points_of_orders
@@ -71,7 +71,7 @@ def list_own_orders(
 
 
 @router.get("/orders/{order_id}", responses=describe_problems(401, 404, 422, 503))
-def read_own_order(customer_id: Customer, order_id: PathId) -> OwnOrderResponse:
+def read_own_order(customer_id: Customer, order_id: PathOrderId) -> OwnOrderResponse:
     """Return what one of the customer's orders has earned, spent and given back. Orders of others are not found."""
     with transaction() as connection:
-        return OwnOrderResponse.model_validate(read_order_points(connection, customer_id, OrderId(order_id)))
+        return OwnOrderResponse.model_validate(read_order_points(connection, customer_id, order_id))

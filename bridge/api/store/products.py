@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import Header, Query, Response
+from fastapi import Query, Response
 from pydantic import BaseModel
 
 from bridge.api.store.routing import store_router
 from bridge.db import transaction
-from bridge.http.etag import cacheable_response
+from bridge.http.etag import UNCHANGED, IfNoneMatch, cacheable_response
 from bridge.http.paging import Cursor, Limit, Listing, decode_cursor, split_page
 from bridge.http.problems import describe_problems
 from bridge.http.schemas import FromAttributes, Id
@@ -16,7 +16,6 @@ from bridge.ids import ProductId
 from bridge.products.settings import ProductSettings, list_products, read_products
 
 router = store_router()
-
 
 _MAX_PRODUCTS = 100
 
@@ -31,16 +30,12 @@ class ProductMap(BaseModel):
     next_cursor: str | None = None
 
 
-@router.get(
-    "/products",
-    response_model=ProductMap,
-    responses={304: {"description": "Unchanged since the ETag"}, **describe_problems(422, 429, 503)},
-)
+@router.get("/products", response_model=ProductMap, responses=UNCHANGED | describe_problems(422, 429, 503))
 def read_dust_products(
     product_id: Annotated[list[Id] | None, Query(max_length=_MAX_PRODUCTS)] = None,
     limit: Limit = 100,
     cursor: Cursor = None,
-    if_none_match: Annotated[str | None, Header()] = None,
+    if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Return points settings by product id. Products without settings are left out. Public and cacheable."""
     after, following = decode_cursor(Listing.PRODUCTS, cursor), None

@@ -1,15 +1,14 @@
 """What a shopper may know of the rules: public and cacheable."""
 
 from decimal import Decimal
-from typing import Annotated
 
-from fastapi import Header, Response
+from fastapi import Response
 from pydantic import BaseModel, Field
 
 from bridge.api.store.rewards import RewardResponse, list_rewards
 from bridge.api.store.routing import store_router
 from bridge.db import transaction
-from bridge.http.etag import cacheable_response
+from bridge.http.etag import UNCHANGED, IfNoneMatch, cacheable_response
 from bridge.http.problems import describe_problems
 from bridge.programme.rules import Bonuses, PointsName, Programme
 from bridge.programme.tiers import TierLevel, Tiers, format_needed
@@ -39,12 +38,8 @@ class PublicProgramme(BaseModel):
     expires_after_days: int | None = Field(description="Points expire at the end of this day; null: never")
 
 
-@router.get(
-    "/programme",
-    response_model=PublicProgramme,
-    responses={304: {"description": "Unchanged since the ETag"}, **describe_problems(422, 429, 503)},
-)
-def read_public_programme(if_none_match: Annotated[str | None, Header()] = None) -> Response:
+@router.get("/programme", response_model=PublicProgramme, responses=UNCHANGED | describe_problems(422, 429, 503))
+def read_public_programme(if_none_match: IfNoneMatch = None) -> Response:
     """The rules that a storefront shows. Public and cacheable."""
     with transaction() as connection:
         programme = current_version(connection).programme
@@ -53,11 +48,10 @@ def read_public_programme(if_none_match: Annotated[str | None, Header()] = None)
 
 def _public(programme: Programme) -> PublicProgramme:
     document = programme.document()
-    earn, redeem = document["earn"], document["redeem"]
     return PublicProgramme(
         name=programme.name,
-        earn=PublicEarn(rates=earn["rates"]),
-        redeem=PublicRedeem(**{name: redeem[name] for name in PublicRedeem.model_fields}),
+        earn=document["earn"],
+        redeem=document["redeem"],
         bonuses=programme.bonuses,
         tiers=[_shown(programme.tiers, level) for level in programme.tiers.levels],
         rewards=list_rewards(programme.redeem),

@@ -1,7 +1,7 @@
 """Store API: what a cart or an amount would earn, and what points can pay for it."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Self
@@ -27,20 +27,9 @@ from bridge.medusa.currencies import format_amount
 from bridge.medusa.orders import Order
 from bridge.products.settings import read_products
 from bridge.products.variants import with_differing_prices
-from bridge.programme.breakdown import RulePart
 from bridge.programme.fields import CurrencyCode
 from bridge.programme.versions import current_version
-from bridge.redemptions.carts import (
-    basket_for,
-    dust_only_prices,
-    free_products,
-    open_cart,
-    optional_prices,
-    own_cart,
-    prices_of,
-    product_ids,
-    without,
-)
+from bridge.redemptions import carts
 from bridge.redemptions.pricing.basket import basket_of_amount
 from bridge.redemptions.pricing.terms import discount_offer, unpaid_units
 from bridge.redemptions.repository import Redemption, open_for_cart, units_paid_for_cart
@@ -84,10 +73,6 @@ class RulePartResponse(FromAttributes):
     dust: int
 
 
-def rule_parts(parts: Iterable[RulePart]) -> list[RulePartResponse]:
-    return [RulePartResponse(rule=part.rule, dust=part.dust) for part in parts]
-
-
 class QuotedRedemption(BaseModel):
     """An open redemption of this cart."""
 
@@ -124,19 +109,19 @@ async def quote(customer_id: Customer, body: QuoteRequest) -> Quote:
 
 
 def _quote(customer_id: CustomerId, body: QuoteRequest) -> Quote:
-    cart = own_cart(get_medusa(), body.cart_id, customer_id) if body.cart_id else None
+    cart = carts.own_cart(get_medusa(), body.cart_id, customer_id) if body.cart_id else None
     currency = cart.currency_code if cart else str(body.currency_code)
     moment = now()
     with transaction() as connection:
         programme = current_version(connection).programme
-        settings = read_products(connection, product_ids(cart))
+        settings = read_products(connection, carts.product_ids(cart))
         available = read_spendable(connection, customer_id, now=moment)
         order = _future_order(customer_id, cart, body, currency, moment)
         expected = forecast(connection, order, now=moment)
         if cart:
             store_forecast(connection, order, expected, now=moment)
-        dust_only = dust_only_prices(settings)
-        basket = basket_for(connection, customer_id, cart, dust_only, programme) if cart else None
+        dust_only = carts.dust_only_prices(settings)
+        basket = carts.basket_for(connection, customer_id, cart, dust_only, programme) if cart else None
         paid = units_paid_for_cart(connection, customer_id, cart) if cart else {}
         open_redemptions = open_for_cart(connection, customer_id, cart) if cart else []
         too_many_open = has_max_open(connection, customer_id)
@@ -144,18 +129,19 @@ def _quote(customer_id: CustomerId, body: QuoteRequest) -> Quote:
     basket_or_amount = basket or basket_of_amount(amount, currency_code=currency, max_share=rules.max_share)
     may_redeem = 0 if too_many_open else available
     offer = discount_offer(rules, currency_code=currency, available=may_redeem, basket=basket_or_amount)
-    free = free_products(rules)
-    asked = {*prices_of(settings), *(free & set(product_ids(cart)) if cart else free)}
+    free = carts.free_products(rules)
+    asked = {*carts.prices_of(settings), *(free & set(carts.product_ids(cart)) if cart else free)}
     mixed = with_differing_prices(asked, get_medusa()) if asked else set()
-    due = _priced_items(cart, without(dust_only, mixed), paid)
+    due = _priced_items(cart, carts.without(dust_only, mixed), paid)
     cost = sum(item.dust for item in due)
+    optional = carts.without(carts.optional_prices(settings), mixed)
     rewards = offer_rewards(
         rules, cart=cart, basket=basket, available=available, mixed_prices=mixed, too_many_open=too_many_open
     )
     return Quote(
         currency_code=currency,
         earn=expected.dust,
-        breakdown=rule_parts(expected.breakdown),
+        breakdown=expected.breakdown,
         min_dust=offer.min_dust,
         max_dust=offer.max_dust,
         max_value=format_amount(offer.max_value, currency),
@@ -163,7 +149,7 @@ def _quote(customer_id: CustomerId, body: QuoteRequest) -> Quote:
         dust_only_due=cost,
         dust_only=cost,
         dust_only_items=due,
-        optional=[] if too_many_open else _priced_items(cart, without(optional_prices(settings), mixed), paid),
+        optional=[] if too_many_open else _priced_items(cart, optional, paid),
         redemptions=[_quoted_redemption(redemption) for redemption in open_redemptions],
         rewards=quoted_rewards(rules, rewards, currency_code=currency),
     )
@@ -220,17 +206,17 @@ async def quote_guest(body: GuestQuoteRequest) -> GuestQuote:
 
 
 def _quote_guest(body: GuestQuoteRequest) -> GuestQuote:
-    cart = open_cart(get_medusa(), body.cart_id, lambda cart: not cart.has_account)
+    cart = carts.open_cart(get_medusa(), body.cart_id, lambda cart: not cart.has_account)
     with transaction() as connection:
         programme = current_version(connection).programme
-        dust_only = dust_only_prices(read_products(connection, product_ids(cart)))
+        dust_only = carts.dust_only_prices(read_products(connection, carts.product_ids(cart)))
         order = order_of_cart(cart, now=now())
         expected = forecast(connection, order, now=now())
         store_forecast(connection, order, expected, now=now())
     return GuestQuote(
         currency_code=cart.currency_code,
         set_aside=expected.dust,
-        breakdown=rule_parts(expected.breakdown),
+        breakdown=expected.breakdown,
         account_items=_priced_items(cart, dust_only, {}),
         escrow_days=programme.guests.escrow_days,
     )

@@ -5,13 +5,12 @@ import json
 from collections import Counter
 from typing import Annotated, Literal, Self
 
-from fastapi import Depends
 from pydantic import Field, field_validator, model_validator
 
 from bridge.api.store.redemptions import RedemptionEnvelope, own_redemption_view
 from bridge.api.store.routing import store_router
 from bridge.http.auth import Customer
-from bridge.http.idempotency_header import idempotency_key
+from bridge.http.idempotency_header import IdempotencyKey
 from bridge.http.medusa_threads import FOR_CUSTOMERS
 from bridge.http.problems import describe_problems
 from bridge.http.schemas import Body, Id
@@ -100,9 +99,7 @@ class RedemptionRequest(Body):
 
 
 @router.post("/redemptions", status_code=202, responses=describe_problems(400, 401, 404, 409, 422, 429, 503))
-async def redeem(
-    customer_id: Customer, body: RedemptionRequest, key: Annotated[str, Depends(idempotency_key)]
-) -> RedemptionEnvelope:
+async def redeem(customer_id: Customer, body: RedemptionRequest, key: IdempotencyKey) -> RedemptionEnvelope:
     """Hold points and create a promotion for them. Then GET the redemption with `wait` until it is active."""
     redemption = await FOR_CUSTOMERS.run(_redeem, body.to_request(customer_id, key))
     return RedemptionEnvelope(redemption=own_redemption_view(redemption))

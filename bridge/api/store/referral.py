@@ -12,7 +12,7 @@ from bridge.db import transaction
 from bridge.http.auth import Customer
 from bridge.http.medusa_threads import FOR_CUSTOMERS
 from bridge.http.problems import describe_problems
-from bridge.http.schemas import Body
+from bridge.http.schemas import Body, FromAttributes
 from bridge.ids import CustomerId
 from bridge.inbox.customers import find_accounts
 from bridge.programme.versions import current_version, versions_by_number
@@ -22,7 +22,7 @@ from bridge.settlement.referrals import Referral
 router = store_router()
 
 
-class OfferResponse(BaseModel):
+class OfferResponse(FromAttributes):
     referrer: int = Field(description="Points for the customer whose code is used")
     referred: int = Field(description="Points for the new customer who enters the code")
 
@@ -35,7 +35,7 @@ class StatedResponse(BaseModel):
     received: int = Field(description="Points credited for it; 0 until an order is paid, or if no paid order remains")
 
 
-class BroughtResponse(BaseModel):
+class BroughtResponse(FromAttributes):
     stated: int = Field(description="New customers who entered the code")
     qualified: int = Field(description="New customers with a paid order that still counts")
     dust: int = Field(description="Points that the referrals brought")
@@ -88,11 +88,9 @@ def _view(connection: Connection, customer_id: CustomerId, stated: Referral | No
     rules = current_version(connection).programme.bonuses.referral
     return ReferralResponse(
         code=own_code(connection, customer_id, now=now()),
-        offer=OfferResponse(referrer=rules.referrer, referred=rules.referred) if rules.offered else None,
+        offer=rules if rules.offered else None,
         referred_by=_stated(connection, stated) if stated else None,
-        brought=BroughtResponse(
-            **{**vars(brought := read_referral_results(connection, customer_id)), "notes": list(brought.notes)}
-        ),
+        brought=read_referral_results(connection, customer_id),
     )
 
 

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable
 from decimal import ROUND_CEILING, ROUND_FLOOR
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Header, Response
+from fastapi import Response
 from pydantic import BaseModel, Field
 
 from bridge.api.store.routing import store_router
 from bridge.db import transaction
-from bridge.http.etag import cacheable_response
+from bridge.http.etag import UNCHANGED, IfNoneMatch, cacheable_response
 from bridge.http.problems import describe_problems
 from bridge.medusa.currencies import format_amount
 from bridge.programme.fields import MoneyByCurrency
@@ -54,12 +54,8 @@ class QuotedReward(RewardResponse):
     )
 
 
-@router.get(
-    "/rewards",
-    response_model=RewardList,
-    responses={304: {"description": "Unchanged since the ETag"}, **describe_problems(422, 429, 503)},
-)
-def read_rewards(if_none_match: Annotated[str | None, Header()] = None) -> Response:
+@router.get("/rewards", response_model=RewardList, responses=UNCHANGED | describe_problems(422, 429, 503))
+def read_rewards(if_none_match: IfNoneMatch = None) -> Response:
     """List the rewards that points can be redeemed for, cheapest first. Public and cacheable."""
     with transaction() as connection:
         rules = current_version(connection).programme.redeem

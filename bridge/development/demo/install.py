@@ -11,8 +11,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from subprocess import Popen
 
-from bridge.development.stack.processes import spawn, stop, until
+from bridge.development.stack.errors import StackError
+from bridge.development.stack.processes import answers, spawn, stop, until
 
 Report = Callable[[str], None]
 
@@ -23,17 +25,18 @@ _PACKAGE_FILES = ("package.json", "package-lock.json")
 BUILD_OUTPUT = {"node_modules", ".medusa", ".next", "dist", "next-env.d.ts", "tsconfig.tsbuildinfo"}
 # Commands that take longer report their progress.
 _HEARTBEAT_SECONDS = 5.0
+_LAST_LINES = 25
 
 
 class NodeMissing(Exception):
     """Node is missing or too old, so Medusa cannot run."""
 
 
-class CommandFailed(Exception):
+class CommandFailed(StackError):
     """A command of the installation failed. The message has the end of its output."""
 
     def __init__(self, title: str, log: Path) -> None:
-        super().__init__(f"{title} failed. The end of {log}:\n{tail(log)}")
+        super().__init__(f"{title} failed. The end of {log}:\n{_tail(log)}")
 
 
 def install_shop(
@@ -100,10 +103,18 @@ def run_reported(
         raise CommandFailed(title, log)
 
 
-def tail(log: Path, lines: int = 25) -> str:
+def await_start(process: Popen[bytes], url: str, seconds: float, *, title: str, log: Path) -> None:
+    """Wait until the process answers this URL. Else stop it and raise `CommandFailed`."""
+    until(lambda: process.poll() is not None or answers(url), seconds)
+    if process.poll() is not None or not answers(url):
+        stop(process)
+        raise CommandFailed(title, log)
+
+
+def _tail(log: Path) -> str:
     """The last lines of a log, without terminal colours."""
     text = log.read_text(errors="replace") if log.exists() else ""
-    return "\n".join(re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines()[-lines:])
+    return "\n".join(re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines()[-_LAST_LINES:])
 
 
 def _install_packages(home: Path, report: Report, medusa: str | None) -> None:

@@ -107,11 +107,6 @@ class Storefront:
     def cart(self, cart_id: str) -> Json:
         return dict(answer(self._client.get(f"/store/carts/{cart_id}"))["cart"])
 
-    def set_quantity(self, cart_id: str, product: SeededProduct, quantity: int) -> Json:
-        """Change the quantity of a product in the cart."""
-        line = next(line for line in self.cart(cart_id)["items"] if line["product_id"] == product.id)
-        return dict(self._post(f"/store/carts/{cart_id}/line-items/{line['id']}", {"quantity": quantity})["cart"])
-
     def choose_shipping(self, cart_id: str) -> Json:
         """Choose the only shipping option."""
         option = {"option_id": self.keys.shipping_option_id}
@@ -200,10 +195,6 @@ class Merchant:
 
     def cancel(self, order_id: str) -> None:
         self.post(f"/admin/orders/{order_id}/cancel", {})
-
-    def update_product(self, product: SeededProduct, **changes: Any) -> Json:
-        """Change a product, for example its metadata."""
-        return dict(self.post(f"/admin/products/{product.id}", changes)["product"])
 
     def get(self, path: str, **query: str) -> Json:
         """Make any GET call of the Admin API."""

@@ -5,25 +5,24 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
 from bridge.development.demo import captured, story
-from bridge.development.demo.install import CommandFailed, NodeMissing, install_shop, require_node
+from bridge.development.demo.install import NodeMissing, install_shop, require_node
 from bridge.development.demo.people import Storefront
 from bridge.development.demo.seed import ShopKeys, seed
 from bridge.development.demo.shop import Shop, running_shop
 from bridge.development.demo.storefront import build_storefront, running_storefront, shows_points
 from bridge.development.stack.account import open_data_dir
-from bridge.development.stack.errors import StackError
 from bridge.development.stack.postgres import embedded_postgres
-from bridge.development.stack.processes import free_port, port_or_free
+from bridge.development.stack.processes import free_port
 from bridge.development.stack.redis import embedded_redis
 from bridge.development.stack.secrets import kept_secret, own_secrets
-from bridge.development.stack.up import StackUrls, running_stack
+from bridge.development.stack.up import StackUrls, as_environment, running_stack
 from bridge.settings import Settings, load_settings
 
 PROJECT = Path(__file__).parents[3]
@@ -50,38 +49,35 @@ def run_demo(*, once: bool) -> int:
     def say(line: str) -> None:
         console.print(line, markup=False)
 
-    _end_on_sigterm()
+    # Like Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         require_node()
     except NodeMissing as missing:
         say(f"{missing}\nWithout it the story uses payloads captured from a real Medusa.")
-        return _demo(say, console, once=once, shop=False)
-    try:
-        return _demo(say, console, once=once, shop=True)
-    except CommandFailed as failed:
-        raise StackError(str(failed)) from failed
+        return _demo(say, once=once, shop=False)
+    return _demo(say, once=once, shop=True)
 
 
-def _demo(say: story.Report, console: Console, *, once: bool, shop: bool) -> int:
+def _demo(say: story.Report, *, once: bool, shop: bool) -> int:
     settings = load_settings(join_running=False)
     data_dir = open_data_dir(settings.data_dir / "demo")
     with ExitStack() as stack:
         database = settings.database_url or stack.enter_context(embedded_postgres(data_dir, say=say))
         broker = settings.broker_url or stack.enter_context(embedded_redis(data_dir))
-        secrets = {**_given_secrets(settings), **own_secrets(settings, data_dir).environment}
+        secrets = {**as_environment(settings), **own_secrets(settings, data_dir).environment}
         port = _port(settings, "port")
         running: Running | None = None
         if shop:
             dust_url = f"http://127.0.0.1:{port}"
             running = _open_shop(stack, data_dir, database, dust_url=dust_url, secrets=secrets, say=say)
         say("Starting Dust: API, worker, beat and Flower …")
-        environment = {**secrets, **(running.keys.environment() if running else {})}
         urls = stack.enter_context(
             running_stack(
                 _settings(settings, data_dir=data_dir, database=database, broker=broker, port=port),
                 # Logs of the processes go to a file.
                 console=Console(file=stack.enter_context((data_dir / "dust.log").open("w")), force_terminal=False),
-                environment=environment,
+                environment=running.keys.environment() if running else None,
             )
         )
         succeeded = _play(urls, running, say) and _audit_is_clean(urls, say, medusa=running is not None)
@@ -92,7 +88,8 @@ def _demo(say: story.Report, console: Console, *, once: bool, shop: bool) -> int
         if once:
             return 0 if succeeded else 1
         _print_addresses(urls, running, storefront, data_dir, say)
-        _wait_for_interrupt()
+        with suppress(KeyboardInterrupt):
+            signal.pause()
         return 0 if succeeded else 1
 
 
@@ -112,21 +109,7 @@ def _settings(settings: Settings, *, data_dir: Path, database: str, broker: str,
 def _port(settings: Settings, name: str) -> int:
     """A port that the environment names is kept. The default one may be in use."""
     wanted = int(getattr(settings, name))
-    if wanted == 0:
-        return free_port()
-    return port_or_free(wanted) if name not in settings.model_fields_set else wanted
-
-
-def _given_secrets(settings: Settings) -> dict[str, str]:
-    """Secrets from the environment. Missing ones are created."""
-    given = {}
-    if settings.webhook_secrets:
-        given["DUST_WEBHOOK_SECRETS"] = settings.webhook_secrets[0].get_secret_value()
-    for name in ("jwt_secret", "admin_token"):
-        secret = getattr(settings, name)
-        if secret:
-            given[f"DUST_{name.upper()}"] = secret.get_secret_value()
-    return given
+    return wanted if wanted and name in settings.model_fields_set else free_port(wanted)
 
 
 def _open_shop(
@@ -139,14 +122,14 @@ def _open_shop(
             server,
             database_url=database,
             dust_url=dust_url,
-            webhook_secret=secrets["DUST_WEBHOOK_SECRETS"],
+            webhook_secret=secrets["DUST_WEBHOOK_SECRETS"].split(",")[0],
             jwt_secret=secrets["DUST_JWT_SECRET"],
             admin_token=secrets["DUST_ADMIN_TOKEN"],
             log=data_dir / "medusa.log",
             report=say,
             admin_password=kept_secret(data_dir, "SHOP_ADMIN_PASSWORD", lambda: "demo-password"),
             dashboard=True,
-            port=port_or_free(_MEDUSA_PORT),
+            port=free_port(_MEDUSA_PORT),
         )
     )
     say("Filling the shop: regions, prices, stock, keys …")
@@ -158,7 +141,7 @@ def _open_shop(
 
 def _open_storefront(stack: ExitStack, data_dir: Path, running: Running, say: story.Report) -> str:
     folder = build_storefront(_CACHE, PROJECT, say)
-    log, port = data_dir / "storefront.log", port_or_free(_STOREFRONT_PORT)
+    log, port = data_dir / "storefront.log", free_port(_STOREFRONT_PORT)
     return stack.enter_context(running_storefront(folder, running.keys, port=port, log=log, report=say))
 
 
@@ -203,17 +186,3 @@ def _print_addresses(
     say(f"Secrets and logs  {data_dir}")
     say(f"The dust command  DUST_DATA_DIR={data_dir} .venv/bin/dust balance CUSTOMER")
     say("Press Ctrl-C to stop everything.")
-
-
-def _wait_for_interrupt() -> None:
-    try:
-        signal.pause()
-    except KeyboardInterrupt:
-        return
-
-
-def _end_on_sigterm() -> None:
-    def end(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, end)

@@ -8,8 +8,6 @@ import httpx
 from bridge.development.demo.people import Json, answer
 from bridge.development.demo.shop import Shop
 
-_API_KEY_TITLE = "Dust"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Market:
@@ -105,10 +103,6 @@ class ShopKeys:
     url: str
     api_key: str
     publishable_key: str
-    jwt_secret: str
-    webhook_secret: str
-    admin_email: str
-    admin_password: str
     region_ids: dict[str, str]
     """By currency code."""
     countries: dict[str, str]
@@ -135,13 +129,11 @@ class ShopKeys:
         return self.products[MUG.sku]
 
     def environment(self) -> dict[str, str]:
-        """The environment that connects Dust to this shop."""
+        """The environment that lets Dust call this shop."""
         return {
             "DUST_MEDUSA_URL": self.url,
             "DUST_MEDUSA_API_KEY": self.api_key,
             "DUST_MEDUSA_PUBLISHABLE_KEY": self.publishable_key,
-            "DUST_JWT_SECRET": self.jwt_secret,
-            "DUST_WEBHOOK_SECRETS": self.webhook_secret,
         }
 
 
@@ -165,10 +157,6 @@ def seed(shop: Shop, assortment: Assortment = DEMO_SHOP) -> ShopKeys:
             url=shop.url,
             api_key=_secret_key(admin),
             publishable_key=_publishable_key(admin, channel["id"]),
-            jwt_secret=shop.jwt_secret,
-            webhook_secret=shop.webhook_secret,
-            admin_email=shop.admin_email,
-            admin_password=shop.admin_password,
             region_ids=regions,
             countries={market.currency_code: market.country_code for market in markets},
             shipping_option_id=option["id"],
@@ -242,8 +230,8 @@ def _location(admin: httpx.Client, channel_id: str, markets: tuple[Market, ...])
         {"address": {"address_1": "Quay 1", "country_code": "dk"}},
         fields=fields,
     )
+    base = f"/admin/stock-locations/{location['id']}"
     if not location["fulfillment_sets"]:
-        base = f"/admin/stock-locations/{location['id']}"
         answer(admin.post(f"{base}/sales-channels", json={"add": [channel_id]}))
         answer(admin.post(f"{base}/fulfillment-providers", json={"add": ["manual_manual"]}))
         answer(admin.post(f"{base}/fulfillment-sets", json={"name": "Delivery", "type": "shipping"}))
@@ -253,36 +241,26 @@ def _location(admin: httpx.Client, channel_id: str, markets: tuple[Market, ...])
         countries = [{"type": "country", "country_code": market.country_code} for market in markets]
         zone = {"name": "Everywhere", "geo_zones": countries}
         answer(admin.post(f"/admin/fulfillment-sets/{fulfillment_set['id']}/service-zones", json=zone))
-        location = answer(admin.get(f"/admin/stock-locations/{location['id']}", params={"fields": fields}))[
-            "stock_location"
-        ]
+        location = answer(admin.get(base, params={"fields": fields}))["stock_location"]
     return dict(location)
 
 
 def _shipping_option(admin: httpx.Client, location: Json, regions: dict[str, Market]) -> Json:
     profile = _one(admin, "shipping-profiles", {"name": "Default Shipping Profile"}, {"type": "default"})
     zone_id = location["fulfillment_sets"][0]["service_zones"][0]["id"]
-    options = answer(admin.get("/admin/shipping-options", params={"service_zone_id": zone_id}))["shipping_options"]
-    option = (
-        options[0]
-        if options
-        else answer(
-            admin.post(
-                "/admin/shipping-options",
-                json={
-                    "name": "Parcel",
-                    "service_zone_id": zone_id,
-                    "shipping_profile_id": profile["id"],
-                    "provider_id": "manual_manual",
-                    "price_type": "flat",
-                    "type": {"label": "Parcel", "description": "Two or three days", "code": "parcel"},
-                    "prices": [
-                        {"region_id": region_id, "amount": 5 * market.price_factor}
-                        for region_id, market in regions.items()
-                    ],
-                },
-            )
-        )["shipping_option"]
+    prices = [{"region_id": region_id, "amount": 5 * market.price_factor} for region_id, market in regions.items()]
+    option = _one(
+        admin,
+        "shipping-options",
+        {"service_zone_id": zone_id},
+        {
+            "name": "Parcel",
+            "shipping_profile_id": profile["id"],
+            "provider_id": "manual_manual",
+            "price_type": "flat",
+            "type": {"label": "Parcel", "description": "Two or three days", "code": "parcel"},
+            "prices": prices,
+        },
     )
     return {"id": option["id"], "profile": profile["id"]}
 
@@ -343,5 +321,5 @@ def _publishable_key(admin: httpx.Client, channel_id: str) -> str:
 
 def _secret_key(admin: httpx.Client) -> str:
     """Create a new key: Medusa shows a token only once, and older ones may be in use."""
-    body = {"title": _API_KEY_TITLE, "type": "secret"}
+    body = {"title": "Dust", "type": "secret"}
     return str(answer(admin.post("/admin/api-keys", json=body))["api_key"]["token"])

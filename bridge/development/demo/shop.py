@@ -5,16 +5,13 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
-import httpx
 import psycopg
-from psycopg import sql
 
-from bridge.development.demo.install import CommandFailed, Report, medusa_command, medusa_environment, run_reported
-from bridge.development.stack.processes import free_port, spawn, stop, until
+from bridge.development.demo.install import Report, await_start, medusa_command, medusa_environment, run_reported
+from bridge.development.stack.postgres import create_database
+from bridge.development.stack.processes import free_port, spawn, stop
 
 ADMIN_EMAIL = "merchant@example.com"
 _START_SECONDS = 120.0
@@ -33,50 +30,36 @@ CREATE TRIGGER dust_lose BEFORE INSERT ON dust_outbox FOR EACH ROW EXECUTE FUNCT
 class Shop:
     """A Medusa process on this machine, on a free port if `port` is 0."""
 
-    def __init__(
-        self,
-        server: Path,
-        *,
-        environment: dict[str, str],
-        jwt_secret: str,
-        webhook_secret: str,
-        log: Path,
-        port: int = 0,
-    ):
+    def __init__(self, server: Path, *, environment: dict[str, str], log: Path, port: int = 0):
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.jwt_secret = jwt_secret
-        self.webhook_secret = webhook_secret
         self.admin_email = ADMIN_EMAIL
         self.admin_password = environment["SHOP_ADMIN_PASSWORD"]
         self.log = log
-        self._server = server
-        self._environment = environment
+        self.server = server
+        self.environment = environment
         self._process: subprocess.Popen[bytes] | None = None
 
     def prepare(self, report: Report) -> None:
         """Migrate the database, and create the merchant's user if it is missing."""
-        self._run("Migrating Medusa's database", report, "db:migrate")
+        self.run("Migrating Medusa's database", report, "db:migrate")
         if not self._has_merchant():
             user = ("user", "--email", self.admin_email, "--password", self.admin_password)
-            self._run("Creating the merchant's user", report, *user)
+            self.run("Creating the merchant's user", report, *user)
 
     def start(self, report: Report = lambda line: None) -> None:
         """Start Medusa and wait until it answers. Raises `CommandFailed` with the end of its log otherwise."""
         report("Starting Medusa …")
         with self.log.open("ab") as output:
-            process = spawn(
-                medusa_command(self._server, "start", "--port", str(self.port), "--host", "127.0.0.1"),
+            self._process = spawn(
+                medusa_command(self.server, "start", "--port", str(self.port), "--host", "127.0.0.1"),
                 death_signal=signal.SIGKILL,
-                cwd=self._server,
-                env=self._environment,
+                cwd=self.server,
+                env=self.environment,
                 stdout=output,
             )
-        self._process = process
-        until(lambda: process.poll() is not None or self._answers(), _START_SECONDS)
-        if process.poll() is not None or not self._answers():
-            self.kill()
-            raise CommandFailed("Starting Medusa", self.log)
+        health = f"{self.url}/health"
+        await_start(self._process, health, _START_SECONDS, title="Starting Medusa", log=self.log)
 
     def stop(self) -> None:
         """Stop Medusa with SIGTERM, and kill it after a timeout."""
@@ -88,21 +71,6 @@ class Shop:
         if self._process:
             stop(self._process)
 
-    def twin(self) -> "Shop":
-        """A second process of this Medusa on another port, as behind a load balancer. It is not started."""
-        return Shop(
-            self._server,
-            environment=self._environment,
-            jwt_secret=self.jwt_secret,
-            webhook_secret=self.webhook_secret,
-            log=self.log.with_suffix(".twin.log"),
-        )
-
-    def restart(self) -> None:
-        """Stop Medusa if it runs, and start it on the same port."""
-        self.stop()
-        self.start()
-
     @contextmanager
     def losing_events(self) -> Iterator[Callable[[str], bool]]:
         """During the block, rows of the plugin's outbox are lost before they are written.
@@ -110,7 +78,7 @@ class Shop:
         This is like a Medusa that dies after it has committed an order and before it emits the event. Yields a function
         that says whether an event of an order, by its id, was lost.
         """
-        with psycopg.connect(self._environment["DATABASE_URL"], autocommit=True) as connection:
+        with psycopg.connect(self.environment["DATABASE_URL"], autocommit=True) as connection:
             connection.execute(_LOSE_NO_EVENTS)  # A run that was killed here leaves its trigger.
             connection.execute(_LOSE_EVENTS)
 
@@ -123,50 +91,15 @@ class Shop:
             finally:
                 connection.execute(_LOSE_NO_EVENTS)
 
-    @contextmanager
-    def holding_events(self) -> Iterator[None]:
-        """During the block, nothing is written to the plugin's outbox: events wait in Medusa's event bus.
-
-        Inserts that still wait at the end are aborted. So a Medusa that is killed in the block dies between an order
-        and its event, also if Postgres has not detected the closed connection yet.
-        """
-        with psycopg.connect(self._environment["DATABASE_URL"]) as connection:
-            connection.execute("LOCK TABLE dust_outbox IN EXCLUSIVE MODE")
-            yield
-            connection.execute(
-                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
-                " WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid))"
-            )
-
-    def backdate(self, order_id: str, created_at: datetime) -> None:
-        """Set the creation time of an order or a draft."""
-        with psycopg.connect(self._environment["DATABASE_URL"]) as connection:
-            connection.execute('UPDATE "order" SET created_at = %s WHERE id = %s', [created_at, order_id])
-
-    def keeps(self, order_ids: list[str]) -> bool:
-        """Whether the plugin's outbox has an `order.placed` of each of these orders, sent or not."""
-        with psycopg.connect(self._environment["DATABASE_URL"]) as connection:
-            query = "SELECT DISTINCT data->>'id' FROM dust_outbox WHERE type = 'order.placed' AND data->>'id' = ANY(%s)"
-            return len(connection.execute(query, [order_ids]).fetchall()) == len(set(order_ids))
-
-    def run_script(self, script: Path, *arguments: str) -> None:
-        """Run a JavaScript file with Medusa's container, in a process of its own."""
-        self._run(f"Running {script.name}", lambda line: None, "exec", str(script), *arguments)
-
-    def _run(self, title: str, report: Report, *arguments: str) -> None:
-        command = medusa_command(self._server, *arguments)
-        run_reported(command, cwd=self._server, env=self._environment, log=self.log, title=title, report=report)
+    def run(self, title: str, report: Report, *arguments: str) -> None:
+        """Run a command of Medusa's CLI. Raises `CommandFailed`."""
+        command = medusa_command(self.server, *arguments)
+        run_reported(command, cwd=self.server, env=self.environment, log=self.log, title=title, report=report)
 
     def _has_merchant(self) -> bool:
-        with psycopg.connect(self._environment["DATABASE_URL"]) as connection:
+        with psycopg.connect(self.environment["DATABASE_URL"]) as connection:
             query = 'SELECT 1 FROM "user" WHERE email = %s AND deleted_at IS NULL'
             return connection.execute(query, [self.admin_email]).fetchone() is not None
-
-    def _answers(self) -> bool:
-        try:
-            return httpx.get(f"{self.url}/health", timeout=2).is_success
-        except httpx.TransportError:
-            return False
 
 
 @contextmanager
@@ -204,21 +137,10 @@ def running_shop(
     if redis_url:
         variables["REDIS_URL"] = redis_url
     environment = medusa_environment(server, **variables)
-    shop = Shop(
-        server, environment=environment, jwt_secret=jwt_secret, webhook_secret=webhook_secret, log=log, port=port
-    )
+    shop = Shop(server, environment=environment, log=log, port=port)
     shop.prepare(report)
     try:
         shop.start(report)
         yield shop
     finally:
         shop.stop()
-
-
-def create_database(server_url: str, name: str) -> str:
-    """Create a database on the server of this URL unless it exists, and return its URL."""
-    with psycopg.connect(server_url, autocommit=True) as connection:
-        if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    parts = urlsplit(server_url)
-    return urlunsplit(parts._replace(path=f"/{name}"))

@@ -9,16 +9,7 @@ from pathlib import Path
 
 import httpx
 
-from bridge.development.demo.install import (
-    BUILD_OUTPUT,
-    CommandFailed,
-    Report,
-    fingerprint,
-    only_one,
-    require_node,
-    run_reported,
-    sources,
-)
+from bridge.development.demo import install
 from bridge.development.demo.seed import ShopKeys
 from bridge.development.stack.processes import spawn, stop, until
 
@@ -27,29 +18,29 @@ _START_SECONDS = 60.0
 _STOP_SECONDS = 5.0
 
 
-def build_storefront(cache_dir: Path, project: Path, report: Report) -> Path:
+def build_storefront(cache_dir: Path, project: Path, report: install.Report) -> Path:
     """Build the example shop with the storefront kit and return its folder. A second call takes no time.
 
     As with Medusa, builds share one `node_modules` in a folder above them. The kit is compiled with the shop's
     TypeScript, so it needs no installation of its own. Raises `NodeMissing` or `CommandFailed`.
     """
-    require_node()
+    install.require_node()
     shop, kit = project / "examples" / "storefront", project / "storefront-kit"
     packages = [*(shop / name for name in _PACKAGE_FILES), kit / "package.json"]
-    home = cache_dir.absolute() / f"storefront-{fingerprint(project, packages)}"
+    home = cache_dir.absolute() / f"storefront-{install.fingerprint(project, packages)}"
     # The same places as in the project, where package.json looks for the kit.
     installed = home / "examples" / "storefront"
     installed.mkdir(parents=True, exist_ok=True)
-    with only_one(home / "lock"):
+    with install.only_one(home / "lock"):
         if not (home / "packages.installed").exists():
             _install(installed, packages, home, report)
-        folder = installed / f"build-{fingerprint(project, [*sources(shop), *sources(kit)])}"
+        folder = installed / f"build-{install.fingerprint(project, [*install.sources(shop), *install.sources(kit)])}"
         if not (folder / "built").exists():
             _build(folder, shop, kit, report)
         return folder
 
 
-def _install(installed: Path, packages: list[Path], home: Path, report: Report) -> None:
+def _install(installed: Path, packages: list[Path], home: Path, report: install.Report) -> None:
     *own, kit = packages
     for file in own:
         shutil.copy(file, installed)
@@ -58,13 +49,13 @@ def _install(installed: Path, packages: list[Path], home: Path, report: Report) 
     # Without scripts, as npm would compile the kit, which is not there yet. No package needs its own.
     command = ["npm", "install", "--include=dev", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
     title = "Installing the storefront's packages (about 300 MB, once)"
-    run_reported(command, cwd=installed, env=os.environ, log=home / "install.log", title=title, report=report)
+    install.run_reported(command, cwd=installed, env=os.environ, log=home / "install.log", title=title, report=report)
     (home / "packages.installed").touch()
 
 
-def _build(folder: Path, shop: Path, kit: Path, report: Report) -> None:
+def _build(folder: Path, shop: Path, kit: Path, report: install.Report) -> None:
     shutil.rmtree(folder, ignore_errors=True)
-    ignored = shutil.ignore_patterns(*BUILD_OUTPUT, *_PACKAGE_FILES[1:])
+    ignored = shutil.ignore_patterns(*install.BUILD_OUTPUT, *_PACKAGE_FILES[1:])
     shutil.copytree(shop, folder, ignore=ignored)
     shutil.copytree(kit, folder / "kit", ignore=ignored)
     # Its tsconfig.json names types below its own packages.
@@ -77,14 +68,14 @@ def _build(folder: Path, shop: Path, kit: Path, report: Report) -> None:
         ("Compiling the storefront kit", [*compiler, "--project", "kit/tsconfig.build.json"]),
         ("Building the storefront", [*_program(folder, "next/dist/bin/next"), "build"]),
     ):
-        run_reported(command, cwd=folder, env=_environment(), log=log, title=title, report=report)
+        install.run_reported(command, cwd=folder, env=_environment(), log=log, title=title, report=report)
         for style in (folder / "kit" / "src").glob("*.css"):
             shutil.copy(style, folder / "kit" / "dist")
     (folder / "built").touch()
 
 
 @contextmanager
-def running_storefront(folder: Path, keys: ShopKeys, *, port: int, log: Path, report: Report) -> Iterator[str]:
+def running_storefront(folder: Path, keys: ShopKeys, *, port: int, log: Path, report: install.Report) -> Iterator[str]:
     """Serve the built shop for this Medusa during the block, and yield its URL."""
     report("Starting the storefront …")
     url = f"http://127.0.0.1:{port}"
@@ -95,9 +86,7 @@ def running_storefront(folder: Path, keys: ShopKeys, *, port: int, log: Path, re
             command, death_signal=signal.SIGKILL, cwd=folder, env={**_environment(), **variables}, stdout=output
         )
     try:
-        until(lambda: process.poll() is not None or _answers(url), _START_SECONDS)
-        if process.poll() is not None or not _answers(url):
-            raise CommandFailed("Starting the storefront", log)
+        install.await_start(process, f"{url}/icon.svg", _START_SECONDS, title="Starting the storefront", log=log)
         yield url
     finally:
         stop(process, (signal.SIGTERM, _STOP_SECONDS))
@@ -109,13 +98,6 @@ def _program(folder: Path, path: str) -> list[str | Path]:
 
 def _environment() -> dict[str, str]:
     return {**os.environ, "NODE_ENV": "production", "NEXT_TELEMETRY_DISABLED": "1"}
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/icon.svg", timeout=5, trust_env=False).is_success
-    except httpx.TransportError:
-        return False
 
 
 def shows_points(url: str, token: str, points: int) -> bool:

@@ -166,10 +166,9 @@ _ACTIONS: Mapping[str, type[Action]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """`line` is its line in the file, from 1; `verb` the kind of step."""
+    """`line` is its line in the file, from 1."""
 
     line: int
-    verb: str
     action: Action
 
 
@@ -224,7 +223,7 @@ def read_scenario(text: str, file: str) -> Scenario:
             problems.append(f"{file}:{_line(lines, path)}: a step says one of: {', '.join(_ACTIONS)}")
             continue
         try:
-            steps.append(Step(line=_line(lines, path), verb=verb, action=_ACTIONS[verb].model_validate(raw)))
+            steps.append(Step(line=_line(lines, path), action=_ACTIONS[verb].model_validate(raw)))
         except ValidationError as error:
             add_problems(error, path)
     if problems:

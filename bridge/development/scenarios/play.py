@@ -18,25 +18,7 @@ from sqlalchemy import text
 from bridge.app import create_app
 from bridge.clock import moved, now, real_now
 from bridge.db import transaction
-from bridge.development.scenarios.document import (
-    Action,
-    Adjust,
-    Cancel,
-    ChangeRules,
-    Complete,
-    Expect,
-    ExpectRedemption,
-    Join,
-    Pay,
-    PlaceOrder,
-    Price,
-    Redeem,
-    Refund,
-    Release,
-    Return,
-    Scenario,
-    Wait,
-)
+from bridge.development.scenarios import document
 from bridge.development.scenarios.shop import Shop, ShopOrder
 from bridge.errors import DustError
 from bridge.http.standard_webhooks import signed_headers
@@ -82,7 +64,7 @@ class Failure:
 Report = Callable[[int, str, list[Balance]], None]
 
 
-def play(scenario: Scenario, shop: Shop, report: Report = lambda *_: None) -> list[Failure]:
+def play(scenario: document.Scenario, shop: Shop, report: Report = lambda *_: None) -> list[Failure]:
     """Play all steps, even after a failure. Returns the failures, and breaches that the audit finds.
 
     The settings must name an empty database, the address that serves `shop`, and secrets.
@@ -91,7 +73,7 @@ def play(scenario: Scenario, shop: Shop, report: Report = lambda *_: None) -> li
     with ExitStack() as time:
         stage = _Stage(shop, time)
         time.enter_context(moved(scenario.starts - real_now()))
-        stage.change_rules(ChangeRules(rules=scenario.rules))
+        stage.change_rules(document.ChangeRules(rules=scenario.rules))
         for step in scenario.steps:
             try:
                 what = stage.do(step.action)
@@ -113,59 +95,59 @@ class _Stage:
         self._customers: dict[str, None] = {}
         self._redemptions: dict[str, tuple[str, str]] = {}
 
-    def do(self, action: Action) -> str:
+    def do(self, action: document.Action) -> str:
         """Do a step. Returns a short description. Raises `_StepFailed`, `DustError`."""
         match action:
-            case PlaceOrder():
+            case document.PlaceOrder():
                 return self._place(action)
-            case Pay(pay=name):
+            case document.Pay(pay=name):
                 self._change(name, "payment.captured", paid=True)
                 return f"order {name} is paid"
-            case Complete(complete=name):
+            case document.Complete(complete=name):
                 self._change(name, "order.completed", status="completed")
                 return f"order {name} is completed"
-            case Cancel(cancel=name):
+            case document.Cancel(cancel=name):
                 self._change(name, "order.canceled", status="canceled")
                 return f"order {name} is canceled"
-            case Return():
+            case document.Return():
                 return self._return_items(action)
-            case Refund(refund=name, amount=amount):
+            case document.Refund(refund=name, amount=amount):
                 self._change(name, "payment.refunded", credit=self._order(name).credit + amount)
                 return f"{amount} of order {name} is refunded"
-            case Redeem():
+            case document.Redeem():
                 return self._redeem(action)
-            case Release(release=name):
+            case document.Release(release=name):
                 owner, redemption = self._redemption(name)
                 self._store("DELETE", f"/store/dust/redemptions/{redemption}", owner, fails=action.fails)
                 return f"redemption {name} is released"
-            case Adjust():
+            case document.Adjust():
                 self._add_customer(action.adjust)
                 body = {"amount": action.dust, "reason": action.reason}
                 self._admin("POST", f"customers/{action.adjust}/adjustments", body, fails=action.fails)
                 return f"{action.dust:+d} points adjusted for {action.adjust}"
-            case Join(join=name):
+            case document.Join(join=name):
                 self._add_customer(name)
                 self._send("customer.created", {"id": name})
                 return f"{name} signs up"
-            case Price():
+            case document.Price():
                 body = {"dust_price": action.dust, "dust_only": action.dust_only}
                 self._admin("PUT", f"products/{action.price}", body)
                 return f"{action.price} costs {action.dust} points"
-            case Wait(wait=span):
+            case document.Wait(wait=span):
                 self._wait(span)
                 return f"it is {now():%d %b %Y %H:%M}"
-            case ChangeRules():
+            case document.ChangeRules():
                 self.change_rules(action)
                 return "the rules change"
-            case Expect():
+            case document.Expect():
                 self._expect(action)
                 return f"{action.expect} has what is expected"
-            case ExpectRedemption():
+            case document.ExpectRedemption():
                 self._expect_redemption(action)
                 return f"redemption {action.expect_redemption} is as expected"
         assert_never(action)
 
-    def change_rules(self, change: ChangeRules) -> None:
+    def change_rules(self, change: document.ChangeRules) -> None:
         self._admin("PUT", "programme", change.rules.document())
 
     def work(self) -> None:
@@ -199,7 +181,7 @@ class _Stage:
             moment: datetime | None = connection.scalar(_NEXT, {"now": now(), "until": until})
             return moment
 
-    def _place(self, step: PlaceOrder) -> str:
+    def _place(self, step: document.PlaceOrder) -> str:
         if step.order in self._shop.orders:
             raise _StepFailed(f"There is an order {step.order} already.")
         self._add_customer(step.customer)
@@ -214,7 +196,7 @@ class _Stage:
         self._send_order(order, "order.placed")
         return f"{step.customer} orders {step.order}"
 
-    def _return_items(self, step: Return) -> str:
+    def _return_items(self, step: document.Return) -> str:
         order = self._order(step.return_)
         returned = dict(order.returned)
         for product, units in step.items.items():
@@ -237,7 +219,7 @@ class _Stage:
             raise _StepFailed(f"There is no order {name}.")
         return self._shop.orders[name]
 
-    def _redeem(self, step: Redeem) -> str:
+    def _redeem(self, step: document.Redeem) -> str:
         self._add_customer(step.customer)
         if (step.dust is None) == (step.items is None):
             raise _StepFailed("redeem needs either dust or items.")
@@ -261,7 +243,7 @@ class _Stage:
         with transaction() as connection:
             return read_redemption(connection, CustomerId(owner), redemption)
 
-    def _expect(self, step: Expect) -> None:
+    def _expect(self, step: document.Expect) -> None:
         self._add_customer(step.expect)
         body = self._store("GET", "/store/dust/balance", step.expect)
         assert body is not None
@@ -272,7 +254,7 @@ class _Stage:
             figures["expiring"] = _by_day(body["expiring"])
         _compare(step.expect, wanted, figures)
 
-    def _expect_redemption(self, step: ExpectRedemption) -> None:
+    def _expect_redemption(self, step: document.ExpectRedemption) -> None:
         redemption = self._read(step.expect_redemption)
         names = ("state", "dust", "dust_captured")
         wanted = {name: getattr(step, name) for name in names}

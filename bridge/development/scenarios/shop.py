@@ -158,15 +158,6 @@ def serving(shop: Shop) -> Iterator[str]:
     """Serve this shop during the block. Yields its address."""
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self._answer()
-
-        def do_POST(self) -> None:
-            self._answer()
-
-        def do_DELETE(self) -> None:
-            self._answer()
-
         def _answer(self) -> None:
             parts = urlsplit(self.path)
             length = int(self.headers.get("content-length") or 0)
@@ -178,6 +169,8 @@ def serving(shop: Shop) -> Iterator[str]:
             self.send_header("content-length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
+
+        do_GET = do_POST = do_DELETE = _answer  # noqa: N815 - as the standard library calls them
 
         def log_message(self, *_: object) -> None:
             """Log nothing."""

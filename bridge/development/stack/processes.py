@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+import httpx
+
 from bridge.development.stack.account import SystemAccount
 
 _LAUNCH = Path(__file__).with_name("launch.py")
@@ -75,21 +77,21 @@ def bound_socket(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
     return bound
 
 
-def free_port(host: str = "127.0.0.1") -> int:
-    """A port that is free now. Another process may take it first, so the caller has to try again."""
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def port_or_free(wanted: int, host: str = "127.0.0.1") -> int:
-    """The wanted port if no program listens on it, else a free one."""
+def free_port(wanted: int = 0) -> int:
+    """The wanted port if it is free now, else another one. Another process may take it first: then try again."""
     try:
-        with bound_socket(host, wanted):
-            return wanted
+        with bound_socket(port=wanted) as bound:
+            return int(bound.getsockname()[1])
     except OSError:
-        return free_port(host)
+        return free_port()
+
+
+def answers(url: str) -> bool:
+    """Whether a server answers this URL with success."""
+    try:
+        return httpx.get(url, timeout=5, trust_env=False).is_success
+    except httpx.TransportError:
+        return False
 
 
 def until(ready: Callable[[], bool], seconds: float) -> bool:

