@@ -1,16 +1,34 @@
-const NUMBER = new Intl.NumberFormat()
-const DAY = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" })
-const MOMENT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" })
+const byLanguage = new Map<string | undefined, ReturnType<typeof formatsFor>>()
+
+function formatsFor(language: string | undefined) {
+  return {
+    number: new Intl.NumberFormat(language),
+    day: new Intl.DateTimeFormat(language, { dateStyle: "medium" }),
+    moment: new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" }),
+  }
+}
+
+/** The dashboard's language, which Medusa sets on its page (2.21.2); undefined, for the browser's, where it does not. */
+function language(): string | undefined {
+  return globalThis.document?.documentElement.lang || undefined
+}
+
+function formats() {
+  const code = language()
+  const known = byLanguage.get(code) ?? formatsFor(code)
+  byLanguage.set(code, known)
+  return known
+}
 
 /** Dust with thousands separated. */
 export function shown(dust: number): string {
-  return NUMBER.format(dust)
+  return formats().number.format(dust)
 }
 
 /** An amount of money such as `1234.50`, with thousands separated and the decimals that it came with. */
 export function amount(text: string): string {
   const decimals = text.split(".")[1]?.length ?? 0
-  return Number(text).toLocaleString(undefined, { minimumFractionDigits: decimals, maximumFractionDigits: decimals })
+  return Number(text).toLocaleString(language(), { minimumFractionDigits: decimals, maximumFractionDigits: decimals })
 }
 
 /** Dust with its sign. */
@@ -24,9 +42,9 @@ export function numbered(count: number): { count: number; shown: string } {
 }
 
 export function day(iso: string): string {
-  return DAY.format(new Date(iso))
+  return formats().day.format(new Date(iso))
 }
 
 export function moment(iso: string): string {
-  return MOMENT.format(new Date(iso))
+  return formats().moment.format(new Date(iso))
 }
