@@ -208,7 +208,8 @@ def _load_orders(
                 shares=_divide(order, row, owner_of(order, escrow), known_escrow, former, first_owners),
                 redemptions=used,
                 from_medusa=order.id in asked,
-                decides_terms=decides_terms,
+                # The terms of a draft do not apply to the order that it becomes.
+                decides_terms=decides_terms and not order.is_draft,
             )
         )
     return loaded, second_uses

@@ -271,6 +271,25 @@ def test_terms_do_not_change_with_the_shop_between_two_comparisons(
         assert points() == 10
 
 
+def test_a_compared_draft_does_not_make_invented_details_of_its_order_final(
+    api: TestClient, medusa: FakeMedusa
+) -> None:
+    set_rules(earn={"multipliers": [{"name": "category", "factor": "10", "category_ids": ["pcat_gold"]}]})
+    placed = now()
+    medusa.orders["order_1"] = order(placed=placed) | {"is_draft_order": True}
+    deliver(api, order_event(medusa.orders["order_1"], "order.updated"))
+    drain()
+    with moved(CHECK_AFTER):
+        poll()
+    medusa.orders["order_1"] = order(placed=placed)
+    deliver(api, order_event(order(placed=placed, lines=[line(categories=("pcat_gold",))])))
+    drain()
+    assert points() == 100
+    with moved(CHECK_AFTER * 3):
+        poll()
+        assert points() == 10
+
+
 def test_an_order_is_not_older_than_in_medusa(api: TestClient, medusa: FakeMedusa) -> None:
     """With an invented date it would count for no limit, and its points would be dated back."""
     medusa.orders["order_1"] = PLACED_FOR_10
