@@ -9,7 +9,6 @@ person in a header: `X-Dust-Operator` or `X-Dust-Customer`. Without the service 
 
 import hmac
 import time
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, Any
 
@@ -38,13 +37,6 @@ class NotSignedIn(NotAuthentic):
     """The bearer token is missing or not accepted."""
 
     code = "not_authenticated"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Operator:
-    """The caller of the Admin API: a Medusa user's id, or `service` for the service token alone."""
-
-    id: str
 
 
 async def signed_in_customer(
@@ -76,17 +68,20 @@ async def customer_of(request: Request) -> CustomerId:
 
 async def operator(
     request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_admin_bearer)]
-) -> Operator:
-    """The operator of the token, or the one that a service names in its header. Raises `NotSignedIn`."""
+) -> str:
+    """The id of the Medusa user of the token, or of the one that a service names in its header; else `service`.
+
+    Raises `NotSignedIn`.
+    """
     token, settings = _token(credentials), get_settings()
     if not _is_service(token, settings):
-        return Operator(id=_actor(token, "user", settings))
-    return Operator(id=_named(request, "X-Dust-Operator") or "service")
+        return _actor(token, "user", settings)
+    return _named(request, "X-Dust-Operator") or "service"
 
 
 Customer = Annotated[CustomerId, Depends(signed_in_customer)]
 OptionalCustomer = Annotated[CustomerId | None, Depends(customer_if_signed_in)]
-AdminOperator = Annotated[Operator, Depends(operator)]
+AdminOperator = Annotated[str, Depends(operator)]
 
 
 def _token(credentials: HTTPAuthorizationCredentials | None) -> str:

@@ -23,7 +23,7 @@ from bridge.operations.alert_limits import (
     REDEMPTIONS_WAIT,
 )
 from bridge.outgoing.outbox import webhooks_configured
-from bridge.outgoing.queries import count_open, oldest_failed_webhook, oldest_waiting_webhook
+from bridge.outgoing.queries import count_webhooks, oldest_failed_webhook, oldest_waiting_webhook
 from bridge.outgoing.tables import OutgoingWebhookState
 from bridge.queue.heartbeats import AUDIT, EVERY_MINUTE, read_runs
 from bridge.redemptions.repository import oldest_pending
@@ -109,7 +109,7 @@ def _redemptions(connection: Connection, now: datetime) -> Iterator[Alert]:
 
 
 def _outgoing(connection: Connection, now: datetime) -> Iterator[Alert]:
-    if failed := count_open(connection)[OutgoingWebhookState.FAILED]:
+    if failed := count_webhooks(connection, OutgoingWebhookState.FAILED):
         yield Alert(
             code=AlertCode.OUTGOING_WEBHOOKS_FAILED,
             since=oldest_failed_webhook(connection),

@@ -25,7 +25,8 @@ from bridge.inbox.queries import oldest_waiting
 from bridge.ledger.totals import read_debt, read_totals
 from bridge.observability.metrics import read_counts, save_counts
 from bridge.outgoing.outbox import webhooks_configured
-from bridge.outgoing.queries import count_open, oldest_waiting_webhook
+from bridge.outgoing.queries import count_webhooks, oldest_waiting_webhook
+from bridge.outgoing.tables import OutgoingWebhookState
 from bridge.queue.heartbeats import AUDIT, EVERY_MINUTE, read_runs
 from bridge.redemptions.repository import oldest_pending
 from bridge.redemptions.tables import OPEN_STATES
@@ -149,8 +150,8 @@ def _outgoing_webhooks(connection: Connection) -> Iterator[Metric]:
     webhooks = GaugeMetricFamily(
         "dust_outgoing_webhooks", f"Outgoing webhooks waiting or failed, up to {_MOST} of each", labels=["state"]
     )
-    for state, number in count_open(connection).items():
-        webhooks.add_metric([state], number)
+    for state in (OutgoingWebhookState.WAITING, OutgoingWebhookState.FAILED):
+        webhooks.add_metric([state], count_webhooks(connection, state))
     yield webhooks
     # Without DUST_OUTGOING_WEBHOOK_URL the remaining ones are never sent, so their age is not reported.
     oldest = oldest_waiting_webhook(connection) if webhooks_configured() else None

@@ -201,12 +201,8 @@ def _end_pause(connection: Connection, now: datetime) -> None:
     connection.execute(update(outgoing_sender).where(outgoing_sender.c.holder.is_(None)).values(free_at=now))
 
 
-def count_open(connection: Connection) -> dict[OutgoingWebhookState, int]:
-    """Number of waiting and of failed webhooks, up to `_MOST` of each. Partial indexes cover them."""
-    return {state: _count(connection, state) for state in (OutgoingWebhookState.WAITING, OutgoingWebhookState.FAILED)}
-
-
-def _count(connection: Connection, state: OutgoingWebhookState) -> int:
+def count_webhooks(connection: Connection, state: OutgoingWebhookState) -> int:
+    """Number of waiting or of failed webhooks, up to `_MOST`. Partial indexes cover them."""
     some = select(outgoing_webhook.c.seq).where(outgoing_webhook.c.state == state).limit(_MOST).subquery()
     return int(connection.scalar(select(func.count()).select_from(some)) or 0)
 

@@ -51,7 +51,7 @@ def close_days(connection: Connection, *, now: datetime) -> list[date]:
         return []
     # Reading a large ledger takes longer than the timeout for requests.
     connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
-    newest = _newest(connection)
+    newest = newest_close(connection)
     day = newest.day + timedelta(days=1) if newest else _last_day_over(now)
     closed = []
     while day <= _last_day_over(now):
@@ -83,8 +83,7 @@ def differences(connection: Connection, close: Close) -> Iterator[str]:
 
 
 def newest_close(connection: Connection) -> Close | None:
-    row = _newest(connection)
-    return _read(row) if row else None
+    return next(iter(list_closes(connection, limit=1)), None)
 
 
 def _close(connection: Connection, day: date, now: datetime) -> None:
@@ -103,10 +102,6 @@ def _digest(connection: Connection, day: date) -> bytes:
     for row in connection.execute(_HEADS, {"at": end_of_day(day, "UTC")}, execution_options=in_pieces):
         whole.update(row.customer_id.encode() + b"\x00" + row.hash)
     return whole.digest()
-
-
-def _newest(connection: Connection) -> Row[Any] | None:
-    return connection.execute(select(daily_close).order_by(daily_close.c.day.desc()).limit(1)).one_or_none()
 
 
 def _read(row: Row[Any]) -> Close:

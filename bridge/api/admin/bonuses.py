@@ -75,7 +75,7 @@ def give(body: BonusRequest, operator: AdminOperator, key: IdempotencyKey) -> Bo
                 **body.model_dump(exclude={"customer_id", "customer_ids"}),
             ),
             idempotency_key=key,
-            actor=operator.id,
+            actor=operator,
             now=now(),
         )
     return bonus_view(given)

@@ -149,7 +149,7 @@ class ErasedResponse(BaseModel):
 def erase(customer_id: PathCustomerId, operator: AdminOperator) -> ErasedResponse:
     """Erase personal data: strip event bodies to ids and release open redemptions. The ledger stays as it is."""
     with transaction() as connection:
-        stripped = erase_customer(connection, customer_id, actor=operator.id, now=now())
+        stripped = erase_customer(connection, customer_id, actor=operator, now=now())
     enqueue(REDEMPTIONS_SWEEP)
     return ErasedResponse(customer_id=customer_id, events_stripped=stripped)
 
@@ -182,7 +182,7 @@ def adjust(
             reason=body.reason,
             description=body.description,
             idempotency_key=key,
-            actor=operator.id,
+            actor=operator,
             now=now(),
         )
     return TransactionResponse.model_validate(row)

@@ -11,7 +11,7 @@ from bridge.api.admin.routing import admin_router
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import field_error
-from bridge.http.auth import AdminOperator, Operator
+from bridge.http.auth import AdminOperator
 from bridge.http.medusa_threads import FOR_OPERATORS
 from bridge.http.problems import describe_problems
 from bridge.http.schemas import Body, PathId
@@ -123,7 +123,7 @@ async def publish_programme_draft(draft_id: PathId, response: Response, if_match
     return programme_response(version)
 
 
-def _save(draft_id: str | None, body: DraftRequest, operator: Operator) -> DraftResponse:
+def _save(draft_id: str | None, body: DraftRequest, operator: str) -> DraftResponse:
     moment = now()
     if body.starts_at and body.starts_at <= moment:
         raise field_error("starts_at", "must be in the future")
@@ -133,9 +133,9 @@ def _save(draft_id: str | None, body: DraftRequest, operator: Operator) -> Draft
     content = drafts.DraftContent(name=body.name, programme=programme, based_on=body.based_on, starts_at=body.starts_at)
     with transaction() as connection:
         if draft_id is None:
-            draft = drafts.create_draft(connection, content, author=operator.id, now=moment)
+            draft = drafts.create_draft(connection, content, author=operator, now=moment)
         else:
-            draft = drafts.change_draft(connection, draft_id, content, author=operator.id, now=moment)
+            draft = drafts.change_draft(connection, draft_id, content, author=operator, now=moment)
         return _view(draft, drafts.rebase(connection, draft))
 
 

@@ -123,7 +123,7 @@ def read_events(
 def retry_many(operator: AdminOperator, body: RetryRequest | None = None) -> RetryManyResponse:
     """Retry failed events: all of them, or those that match the filter. Repeating the request is harmless."""
     retried = 0
-    for number in retry_all(EventFilter(**(body or RetryRequest()).model_dump()), actor=operator.id):
+    for number in retry_all(EventFilter(**(body or RetryRequest()).model_dump()), actor=operator):
         retried += number
         enqueue(INBOX_DRAIN)
     return RetryManyResponse(retried=retried, message=f"{retried} events will be handled again.")
@@ -150,7 +150,7 @@ def read_one_event(event_id: EventId) -> EventDetail:
 def retry(event_id: EventId, operator: AdminOperator) -> RetryResponse:
     """Retry a failed event. Events in other states do not change."""
     with transaction() as connection:
-        retried = retry_event(connection, event_id, now=now(), actor=operator.id)
+        retried = retry_event(connection, event_id, now=now(), actor=operator)
     if retried:
         enqueue(INBOX_DRAIN)
     message = "It will be handled again." if retried else "Nothing to do: it has not failed."

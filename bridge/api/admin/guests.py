@@ -94,9 +94,7 @@ def claim(customer_id: PathCustomerId, body: ClaimRequest, operator: AdminOperat
     Orders with this address that become known later follow within a minute. Repeating the request is harmless.
     """
     with transaction() as connection:
-        orders = claim_by_support(
-            connection, customer_id, body.email, dry_run=body.dry_run, actor=operator.id, now=now()
-        )
+        orders = claim_by_support(connection, customer_id, body.email, dry_run=body.dry_run, actor=operator, now=now())
     return ClaimResponse(
         customer_id=customer_id,
         dry_run=body.dry_run,
@@ -145,7 +143,7 @@ def merge(customer_id: PathCustomerId, body: MergeRequest, operator: AdminOperat
     This account must not have open redemptions. Repeating the request is harmless.
     """
     with transaction() as connection:
-        done = merge_customers(connection, customer_id, CustomerId(body.into), actor=operator.id, now=now())
+        done = merge_customers(connection, customer_id, CustomerId(body.into), actor=operator, now=now())
     with transaction() as connection:
         settle_referrals(connection, [done.customer_id, done.survivor_id], now=now())
     return MergeResponse.model_validate(done)
@@ -155,7 +153,7 @@ def merge(customer_id: PathCustomerId, body: MergeRequest, operator: AdminOperat
 def unmerge(customer_id: PathCustomerId, operator: AdminOperator) -> UnmergeResponse:
     """Undo a merge. The points that this account had brought come back, unless they are spent or held."""
     with transaction() as connection:
-        done = unmerge_customer(connection, customer_id, actor=operator.id, now=now())
+        done = unmerge_customer(connection, customer_id, actor=operator, now=now())
     with transaction() as connection:
         settle_referrals(connection, [done.merge.customer_id, done.merge.survivor_id], now=now())
     return UnmergeResponse.model_validate(done)

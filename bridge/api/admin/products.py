@@ -85,7 +85,7 @@ async def write_products(batch: ProductBatch, operator: AdminOperator) -> AdminP
     """Set many products at once. It succeeds for all of them or for none."""
     wanted = {product.product_id: product for product in batch.products}
     fields = {each.product_id: f"products.{number}.dust_price" for number, each in enumerate(batch.products)}
-    products = await FOR_OPERATORS.run(_set_products, list(wanted.values()), operator.id, fields)
+    products = await FOR_OPERATORS.run(_set_products, list(wanted.values()), operator, fields)
     return AdminProductList(products=products)
 
 
@@ -103,7 +103,7 @@ async def write_product(product_id: PathProductId, body: ProductRequest, operato
     A product whose variants have different prices is refused. `warning` is set if Medusa could not be asked.
     """
     batch = [ProductBatchRequest(product_id=product_id, dust_only=body.dust_only, dust_price=body.dust_price)]
-    products = await FOR_OPERATORS.run(_set_products, batch, operator.id, {product_id: "dust_price"})
+    products = await FOR_OPERATORS.run(_set_products, batch, operator, {product_id: "dust_price"})
     return products[0]
 
 
@@ -111,7 +111,7 @@ async def write_product(product_id: PathProductId, body: ProductRequest, operato
 def drop_product(product_id: PathProductId, operator: AdminOperator) -> Deleted:
     """Remove the points settings of a product."""
     with transaction() as connection:
-        delete_product(connection, product_id, actor=operator.id, now=now())
+        delete_product(connection, product_id, actor=operator, now=now())
     enqueue(PRODUCTS_MIRROR)
     return Deleted(id=product_id, object="dust_product")
 

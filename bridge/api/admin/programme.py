@@ -12,7 +12,7 @@ from bridge.api.admin.routing import admin_router
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import field_error
-from bridge.http.auth import AdminOperator, Operator
+from bridge.http.auth import AdminOperator
 from bridge.http.medusa_threads import FOR_OPERATORS
 from bridge.http.paging import Cursor, Limit, Listing, decode_number_cursor, split_page
 from bridge.http.problems import describe_problems
@@ -83,10 +83,10 @@ def version_of(if_match: str | None) -> int | None:
     return int(number)
 
 
-def _write_programme(document: dict[str, Any], operator: Operator, replaces: int | None) -> Version:
+def _write_programme(document: dict[str, Any], operator: str, replaces: int | None) -> Version:
     programme = read_document(document)
     with transaction() as connection:
-        return add_version(connection, programme, author=operator.id, now=now(), replaces=replaces)
+        return add_version(connection, programme, author=operator, now=now(), replaces=replaces)
 
 
 @router.get("/programme/versions", responses=describe_problems(422))

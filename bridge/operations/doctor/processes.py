@@ -9,7 +9,7 @@ from bridge.db import transaction
 from bridge.inbox.queries import count_failed, oldest_waiting
 from bridge.operations import alert_limits
 from bridge.operations.doctor.finding import Check, Wrong, minutes
-from bridge.outgoing.queries import count_open, list_webhooks, oldest_waiting_webhook
+from bridge.outgoing.queries import count_webhooks, list_webhooks, oldest_waiting_webhook
 from bridge.outgoing.tables import OutgoingWebhookState
 from bridge.queue.broker import broker_problem
 from bridge.queue.enqueue import queues_with_workers
@@ -43,7 +43,8 @@ def _outgoing_webhooks(settings: Settings) -> str:
     if settings.outgoing_webhook_url is None:
         return "none are sent (DUST_OUTGOING_WEBHOOK_URL is not set)"
     with transaction() as connection:
-        failed, oldest = count_open(connection)[OutgoingWebhookState.FAILED], oldest_waiting_webhook(connection)
+        failed = count_webhooks(connection, OutgoingWebhookState.FAILED)
+        oldest = oldest_waiting_webhook(connection)
         state = OutgoingWebhookState.FAILED if failed else OutgoingWebhookState.WAITING
         last = list_webhooks(connection, state=state, limit=1)
     age = now() - oldest if oldest else timedelta()
