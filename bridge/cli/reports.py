@@ -168,15 +168,11 @@ def marketing(
     if csv or as_json:
         _print(sheet, csv=csv, as_json=as_json, empty="")
         return
+    names = [name for name in _worth_showing(sheet) if name != "month"]
     # Figures are lines here and months columns: there are more figures than a screen is wide.
-    shown = [{"figure": name, **{row["month"]: row.get(name, "") for row in sheet}} for name in _figure_names(sheet)]
+    shown = [{"figure": name, **{row["month"]: row.get(name, "") for row in sheet}} for name in names]
     print_rows(shown, ("figure", *(row["month"] for row in sheet)))
     console.print("Members who redeem often buy more anyway: the comparison does not show what the points caused.")
-
-
-def _figure_names(sheet: sheets.Sheet) -> list[str]:
-    names = dict.fromkeys(name for row in sheet for name in row if name != "month")
-    return [name for name in names if any(row.get(name) for row in sheet)]
 
 
 def _check_range(start: date, end: date, by: Period) -> None:

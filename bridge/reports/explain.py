@@ -295,20 +295,19 @@ def _sentence(row: Row[Any], context: _Context) -> str:
         case Kind.EXPIRE:
             return f"{amount} points expired."
         case Kind.MERGE | Kind.UNMERGE:
-            return _merge_sentence(row)
+            why = "were merged" if row.kind == Kind.MERGE else "were separated again"
+            return f"{_moved(row)}, with their old dates: {row.description}, as two accounts of one person {why}."
         case Kind.TRANSFER:
-            figures = " and ".join([f"{amount} points"] * bool(amount) + [f"{pending} pending points"] * bool(pending))
             way = "came with" if row.amount + row.pending > 0 else "went with"
-            return f"{figures} {way} {context.order(what)}, with the old dates: {row.description}."
+            return f"{_moved(row)} {way} {context.order(what)}, with the old dates: {row.description}."
         case Kind.ADJUST:
             return f"{amount} points {'added' if row.amount > 0 else 'taken'} by the shop ({what}): {row.description}."
 
 
-def _merge_sentence(row: Row[Any]) -> str:
+def _moved(row: Row[Any]) -> str:
     figures = [f"{abs(row.amount)} points"] if row.amount or not row.pending else []
     figures += [f"{abs(row.pending)} pending points"] if row.pending else []
-    why = "were merged" if row.kind == Kind.MERGE else "were separated again"
-    return f"{' and '.join(figures)}, with their old dates: {row.description}, as two accounts of one person {why}."
+    return " and ".join(figures)
 
 
 def _merges(connection: Connection, customer_id: CustomerId) -> Iterator[str]:

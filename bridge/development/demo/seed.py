@@ -230,8 +230,8 @@ def _location(admin: httpx.Client, channel_id: str, markets: tuple[Market, ...])
         {"address": {"address_1": "Quay 1", "country_code": "dk"}},
         fields=fields,
     )
+    base = f"/admin/stock-locations/{location['id']}"
     if not location["fulfillment_sets"]:
-        base = f"/admin/stock-locations/{location['id']}"
         answer(admin.post(f"{base}/sales-channels", json={"add": [channel_id]}))
         answer(admin.post(f"{base}/fulfillment-providers", json={"add": ["manual_manual"]}))
         answer(admin.post(f"{base}/fulfillment-sets", json={"name": "Delivery", "type": "shipping"}))
@@ -241,9 +241,7 @@ def _location(admin: httpx.Client, channel_id: str, markets: tuple[Market, ...])
         countries = [{"type": "country", "country_code": market.country_code} for market in markets]
         zone = {"name": "Everywhere", "geo_zones": countries}
         answer(admin.post(f"/admin/fulfillment-sets/{fulfillment_set['id']}/service-zones", json=zone))
-        location = answer(admin.get(f"/admin/stock-locations/{location['id']}", params={"fields": fields}))[
-            "stock_location"
-        ]
+        location = answer(admin.get(base, params={"fields": fields}))["stock_location"]
     return dict(location)
 
 
