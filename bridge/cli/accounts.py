@@ -10,7 +10,7 @@ from typing import Annotated
 import jwt
 import typer
 
-from bridge.cli.output import ACTOR, AsJson, console, print_json, print_rows
+from bridge.cli.output import ACTOR, AsJson, Customer, Key, Limit, Reason, console, print_json, print_rows
 from bridge.clock import now, real_now
 from bridge.db import transaction
 from bridge.errors import Unavailable, field_error
@@ -27,8 +27,6 @@ from bridge.reports.explain import explain as explain_balance
 from bridge.settings import get_settings
 from bridge.settlement.referrals import settle_referrals
 from bridge.settlement.tiers import read_tier
-
-Customer = Annotated[str, typer.Argument(help="A Medusa customer id, cus_…")]
 
 products = typer.Typer(help="Points prices of products.", no_args_is_help=True)
 
@@ -52,7 +50,7 @@ def balance(customer: Customer, as_json: AsJson = False) -> None:
 
 def history(
     customer: Customer,
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
+    limit: Limit = 20,
     memos: Annotated[bool, typer.Option("--memos", help="Also holds, releases and pending points.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -82,9 +80,9 @@ def explain(customer: Customer, as_json: AsJson = False) -> None:
 def adjust(
     customer: Customer,
     amount: Annotated[int, typer.Argument(help="Whole points; a negative number is a debit.")],
-    reason: Annotated[str, typer.Option(help="Why; for the shop only.")],
+    reason: Reason,
     description: Annotated[str, typer.Option(help="What the customer sees; the reason is for the shop only.")] = "",
-    key: Annotated[str | None, typer.Option(help="Idempotency key. Repeating it has no second effect.")] = None,
+    key: Key = None,
     as_json: AsJson = False,
 ) -> None:
     """Credit or debit by hand. Example: dust adjust cus_01J9ZK3V5C -50 --reason "credited twice" """

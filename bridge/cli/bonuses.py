@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from bridge.cli.output import ACTOR, AsJson, console, print_json
+from bridge.cli.output import ACTOR, AsJson, Key, Reason, console, print_json
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import field_error
@@ -16,7 +16,7 @@ from bridge.settlement.manual_bonuses import MAX_DAYS, NewBonus, give_bonus
 def bonus(
     customers: Annotated[list[str], typer.Argument(help="Medusa customer ids, cus_…")],
     amount: Annotated[int, typer.Option(min=1, max=MAX_DUST, help="Whole points for each of them.")],
-    reason: Annotated[str, typer.Option(help="Why; for the shop only.")],
+    reason: Reason,
     description: Annotated[str, typer.Option(help="What the customers see; the reason is for the shop only.")] = "",
     expires_after_days: Annotated[
         int | None, typer.Option(min=1, max=MAX_DAYS, help="Default: as the programme says for earned points.")
@@ -24,7 +24,7 @@ def bonus(
     matures_after_days: Annotated[
         int, typer.Option(min=0, max=MAX_DAYS, help="Until then the points are pending.")
     ] = 0,
-    key: Annotated[str | None, typer.Option(help="Idempotency key. Repeating it has no second effect.")] = None,
+    key: Key = None,
     as_json: AsJson = False,
 ) -> None:
     """Give points to customers, all or none. Example: dust bonus cus_01J9ZK3V5C --amount 100 --reason "birthday" """

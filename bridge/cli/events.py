@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import httpx
 import typer
 
-from bridge.cli.output import ACTOR, AsJson, as_utc, console, counting, print_json, print_rows, say
+from bridge.cli.output import ACTOR, AsJson, Limit, as_utc, console, counting, print_json, print_rows, say
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import InvalidInput, Unavailable
@@ -110,7 +110,7 @@ def events(
     code: _Code = None,
     since: _Since = None,
     until: _Until = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
+    limit: Limit = 20,
     as_json: AsJson = False,
 ) -> None:
     """List the inbox, newest first, or show one event. Example: dust events --state failed --since 2026-11-01"""

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from bridge.cli.output import ACTOR, AsJson, console, print_json, print_rows
+from bridge.cli.output import ACTOR, AsJson, Customer, Limit, console, print_json, print_rows
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId, OrderId
@@ -16,15 +16,13 @@ from bridge.settlement.tables import EscrowState
 
 _COLUMNS = ("order_id", "state", "dust", "expires_at", "customer_id", "proof")
 
-Customer = Annotated[str, typer.Argument(help="A Medusa customer id, cus_…")]
-
 group = typer.Typer(help="Points of guests' orders.", no_args_is_help=True)
 
 
 @group.command(name="list")
 def list_waiting(
     state: Annotated[EscrowState | None, typer.Option(help="Only those in this state.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
+    limit: Limit = 20,
     as_json: AsJson = False,
 ) -> None:
     """Points of guests in escrow, newest first. Example: dust guests list --state waiting"""

@@ -11,7 +11,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from typer.core import TyperGroup
 
-from bridge.cli.output import ACTOR, AsJson, console, print_json, print_rows, say
+from bridge.cli.output import ACTOR, AsJson, Limit, console, print_json, print_rows, say
 from bridge.clock import now
 from bridge.csv_cells import safe_cell
 from bridge.db import transaction
@@ -226,7 +226,7 @@ def _print_undone(batch: batches.Batch, undone: list[batches.UndoneCustomer], *,
 
 
 @group.command(name="list")
-def import_list(limit: Annotated[int, typer.Option(min=1, max=1000)] = 20, as_json: AsJson = False) -> None:
+def import_list(limit: Limit = 20, as_json: AsJson = False) -> None:
     """List imports, newest first. Example: dust import list"""
     with transaction() as connection:
         newest = batches.list_batches(connection, limit=limit)

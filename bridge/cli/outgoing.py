@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from bridge.cli.output import AsJson, console, print_json, print_rows, say
+from bridge.cli.output import AsJson, Limit, console, print_json, print_rows, say
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.outgoing.queries import list_webhooks, read_deliveries, read_webhook, retry_failed, retry_webhook
@@ -16,7 +16,7 @@ def webhooks(
     webhook_id: Annotated[str | None, typer.Argument(help="One webhook, with every attempt to deliver it.")] = None,
     state: Annotated[OutgoingWebhookState | None, typer.Option(help="Only those in this state.")] = None,
     type_: Annotated[OutgoingWebhookType | None, typer.Option("--type", help="Only of this type.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
+    limit: Limit = 20,
     retry: Annotated[bool, typer.Option("--retry", help="Send this one again, with the same id.")] = False,
     all_failed: Annotated[bool, typer.Option("--retry-failed", help="Send every failed one again.")] = False,
     as_json: AsJson = False,

@@ -17,6 +17,10 @@ console = Console()
 ACTOR = "cli"
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Customer = Annotated[str, typer.Argument(help="A Medusa customer id, cus_…")]
+Key = Annotated[str | None, typer.Option(help="Idempotency key. Repeating it has no second effect.")]
+Limit = Annotated[int, typer.Option(min=1, max=1000)]
+Reason = Annotated[str, typer.Option(help="Why; for the shop only.")]
 
 
 def as_utc(moment: datetime | None) -> datetime | None:

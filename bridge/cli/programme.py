@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bridge.cli.output import ACTOR, AsJson, as_utc, console, counting, print_json, print_rows, say
+from bridge.cli.output import ACTOR, AsJson, Limit, as_utc, console, counting, print_json, print_rows, say
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import InvalidInput
@@ -39,7 +39,7 @@ def _view(version: Version) -> dict[str, Any]:
 
 
 @group.command()
-def versions(limit: Annotated[int, typer.Option(min=1, max=1000)] = 20, as_json: AsJson = False) -> None:
+def versions(limit: Limit = 20, as_json: AsJson = False) -> None:
     """List the versions of the rules, newest first. Example: dust programme versions"""
     with transaction() as connection:
         versions = list_versions(connection, limit=limit)

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, Field, model_validator
 
 from bridge.api.admin.routing import admin_router
-from bridge.api.admin.schemas import Dust
+from bridge.api.admin.schemas import Dust, Reason
 from bridge.api.store.transactions import TransactionResponse
 from bridge.clock import now
 from bridge.db import transaction
@@ -26,9 +26,7 @@ class BonusRequest(Body):
     customer_id: Id | None = None
     customer_ids: Annotated[list[Id], Field(min_length=1, max_length=MAX_CUSTOMERS)] | None = None
     amount: Dust
-    reason: Annotated[
-        Text, Field(min_length=1, max_length=200, description="Reason, for your records; customers do not see it")
-    ]
+    reason: Reason
     description: Annotated[
         Text, Field(max_length=500, description="Text for the customer; default: A bonus from the shop")
     ] = ""

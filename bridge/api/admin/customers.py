@@ -8,6 +8,7 @@ from fastapi import Query
 from pydantic import BaseModel, Field
 
 from bridge.api.admin.routing import admin_router
+from bridge.api.admin.schemas import Reason
 from bridge.api.store.balance import BalanceResponse, balance_view
 from bridge.api.store.transactions import TransactionResponse, order_of
 from bridge.clock import now
@@ -163,9 +164,7 @@ def export(customer_id: PathCustomerId) -> dict[str, Any]:
 
 class Adjustment(Body):
     amount: Annotated[int, Field(strict=True, description="Whole points: positive to credit, negative to debit")]
-    reason: Annotated[
-        Text, Field(min_length=1, max_length=200, description="Reason, for your records; customers do not see it")
-    ]
+    reason: Reason
     description: Annotated[Text, Field(max_length=500, description="Text for the customer")] = ""
 
 

@@ -30,9 +30,7 @@ class SimulationRequest(Body):
 
     document: Annotated[dict[str, Any], Field(description="The programme document; missing keys get their defaults")]
     since: Annotated[AwareDatetime, Field(description="Only orders placed at this time or later")]
-    until: Annotated[AwareDatetime | None, Field(description="Only orders placed before this time; default: now")] = (
-        None
-    )
+    until: AwareDatetime | None = Field(None, description="Only orders placed before this time; default: now")
 
 
 class SimulatedSlice(BaseModel):
