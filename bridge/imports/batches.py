@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, or_, select, update
+from sqlalchemy import BigInteger, Connection, Row, cast, func, or_, select, true, update
 
 from bridge.db.advisory_locks import lock_names
 from bridge.db.bulk import among, update_rows
@@ -355,35 +355,23 @@ def refused_rows(connection: Connection, batch_id: str) -> list[Row[Any]]:
 
 def _read(connection: Connection, condition: Any) -> list[Batch]:
     brought = import_row.c.state.in_([RowState.POSTED, RowState.UNDONE])
-    figures: dict[str, dict[str, int]] = defaultdict(dict)
-    sums: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
-    batches = connection.execute(select(import_batch).where(condition).order_by(import_batch.c.id.desc())).all()
-    ids = [batch.id for batch in batches]
-    counted = (
+    sums = (
         select(
-            import_row.c.batch_id,
-            import_row.c.state,
-            func.count().label("rows"),
-            func.count(import_row.c.customer_id.distinct()).label("customers"),
-            func.coalesce(func.sum(import_row.c.amount).filter(brought), 0).label("dust"),
-            func.sum(import_row.c.taken_back).label("taken_back"),
+            cast(func.coalesce(func.sum(import_row.c.amount).filter(brought), 0), BigInteger).label("dust"),
+            func.count(import_row.c.customer_id.distinct()).filter(brought).label("customers"),
+            cast(func.coalesce(func.sum(import_row.c.taken_back), 0), BigInteger).label("taken_back"),
         )
-        .where(among(import_row.c.batch_id, ids))
+        .where(import_row.c.batch_id == import_batch.c.id)
+        .lateral()
+    )
+    query = select(import_batch, sums).join(sums, true()).where(condition).order_by(import_batch.c.id.desc())
+    batches = connection.execute(query).all()
+    counted = (
+        select(import_row.c.batch_id, import_row.c.state, func.count().label("rows"))
+        .where(among(import_row.c.batch_id, [batch.id for batch in batches]))
         .group_by(import_row.c.batch_id, import_row.c.state)
     )
+    rows: dict[str, dict[str, int]] = defaultdict(dict)
     for row in connection.execute(counted):
-        figures[row.batch_id][row.state.value] = row.rows
-        total = sums[row.batch_id]
-        total[0] += int(row.dust)
-        total[1] += row.customers if row.dust else 0
-        total[2] += int(row.taken_back)
-    return [
-        Batch.from_row(
-            batch,
-            rows=dict(figures[batch.id]),
-            dust=sums[batch.id][0],
-            customers=sums[batch.id][1],
-            taken_back=sums[batch.id][2],
-        )
-        for batch in batches
-    ]
+        rows[row.batch_id][row.state.value] = row.rows
+    return [Batch.from_row(batch, rows=rows[batch.id]) for batch in batches]

@@ -48,11 +48,10 @@ def read_public_programme(if_none_match: IfNoneMatch = None) -> Response:
 
 def _public(programme: Programme) -> PublicProgramme:
     document = programme.document()
-    earn, redeem = document["earn"], document["redeem"]
     return PublicProgramme(
         name=programme.name,
-        earn=PublicEarn(rates=earn["rates"]),
-        redeem=PublicRedeem(**{name: redeem[name] for name in PublicRedeem.model_fields}),
+        earn=document["earn"],
+        redeem=document["redeem"],
         bonuses=programme.bonuses,
         tiers=[_shown(programme.tiers, level) for level in programme.tiers.levels],
         rewards=list_rewards(programme.redeem),
