@@ -3,7 +3,7 @@
 The checks read one snapshot of the database, so they can run under any load.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -342,7 +342,12 @@ def audit() -> list[Breach]:
 
 def find_breaches(connection: Connection) -> list[Breach]:
     """As `audit`, on an open connection and its snapshot."""
-    return [breach for check in _CHECKS for breach in check(connection)]
+    return [
+        *_sql_checks(connection),
+        *_hash_chain_holds(connection),
+        *_late_checks(connection),
+        *_newest_close_still_holds(connection),
+    ]
 
 
 def _sql_checks(connection: Connection) -> Iterator[Breach]:
@@ -375,12 +380,6 @@ def _newest_close_still_holds(connection: Connection) -> Iterator[Breach]:
             yield Breach(check="newest_close_still_holds", subject=close.day.isoformat(), detail=detail)
 
 
-_CHECKS: tuple[Callable[[Connection], Iterator[Breach]], ...] = (
-    _sql_checks,
-    _hash_chain_holds,
-    _late_checks,
-    _newest_close_still_holds,
-)
 CHECK_NAMES = (*_SQL_CHECKS, "hash_chain_holds", *_LATE_CHECKS, "newest_close_still_holds")
 MEDUSA_CHECK_NAMES = (
     "no_live_promotion_without_a_hold",

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from subprocess import Popen
 
+from bridge.development.stack.errors import StackError
 from bridge.development.stack.processes import answers, spawn, stop, until
 
 Report = Callable[[str], None]
@@ -31,7 +32,7 @@ class NodeMissing(Exception):
     """Node is missing or too old, so Medusa cannot run."""
 
 
-class CommandFailed(Exception):
+class CommandFailed(StackError):
     """A command of the installation failed. The message has the end of its output."""
 
     def __init__(self, title: str, log: Path) -> None:

@@ -12,13 +12,12 @@ from pathlib import Path
 from rich.console import Console
 
 from bridge.development.demo import captured, story
-from bridge.development.demo.install import CommandFailed, NodeMissing, install_shop, require_node
+from bridge.development.demo.install import NodeMissing, install_shop, require_node
 from bridge.development.demo.people import Storefront
 from bridge.development.demo.seed import ShopKeys, seed
 from bridge.development.demo.shop import Shop, running_shop
 from bridge.development.demo.storefront import build_storefront, running_storefront, shows_points
 from bridge.development.stack.account import open_data_dir
-from bridge.development.stack.errors import StackError
 from bridge.development.stack.postgres import embedded_postgres
 from bridge.development.stack.processes import free_port
 from bridge.development.stack.redis import embedded_redis
@@ -57,10 +56,7 @@ def run_demo(*, once: bool) -> int:
     except NodeMissing as missing:
         say(f"{missing}\nWithout it the story uses payloads captured from a real Medusa.")
         return _demo(say, console, once=once, shop=False)
-    try:
-        return _demo(say, console, once=once, shop=True)
-    except CommandFailed as failed:
-        raise StackError(str(failed)) from failed
+    return _demo(say, console, once=once, shop=True)
 
 
 def _demo(say: story.Report, console: Console, *, once: bool, shop: bool) -> int:
