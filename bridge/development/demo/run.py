@@ -55,11 +55,11 @@ def run_demo(*, once: bool) -> int:
         require_node()
     except NodeMissing as missing:
         say(f"{missing}\nWithout it the story uses payloads captured from a real Medusa.")
-        return _demo(say, console, once=once, shop=False)
-    return _demo(say, console, once=once, shop=True)
+        return _demo(say, once=once, shop=False)
+    return _demo(say, once=once, shop=True)
 
 
-def _demo(say: story.Report, console: Console, *, once: bool, shop: bool) -> int:
+def _demo(say: story.Report, *, once: bool, shop: bool) -> int:
     settings = load_settings(join_running=False)
     data_dir = open_data_dir(settings.data_dir / "demo")
     with ExitStack() as stack:

@@ -98,7 +98,7 @@ def _privileges(settings: Settings) -> str:
     return f"connections serve as {row.role}, who cannot change what is booked"
 
 
-def _rules(settings: Settings) -> str:
+def _rules(_: Settings) -> str:
     with transaction() as connection:
         version = current_version(connection)
     earn = version.programme.earn
