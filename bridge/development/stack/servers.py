@@ -51,8 +51,8 @@ class ServerFiles:
         data_dir = open_data_dir(data_dir)
         account = server_account(data_dir / name)
         return cls(
-            folder=server_folder(data_dir, name, account),
             package=reachable_package(package_folder(package), version(package), account),
+            folder=server_folder(data_dir, name, account),
             account=account,
             password=kept_secret(data_dir, f"{name}-password"),
             log=data_dir / f"{name}.log",
