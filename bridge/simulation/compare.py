@@ -107,16 +107,14 @@ def compare(
 ) -> Comparison:
     """Settle the orders of these pages by both programmes in sandboxes, and compare the results."""
     comparison = Comparison(since=since, until=until)
-    currencies: dict[str, str] = {}
     with ExitStack() as stack:
         sides = [stack.enter_context(sandbox(programme, now=now)) for programme in (present, changed)]
         for page in read_pages(pages, until=until, unreadable=comparison.unreadable):
             orders = [order for _, order in page]
-            currencies |= {order.id: order.currency_code for order in orders}
             for side in sides:
                 side.settle(orders, now=now)
             progress(len(orders))
-        _add_up(comparison, zip(sides[0].rows(), sides[1].rows(), strict=True), currencies, top)
+        _add_up(comparison, zip(sides[0].rows(), sides[1].rows(), strict=True), top)
     return comparison
 
 
@@ -147,14 +145,14 @@ def _slice_document(part: Slice) -> dict[str, Any]:
     return {**vars(part), "difference": part.difference}
 
 
-def _add_up(comparison: Comparison, pairs: Iterable[tuple[Any, Any]], currencies: Mapping[str, str], top: int) -> None:
+def _add_up(comparison: Comparison, pairs: Iterable[tuple[Any, Any]], top: int) -> None:
     months: dict[str, Slice] = {}
     by_currency: dict[str, Slice] = {}
     rules: dict[str, tuple[set[str], list[Decimal]]] = {}
     customers: set[str] = set()
     affected: list[tuple[int, str, Affected]] = []
     for present, changed in pairs:
-        now, then, code = present.booked, changed.booked, currencies[present.order_id]
+        now, then, code = present.booked, changed.booked, present.currency_code
         month = f"{present.placed_at:%Y-%m}"
         for slice_ in (
             comparison.total,
