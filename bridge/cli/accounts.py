@@ -61,7 +61,7 @@ def history(
         rows = read_transactions(connection, CustomerId(customer), limit=limit, memos=memos)
     views = [TransactionResponse.model_validate(row).model_dump() for row in rows]
     columns = ("created_at", "amount", "kind", "reference_id", "description", "balance_after")
-    print_rows(views, columns if not as_json else (), as_json=as_json, empty="No transactions yet.")
+    print_rows(views, columns, as_json=as_json, empty="No transactions yet.")
 
 
 def explain(customer: Customer, as_json: AsJson = False) -> None:

@@ -42,14 +42,9 @@ def _view(version: Version) -> dict[str, Any]:
 def versions(limit: Limit = 20, as_json: AsJson = False) -> None:
     """List the versions of the rules, newest first. Example: dust programme versions"""
     with transaction() as connection:
-        versions = list_versions(connection, limit=limit)
-    rows = [
-        {"version": version.number, "author": version.author, "created_at": version.created_at} for version in versions
-    ]
-    if as_json:
-        print_json([_view(version) for version in versions])
-        return
-    print_rows(rows, ("version", "author", "created_at"), empty="The rules were never changed.")
+        rows = [_view(version) for version in list_versions(connection, limit=limit)]
+    columns = ("version", "author", "created_at")
+    print_rows(rows, columns, as_json=as_json, empty="The rules were never changed.")
 
 
 @group.command()

@@ -30,10 +30,8 @@ def audit(
         if medusa:
             breaches += audit_medusa(get_medusa()) + audit_orders(get_medusa(), sample)
             names += MEDUSA_CHECK_NAMES
-    if as_json:
-        print_json([vars(breach) for breach in breaches])
-    elif breaches:
-        print_rows([vars(breach) for breach in breaches], ("check", "subject", "detail"))
+    if breaches or as_json:
+        print_rows([vars(breach) for breach in breaches], ("check", "subject", "detail"), as_json=as_json)
     else:
         for name in names:
             console.print(f"✓ {name.replace('_', ' ')}")

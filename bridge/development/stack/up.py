@@ -91,7 +91,9 @@ def running_stack(
         }
         ports = {name: bound.getsockname()[1] for name, bound in sockets.items()}
         urls = _prepared(stack, settings, environment or {}, console, ports)
-        variables = {**_other_variables(), "PYTHONUNBUFFERED": "1", **urls.environment}
+        # Variables of the system and of Python, such as PATH.
+        others = {name: value for name, value in os.environ.items() if not name.startswith("DUST_")}
+        variables = {**others, "PYTHONUNBUFFERED": "1", **urls.environment}
         _migrate(dust, variables, console)
         programs = [
             Program(name=name, command=[*dust, *arguments], listens_on=sockets.get(name))
@@ -173,11 +175,6 @@ def as_environment(settings: Settings) -> dict[str, str]:
 
 def _plain(value: object) -> str:
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
-
-
-def _other_variables() -> dict[str, str]:
-    """Variables of the system and of Python, such as PATH, which are passed on."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("DUST_")}
 
 
 def _socket(stack: ExitStack, host: str, port: int, variable: str) -> socket.socket:
