@@ -5,6 +5,7 @@ All numbers follow from the programme below and the prices in `seed`. A step wit
 
 import secrets
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -35,19 +36,15 @@ def play(
 
     `storefront` is the shopper's session: she signs up in it, and stays signed in.
     """
-    merchant = Merchant(keys)
-    dust = httpx.Client(base_url=dust_url, timeout=30)
-    try:
-        admin = {"Authorization": f"Bearer {admin_token}"}
-        story = _Story(shop, keys, storefront, merchant, dust, admin, report)
-        story.play()
+    admin = {"Authorization": f"Bearer {admin_token}"}
+    with closing(Merchant(keys)) as merchant, httpx.Client(base_url=dust_url, headers=admin, timeout=30) as dust:
+        story = _Story(shop, keys, storefront, merchant, dust, report)
+        try:
+            story.play()
+        except (Refused, httpx.HTTPError) as error:
+            report(f"   ✗ the story cannot continue: {error}")
+            return False
         return story.succeeded
-    except (Refused, httpx.HTTPError) as error:
-        report(f"   ✗ the story cannot continue: {error}")
-        return False
-    finally:
-        for person in (merchant, dust):
-            person.close()
 
 
 @dataclass
@@ -57,7 +54,7 @@ class _Story:
     _storefront: Storefront
     _merchant: Merchant
     _dust: httpx.Client
-    _admin: dict[str, str]
+    """As the operator, unless a request has a token of its own."""
     _report: Report
     _chapter: int = 0
     succeeded: bool = True
@@ -75,7 +72,7 @@ class _Story:
 
     def _rules_are_set(self) -> None:
         self._title("The merchant sets the programme: 10 points for each euro, 100 points are worth 1.00 eur")
-        answer(self._dust.put("/admin/dust/programme", json=_PROGRAMME, headers=self._admin))
+        answer(self._dust.put("/admin/dust/programme", json=_PROGRAMME))
 
     def _a_shopper_signs_up(self) -> None:
         self._title("A shopper signs up")
@@ -126,7 +123,7 @@ class _Story:
         self._title(f"The merchant sells the mug for points only, for {_MUG_PRICE} points")
         mug = self._keys.mug
         settings = {"dust_only": True, "dust_price": _MUG_PRICE}
-        answer(self._dust.put(f"/admin/dust/products/{mug.id}", json=settings, headers=self._admin))
+        answer(self._dust.put(f"/admin/dust/products/{mug.id}", json=settings))
         self._becomes("the mug is points-only in Medusa too", True, self._mug_is_dust_only_in_medusa)
 
         self._title("She tries to buy it with money, and then pays with points")
@@ -151,7 +148,7 @@ class _Story:
         with self._shop.losing_events() as lost:
             order_id = self._storefront.buy((self._keys.shirt, 1))
             self._becomes("the event is lost", True, lambda: lost(order_id))
-        answer(self._dust.post("/admin/dust/reconcile", headers=self._admin))
+        answer(self._dust.post("/admin/dust/reconcile"))
         self._balance_becomes(530 - _MUG_PRICE + 100)
 
     def _the_history_adds_up(self) -> None:
