@@ -59,7 +59,8 @@ export const en = {
   formMin: "Enter at least {min}.",
   formMax1: "This cart takes at most {max}. Enter {max} or less.",
   formMaxBalance: "You have {available}. Enter {max} or less.",
-  formNone: "No more {many} can be used for this cart.",
+  formNone: "No {many} can be used for this cart.",
+  formNoMore: "No more {many} can be used for this cart.",
   formNoRate: "{many} cannot be used for prices in {currency}.",
   formSmall: "This cart is too small: you can use {min} or more at a time. Add more products to use {many}.",
   formNoPoints: "You have no {many} to use right now.",
@@ -159,10 +160,11 @@ export const en = {
     string,
     string
   >,
-  /** By the API's `code`. English needs none: the API's own sentences are shown, with the shop's word for points. */
+  /** By the API's `code`. Where English has none, the API's own sentence is shown, with the shop's word for points. */
   errors: {
     unreachable: "That did not work. Your {many} are safe: please check your connection and try again.",
     timeout: "This takes longer than usual. Your {many} are safe: please look again in a moment.",
+    too_many_open_redemptions: "You have too many codes that are not used yet. Use or remove one of them, here or in your account.",
   } as Record<string, string>,
 }
 

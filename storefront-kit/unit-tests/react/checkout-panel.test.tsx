@@ -3,7 +3,7 @@ import { act, fireEvent, screen, within } from "@testing-library/react"
 import { describe, expect, test, vi } from "vitest"
 import type { CustomerQuote, DustResult, Redemption } from "../../src/index.js"
 import { CheckoutPanel, NavBalance } from "../../src/react/index.js"
-import { APPLIED, actionsWith, failing, NOW, ok, QUOTE, REDEMPTION, REWARD, settle, Shop, show } from "./support.js"
+import { APPLIED, actionsWith, failing, NOW, ok, PROGRAMME, QUOTE, REDEMPTION, REWARD, settle, Shop, show } from "./support.js"
 
 const field = () => screen.getByLabelText<HTMLInputElement>("How many stars?")
 const slider = () => screen.getByRole<HTMLInputElement>("slider")
@@ -94,7 +94,6 @@ describe("the amount", () => {
 
   test("loses the points that have no effect", async () => {
     const programme = { redeem: { rates: { jpy: "100" }, min_dust: 100, max_dust: null, max_share: "1" } }
-    const { PROGRAMME } = await import("./support.js")
     const { actions } = await show(<CheckoutPanel />, {
       programme: { ...PROGRAMME, ...programme },
       currency: "jpy",
@@ -110,17 +109,61 @@ describe("the amount", () => {
 })
 
 describe("points that cannot be used", () => {
-  test.each([
-    [{ available: 40, max_dust: 0 }, "You can use 100 stars or more at a time. You need 60 stars more."],
-    [{ available: 0, min_dust: 1, max_dust: 0 }, "You have no stars to use right now."],
-    [{ max_dust: 0 }, "This cart is too small: you can use 100 stars or more at a time. Add more products to use stars."],
-    [{ max_dust: 0, redemptions: [APPLIED] }, "No more stars can be used for this cart."],
-    [{ max_dust: 0, currency_code: "usd" }, "Stars cannot be used for prices in USD."],
-  ])("%j says why", async (change, sentence) => {
-    await show(<CheckoutPanel />, { actions: actionsWith({ quote: () => ok({ ...QUOTE, ...change }) }) })
+  const none = { max_dust: 0, max_value: "0.00", reason: "A sentence of Dust." } as const
 
-    expect(screen.getByText(sentence)).toBeTruthy()
+  test.each([
+    [
+      { available: 40, reason_code: "insufficient_dust" },
+      "You can use 100 stars or more at a time. You need 60 stars more.",
+      "Einlösen geht ab 100 Sterne. Es fehlen noch 60 Sterne.",
+    ],
+    [
+      { available: 0, min_dust: 1, reason_code: "insufficient_dust" },
+      "You have no stars to use right now.",
+      "Sie haben gerade keine Sterne zum Einlösen.",
+    ],
+    [
+      { reason_code: "cart_too_small" },
+      "This cart is too small: you can use 100 stars or more at a time. Add more products to use stars.",
+      "Dieser Warenkorb ist zu klein: Einlösen geht ab 100 Sterne. Legen Sie mehr hinein, um Sterne einzulösen.",
+    ],
+    [
+      { reason_code: "cart_too_small", redemptions: [APPLIED] },
+      "No more stars can be used for this cart.",
+      "Für diesen Warenkorb lassen sich keine weiteren Sterne einlösen.",
+    ],
+    [
+      { reason_code: "cart_takes_no_points", redemptions: [APPLIED] },
+      "No more stars can be used for this cart.",
+      "Für diesen Warenkorb lassen sich keine weiteren Sterne einlösen.",
+    ],
+    [
+      { reason_code: "cart_takes_no_points" },
+      "No stars can be used for this cart.",
+      "Für diesen Warenkorb lassen sich keine Sterne einlösen.",
+    ],
+    [
+      { currency_code: "usd", reason_code: "no_redeem_rate" },
+      "Stars cannot be used for prices in USD.",
+      "Für Preise in USD lassen sich keine Sterne einlösen.",
+    ],
+    [
+      { reason_code: "too_many_open_redemptions" },
+      "You have too many codes that are not used yet. Use or remove one of them, here or in your account.",
+      "Sie haben zu viele offene Codes. Benutzen oder entfernen Sie einen davon, hier oder in Ihrem Konto.",
+    ],
+    [{ reason_code: "a_new_reason", reason: "Points rest today." }, "Stars rest today.", "Sterne rest today."],
+  ])("%j says why", async (change, english, german) => {
+    const { de } = await import("../../src/index.js")
+    const actions = actionsWith({ quote: () => ok({ ...QUOTE, ...none, ...change }) })
+    const { unmount } = await show(<CheckoutPanel />, { actions })
+    expect(screen.getByText(english)).toBeTruthy()
     expect(screen.queryByRole("slider")).toBeNull()
+
+    unmount()
+    const programme = { ...PROGRAMME, name: { one: "Stern", many: "Sterne" } }
+    await show(<CheckoutPanel />, { actions, programme, messages: de, locale: "de-DE" })
+    expect(screen.getByText(german)).toBeTruthy()
   })
 })
 
