@@ -204,13 +204,17 @@ describe("redeeming", () => {
       button.click()
     })
     await settle()
+    button.click()
+    await settle()
 
     expect(actions.redeem).toHaveBeenCalledOnce()
-    expect(button.disabled).toBe(true)
+    expect(button.getAttribute("aria-disabled")).toBe("true")
+    // A browser takes the focus from a button that is `disabled`.
+    expect(button.disabled).toBe(false)
     expect(button.textContent).toBe("One moment…")
     finish({ data: REDEMPTION })
     await settle()
-    expect(button.disabled).toBe(false)
+    expect(button.getAttribute("aria-disabled")).toBeNull()
   })
 
   test("uses the same key again while the outcome is unknown, and a new one after that", async () => {
@@ -405,6 +409,36 @@ describe("what is used already", () => {
     expect(document.activeElement).toBe(screen.getByRole("heading", { name: "Pay with stars" }))
   })
 
+  test("gives the focus of its button to the title, also when it leaves the cart by itself", async () => {
+    const other = { ...APPLIED, id: "dred_2", value: "2.00", dust: 200 }
+    const actions = actionsWith({ quote: () => ok({ ...QUOTE, redemptions: [APPLIED, other] }), release: failing("unavailable", "", 503) })
+    const { rerender } = await show(<CheckoutPanel version="1" />, { actions })
+    screen.getByRole("button", { name: "Remove: €5.00 off" }).focus()
+    await click("Remove: €5.00 off")
+    await settle()
+    expect(document.activeElement).toBe(screen.getByRole("button", { name: "Remove: €5.00 off" }))
+
+    // Dust has stored the release, and carries it out later.
+    actions.quote.mockResolvedValue({ data: { ...QUOTE, redemptions: [other] } })
+    rerender(<Shop actions={actions}>{<CheckoutPanel version="2" />}</Shop>)
+    await settle()
+
+    expect(document.activeElement).toBe(screen.getByRole("heading", { name: "Pay with stars" }))
+  })
+
+  test("takes no focus from the rest of the page", async () => {
+    const actions = actionsWith({ quote: () => ok({ ...QUOTE, redemptions: [APPLIED] }) })
+    const { rerender } = await show(<CheckoutPanel version="1" />, { actions })
+    screen.getByRole("button", { name: "Remove: €5.00 off" }).focus()
+    screen.getByRole("button", { name: "Remove: €5.00 off" }).blur()
+
+    actions.quote.mockResolvedValue({ data: QUOTE })
+    rerender(<Shop actions={actions}>{<CheckoutPanel version="2" />}</Shop>)
+    await settle()
+
+    expect(document.activeElement).toBe(document.body)
+  })
+
   test("disappears when its time is over", async () => {
     vi.useFakeTimers({ now: NOW })
     const onCartChange = vi.fn()
@@ -542,7 +576,7 @@ describe("bad days", () => {
     actions.quote.mockImplementationOnce(() => new Promise((resolve) => (answer = resolve)))
     screen.getByRole("button", { name: "Try again" }).focus()
     await click("Try again")
-    expect(screen.getByRole<HTMLButtonElement>("button", { name: "One moment…" }).disabled).toBe(true)
+    expect(screen.getByRole("button", { name: "One moment…" }).getAttribute("aria-disabled")).toBe("true")
     answer({ error: { code: "unavailable", message: "", status: 503 } })
     await settle()
     await settle()
