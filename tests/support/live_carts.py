@@ -53,13 +53,14 @@ def ready_cart(shopper: Storefront, product: SeededProduct, quantity: int, *code
     return cart_id
 
 
-def assert_refused(shopper: Storefront, cart_id: str, message: str) -> None:
-    """Refused with these words, and the cart is as it was."""
+def assert_refused(shopper: Storefront, cart_id: str, message: str) -> str | None:
+    """Refused with these words, and the cart is as it was. Returns the code of the refusal."""
     before = shopper.cart(cart_id)
     with pytest.raises(Refused, match=message) as refused:
         shopper.complete(cart_id)
     assert refused.value.status == 400
     assert shopper.cart(cart_id) == before
+    return refused.value.code
 
 
 def shops_own_code(merchant: Merchant, euros: int) -> str:

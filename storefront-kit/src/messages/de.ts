@@ -199,5 +199,22 @@ export const de: Messages = {
     already_referred: "Sie haben schon einen Code eingegeben.",
     no_referrals: "Zurzeit gibt es keinen Bonus für Empfehlungen.",
     not_new: "Einen Code können nur neue Kunden vor der ersten Bestellung eingeben.",
+    order_not_placed: "Die Bestellung hat gerade nicht geklappt. Bitte versuchen Sie es gleich noch einmal.",
+    // What the checkout guard refuses.
+    code_gone: "Der Code {code} gilt nicht mehr. Bitte entfernen Sie ihn aus dem Warenkorb.",
+    code_of_another: "Der Code {code} gehört zu einem anderen Konto. Bitte entfernen Sie ihn aus dem Warenkorb.",
+    code_used: "Der Code {code} wurde schon benutzt. Bitte entfernen Sie ihn aus dem Warenkorb.",
+    code_expired: "Der Code {code} ist abgelaufen. Bitte entfernen Sie ihn aus dem Warenkorb, und lösen Sie noch einmal {many} ein.",
+    code_not_bound: "Der Code {code} wurde nicht in Ihrem Konto angewendet. Bitte melden Sie sich an, und geben Sie ihn noch einmal ein.",
+    mixed_prices:
+      "Die Varianten von „{title}“ kosten nicht gleich viel, deshalb sind sie nicht gegen {many} erhältlich. " +
+      "Bitte entfernen Sie den Code {code}, und fragen Sie den Shop.",
+    points_only: "„{title}“ ist nur gegen {many} erhältlich. Bitte lösen Sie zuerst {many} dafür ein.",
+    partly_paid: "Nur {paid} von {quantity} × „{title}“ sind gegen {many} bezahlt. Bitte lösen Sie {many} für den Rest ein.",
+    not_fully_paid: "„{title}“ ist noch nicht ganz bezahlt. Bitte lösen Sie noch einmal {many} dafür ein.",
+    no_price: "„{title}“ hat keinen Preis und ist deshalb nicht gegen {many} erhältlich. Bitte fragen Sie den Shop.",
+    whole_units_only: "Von „{title}“ sind nur ganze Stücke gegen {many} erhältlich. Bitte wählen Sie eine ganze Zahl.",
+    above_max_share: "{many} dürfen nur einen Teil dieses Warenkorbs bezahlen. Bitte entfernen Sie einen Code, und lösen Sie weniger ein.",
+    not_the_owner: "Bitte melden Sie sich mit dem Konto an, dessen {many} dieser Warenkorb einlöst.",
   },
 }
