@@ -520,6 +520,13 @@ describe("products that points can buy", () => {
     },
   )
 
+  test("cannot be paid while too many codes are open, and the panel says so", async () => {
+    const full = { max_dust: 0, reason: "You have 20.", reason_code: "too_many_open_redemptions" }
+    await show(<CheckoutPanel />, { actions: actionsWith({ quote: () => ok({ ...QUOTE, ...due, ...full }) }) })
+
+    expect(screen.getByText(/^You have too many codes that are not used yet/)).toBeTruthy()
+  })
+
   test("leave the discount for the rest of the cart", async () => {
     await show(<CheckoutPanel />, { actions: actionsWith({ quote: () => ok({ ...QUOTE, ...due }) }) })
 

@@ -21,7 +21,9 @@ interface PointsFormProps {
 export function PointsForm({ quote, available, redeem }: PointsFormProps) {
   const { texts } = useDustContext()
   // Products that only points can buy come first: until they are paid, it does not matter why there is no discount.
-  if (quote.max_dust === 0 && quote.dust_only_items.length) return null
+  // Too many open codes matter to them too.
+  const hasTooMany = quote.reason_code === "too_many_open_redemptions"
+  if (quote.max_dust === 0 && quote.dust_only_items.length && !hasTooMany) return null
   return (
     <div className="dust-block">
       <h3 className="dust-subtitle">{texts.t("formTitle")}</h3>
