@@ -55,8 +55,3 @@ def test_no_folder_has_a_name_that_the_build_of_a_plugin_leaves_out() -> None:
     left_out = {"test", "unit-tests", "integration-tests"}
     folders = {folder for file in ROUTES.parent.rglob("*") for folder in file.relative_to(ROUTES.parent).parts[:-1]}
     assert not folders & left_out
-
-
-def test_the_storefront_kit_knows_the_sentences_of_the_checkout_guard() -> None:
-    files = [ROOT / folder / "guard-sentences.ts" for folder in ("medusa-plugin/src/lib", "storefront-kit/src")]
-    assert files[0].read_text() == files[1].read_text(), "copy the plugin's file into the kit"

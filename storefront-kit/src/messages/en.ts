@@ -105,7 +105,10 @@ export const en = {
     unmerge: "To another account",
     transfer: "Order changed accounts",
   } as Record<string, string>,
-  /** By Dust's own descriptions of bonuses and corrections. English needs none; the shop's own descriptions are shown as they are. */
+  /**
+   * By Dust's own descriptions of bonuses and corrections, and its reasons why a code is not ready. English needs none; the
+   * shop's own descriptions are shown as they are.
+   */
   descriptions: {} as Record<string, string>,
 
   tierTitle: "Your level",
@@ -165,6 +168,7 @@ export const en = {
     unreachable: "That did not work. Your {many} are safe: please check your connection and try again.",
     timeout: "This takes longer than usual. Your {many} are safe: please look again in a moment.",
     too_many_open_redemptions: "You have too many codes that are not used yet. Use or remove one of them, here or in your account.",
+    idempotency_key_reused: "That did not work. Please try again.",
   } as Record<string, string>,
 }
 

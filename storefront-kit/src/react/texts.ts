@@ -56,6 +56,8 @@ export function createTexts({ locale, currency, timeZone, messages, name }: Text
     days: (value: number): string =>
       new Intl.NumberFormat(locale, { style: "unit", unit: "day", unitDisplay: "long" }).format(value),
     rule: (rule: string): string => fill(sentences.rules[rule] ?? rule),
+    /** Dust's reason why a code is not ready. */
+    reason: (sentence: string): string => fill(sentences.descriptions[sentence] ?? withShopsWords(sentence)),
     /** The sentence for a shopper: the catalogue's, else the API's with the shop's word for points. */
     error({ code, message, status = 0 }: Pick<DustError, "code" | "message" | "status">, values?: Values): string {
       // Errors of the server have many codes and one sentence.

@@ -285,7 +285,7 @@ describe("redeeming", () => {
 
     await click(/einlösen$/)
 
-    expect(screen.getByRole("alert").textContent).toBe("Stars lassen sich gerade nicht einlösen. Bestellen können Sie trotzdem.")
+    expect(screen.getByRole("alert").textContent).toBe("Stars sind gerade nicht erreichbar. Bitte versuchen Sie es gleich noch einmal.")
   })
 
   test("keeps its error when the page takes the panel away and brings it back", async () => {
