@@ -19,14 +19,14 @@ class UnknownCart(NotFound):
     """The cart does not exist or belongs to another customer."""
 
     code = "unknown_cart"
-    message = "This cart was not found among yours."
+    message = "This cart is not in your account. Please sign in to the account it belongs to, and try again."
 
 
 class CartCompleted(Conflict):
     """The cart was completed: it is an order already."""
 
     code = "cart_completed"
-    message = "This cart has been ordered already."
+    message = "This cart has been ordered already. You find it among your orders."
 
 
 def own_cart(medusa: Medusa, cart_id: str, customer_id: CustomerId) -> Cart:

@@ -36,7 +36,7 @@ class UnknownRedemption(NotFound):
     code = "unknown_redemption"
 
     def __init__(self, redemption_id: str) -> None:
-        super().__init__("This redemption was not found among yours.", redemption_id=redemption_id)
+        super().__init__("This code is not in your account. Please reload the page.", redemption_id=redemption_id)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -70,7 +70,7 @@ function judge(
   return refusal(
     { id: "cart_1", currency_code: "eur", customer_id: ADA, items: [], shipping_methods: [], ...cart },
     { promotions, dustOnly: new Set(dustOnly), mixedPrices: new Set(), decimals: 2, now: NOW, ...facts },
-  )
+  )?.message
 }
 
 describe("the facts of a redemption", () => {
@@ -93,6 +93,14 @@ describe("codes", () => {
 
   it("lets a good dust code through", () => {
     expect(judge(cart, [forMoney])).toBeUndefined()
+  })
+
+  it("has a code for programs with each sentence", () => {
+    const refused = refusal({ id: "cart_1", items: cart.items }, { promotions: [], dustOnly: new Set(), mixedPrices: new Set(), decimals: 2, now: NOW })
+    expect(refused).toEqual({
+      code: "code_gone",
+      message: "The code DUST-MONEY is no longer valid. Please remove it from the cart.",
+    })
   })
 
   it("refuses a code that is gone", () => {

@@ -4161,6 +4161,17 @@ export interface components {
              */
             max_value: string;
             /**
+             * Reason
+             * @description Why `max_dust` is 0, as a sentence; null if it is not
+             */
+            reason: string | null;
+            /**
+             * Reason Code
+             * @description The error `code` that redeeming `max` would return
+             * @example cart_too_small
+             */
+            reason_code: string | null;
+            /**
              * Available
              * @description Points that the customer can spend
              */

@@ -9,8 +9,8 @@ export const CLIENT_ERRORS = {
   invalid_fields: "Something you entered is not valid. Please check it and try again.",
   no_cart: "Your cart is empty. Please put something into it first.",
   redemption_pending: "This takes longer than usual. Your points are safe. Please look again in a moment.",
-  redemption_failed: "The points could not be redeemed. They are available again.",
-  redemption_released: "This redemption is over. Its points are available again.",
+  redemption_failed: "The points could not be redeemed. They are available again: please try again.",
+  redemption_released: "This code is no longer valid. Its points are available again.",
 } as const
 
 export type ClientErrorCode = keyof typeof CLIENT_ERRORS

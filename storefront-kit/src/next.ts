@@ -2,8 +2,15 @@ import { unstable_rethrow } from "next/navigation"
 import { cache } from "react"
 import { createDustActions, type DustActions } from "./actions.js"
 import { createDustClient } from "./client.js"
+import { guardRefusal } from "./guard.js"
+import type { Messages } from "./messages/en.js"
+import { createTexts, wordOf } from "./react/texts.js"
+import type { DustResult, PointsName, Programme } from "./types.js"
 
-const NOT_PLACED = "Your order could not be placed right now. Please try again in a moment."
+const NOT_PLACED = {
+  code: "order_not_placed",
+  message: "Your order could not be placed right now. Please try again in a moment.",
+}
 
 export interface DustServerConfig {
   /** Medusa's URL (with Dust's plugin), or Dust's own. */
@@ -30,14 +37,20 @@ export function createDustServer({ getToken, getCartId, ...config }: DustServerC
 /** What Medusa's `POST /store/carts/:id/complete` returns. */
 export type Completion<Order> = { type: "order"; order: Order } | { type: "cart"; cart: unknown; error: { message: string } }
 
+export interface PlaceOrderOptions {
+  /** `de`, or your own sentences. What is missing is English. */
+  messages?: Partial<Messages>
+  /** Reads the shop's word for points when an order is refused, such as `dust.programme`. */
+  programme?: () => Promise<DustResult<Programme>>
+}
+
 /**
  * Complete a cart and return what a shopper may read if that is refused, such as the sentences of Dust's checkout guard.
  * In production Next.js hides the messages of errors that a server action throws, so the action has to return this.
- * `notPlaced` is the sentence for failures that have none for shoppers, in the shop's language.
  */
 export async function placeOrder<Order>(
   complete: () => Promise<Completion<Order>>,
-  notPlaced = NOT_PLACED,
+  { messages, programme }: PlaceOrderOptions = {},
 ): Promise<{ order: Order; error?: undefined } | { order?: undefined; error: string }> {
   try {
     const completion = await complete()
@@ -46,7 +59,12 @@ export async function placeOrder<Order>(
     // Redirects are errors as well.
     unstable_rethrow(error)
     const { status, message } = error as { status?: number; message?: string }
+    const textsWith = (name?: PointsName) => createTexts({ locale: "en", timeZone: "UTC", messages, name })
     // Medusa answers 400 with a sentence. Other statuses, and failures without one, have none for shoppers.
-    return { error: status === 400 && message ? message : notPlaced }
+    if (status !== 400 || !message) return { error: textsWith().error(NOT_PLACED) }
+    const refusal = guardRefusal(message)
+    if (!refusal) return { error: message }
+    const name = wordOf((await programme?.())?.data)
+    return { error: textsWith(name).error(refusal, refusal.values) }
   }
 }

@@ -1,5 +1,7 @@
 import { redirect } from "next/navigation"
 import { expect, test, vi } from "vitest"
+import { GUARD_SENTENCES } from "../src/guard-sentences.js"
+import { de, type Programme } from "../src/index.js"
 import { createDustServer, placeOrder } from "../src/next.js"
 import { startServer } from "./server.js"
 
@@ -72,11 +74,67 @@ test("an order that is placed is returned", async () => {
   expect(await placeOrder(async () => ({ type: "order", order: { id: "order_1" } }))).toEqual({ order: { id: "order_1" } })
 })
 
+/** What Medusa's JS SDK makes of the guard's answer: nothing else of it is left. */
+const refusing = (message: string) => () => Promise.reject(Object.assign(new Error(message), { status: 400, statusText: "Bad Request" }))
+const named = (one: string, many: string) => async () => ({ data: { name: { one, many } } as Programme })
+
 test("the checkout guard's sentence is returned", async () => {
   const message = "“Mug” can only be bought with points. Please redeem points for it first."
-  const refused = Object.assign(new Error(message), { status: 400, statusText: "Bad Request" })
 
-  expect(await placeOrder(() => Promise.reject(refused))).toEqual({ error: message })
+  expect(await placeOrder(refusing(message))).toEqual({ error: message })
+})
+
+test.each([
+  [
+    "“Mug” can only be bought with points. Please redeem points for it first.",
+    "„Mug“ ist nur gegen Sterne erhältlich. Bitte lösen Sie zuerst Sterne dafür ein.",
+    "“Mug” can only be bought with stars. Please redeem stars for it first.",
+  ],
+  [
+    "Only 1 of 2 × “Mug” are paid with points. Please redeem points for the rest.",
+    "Nur 1 von 2 × „Mug“ sind gegen Sterne bezahlt. Bitte lösen Sie Sterne für den Rest ein.",
+    "Only 1 of 2 × “Mug” are paid with stars. Please redeem stars for the rest.",
+  ],
+  [
+    "The code DUST-ABC has expired. Please remove it from the cart, and redeem points again.",
+    "Der Code DUST-ABC ist abgelaufen. Bitte entfernen Sie ihn aus dem Warenkorb, und lösen Sie noch einmal Sterne ein.",
+    "The code DUST-ABC has expired. Please remove it from the cart, and redeem stars again.",
+  ],
+])("%s is returned in the shop's language, with its word for points", async (sentence, german, english) => {
+  const inGerman = { messages: de, programme: named("Stern", "Sterne") }
+
+  expect(await placeOrder(refusing(sentence), inGerman)).toEqual({ error: german })
+  expect(await placeOrder(refusing(sentence), { programme: named("star", "stars") })).toEqual({ error: english })
+})
+
+test.each(Object.entries(GUARD_SENTENCES))("German has the guard's sentence %s, with what it is about", (code, english) => {
+  const german = de.errors[code] ?? ""
+  const placesOf = (text: string) => [...text.matchAll(/\{(code|title)\}/g)].map(([place]) => place).sort()
+
+  expect(german).not.toBe("")
+  expect(placesOf(german)).toEqual(placesOf(english))
+})
+
+test("a product may have any name", async () => {
+  const sentence = "“{many} “points” (50 %)” can only be bought with points. Please redeem points for it first."
+
+  expect(await placeOrder(refusing(sentence), { programme: named("star", "stars") })).toEqual({
+    error: "“{many} “points” (50 %)” can only be bought with stars. Please redeem stars for it first.",
+  })
+})
+
+test("the sentence of another check of the shop is returned as it is", async () => {
+  const message = "Please collect 50 points at the counter first."
+
+  expect(await placeOrder(refusing(message), { messages: de, programme: named("star", "stars") })).toEqual({ error: message })
+})
+
+test("the guard's sentence does not need Dust", async () => {
+  const programme = async () => ({ error: { code: "timeout", message: "" } })
+
+  expect(await placeOrder(refusing("“Mug” can only be bought with points. Please redeem points for it first."), { messages: de, programme })).toEqual({
+    error: "„Mug“ ist nur gegen Punkte erhältlich. Bitte lösen Sie zuerst Punkte dafür ein.",
+  })
 })
 
 test("a declined payment is returned", async () => {
@@ -95,10 +153,14 @@ test.each([
   })
 })
 
-test("the sentence of a failure may be the shop's own", async () => {
+test("the sentence of a failure is in the shop's language, or the shop's own", async () => {
   const failure = () => Promise.reject(new TypeError("fetch failed"))
+  const own = { errors: { order_not_placed: "Bitte noch einmal." } }
 
-  expect(await placeOrder(failure, "Bitte noch einmal.")).toEqual({ error: "Bitte noch einmal." })
+  expect(await placeOrder(failure, { messages: de })).toEqual({
+    error: "Die Bestellung hat gerade nicht geklappt. Bitte versuchen Sie es gleich noch einmal.",
+  })
+  expect(await placeOrder(failure, { messages: own })).toEqual({ error: "Bitte noch einmal." })
 })
 
 test("a redirect after the order goes through", async () => {

@@ -134,6 +134,63 @@ def test_a_cart_that_is_too_small_for_the_minimum_is_offered_none(api: TestClien
         assert redeem(api, {"cart_id": "cart_1", "dust": dust}).status_code == 422
 
 
+def why_no_discount(api: TestClient, dust: int | str = "max") -> str:
+    """The code of the reason in a quote that offers no discount. A redemption is refused for the same reason."""
+    quoted, refused = quote(api), redeem(api, {"cart_id": "cart_1", "dust": dust}).json()
+    assert quoted["max_dust"] == 0
+    assert (quoted["reason_code"], quoted["reason"]) == (refused["code"], refused["detail"])
+    return str(quoted["reason_code"])
+
+
+def test_a_quote_that_offers_a_discount_has_no_reason(api: TestClient, medusa: FakeMedusa) -> None:
+    give(500)
+    medusa.add_cart(lines=[cart_line()])
+    assert [quote(api)[name] for name in ("reason", "reason_code")] == [None, None]
+
+
+def test_a_quote_says_that_too_many_redemptions_are_open(
+    api: TestClient, medusa: FakeMedusa, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.redemptions.service.MAX_OPEN_REDEMPTIONS", 1)
+    give(500)
+    medusa.add_cart(lines=[cart_line()])
+    redeemed(api, {"dust": 10, "currency_code": "eur"})
+    assert why_no_discount(api) == "too_many_open_redemptions"
+
+
+@pytest.mark.parametrize("available", [0, 150])
+def test_a_quote_says_that_the_balance_is_too_small(api: TestClient, medusa: FakeMedusa, available: int) -> None:
+    offer_rules(api, rates={"eur": "100"}, min_dust=200)
+    if available:
+        give(available)
+    medusa.add_cart(lines=[cart_line(total=50)])
+    assert why_no_discount(api) == "insufficient_dust"
+
+
+def test_a_quote_says_that_the_currency_has_no_rate(api: TestClient, medusa: FakeMedusa) -> None:
+    give(500)
+    medusa.add_cart(lines=[cart_line()], currency_code="sek")
+    assert why_no_discount(api) == "no_redeem_rate"
+
+
+@pytest.mark.parametrize("dust", ["max", 150, 200])
+def test_a_quote_says_that_the_cart_is_too_small(api: TestClient, medusa: FakeMedusa, dust: int | str) -> None:
+    offer_rules(api, rates={"eur": "100"}, min_dust=200)
+    give(500)
+    medusa.add_cart(lines=[cart_line(total=1.5)])
+    assert why_no_discount(api, dust) == "cart_too_small"
+
+
+@pytest.mark.parametrize("dust", ["max", 1])
+def test_a_quote_says_that_points_can_pay_nothing_in_the_cart(
+    api: TestClient, medusa: FakeMedusa, dust: int | str
+) -> None:
+    give(500)
+    medusa.add_cart(lines=[cart_line(total=3)])
+    redeemed(api, {"cart_id": "cart_1", "dust": "max"})
+    assert why_no_discount(api, dust) == "cart_takes_no_points"
+
+
 @pytest.mark.parametrize(
     ("currency", "total", "points", "value"),
     [

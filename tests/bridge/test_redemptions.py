@@ -170,7 +170,7 @@ def test_a_refusal_by_medusa_fails_the_redemption_and_frees_the_dust(api: TestCl
     medusa.refuse_promotions = "currency not supported"
     redemption = redeemed(api, FIVE_EUR)
     assert redemption["state"] == "failed"
-    assert redemption["reason"] == "The code could not be made. The points are available again."
+    assert redemption["reason"] == "The code could not be made. The points are available again: please try again."
     assert "currency not supported" in reason_for_the_shop(api, redemption["id"])
     assert figures(api) == (500, 0, 500)
 

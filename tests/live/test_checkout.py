@@ -123,8 +123,9 @@ def test_an_anonymous_cart_with_the_customers_email(world: World, shopper: Store
     stranger = Storefront(world.keys)
     stranger.email = shopper.email
 
-    with pytest.raises(Refused, match="Please sign in to the account whose points"):
+    with pytest.raises(Refused, match="Please sign in to the account whose points") as refused:
         ready_cart(stranger, mug, 1, code)
+    assert refused.value.code == "not_the_owner"
 
     stranger.close()
 

@@ -244,7 +244,7 @@ def test_an_expired_session(customer: Customer) -> None:
     page.goto("/cart")
     expect(panel(shopper).get_by_label("How many points?")).to_be_visible()
     [cookie] = [each for each in page.context.cookies() if each.get("name") == "shop_token"]
-    page.context.add_cookies([{"name": "shop_token", "value": "expired", "url": shopper.url}])
+    end_session(shopper)
     panel(shopper).get_by_label("How many points?").fill("100")
     panel(shopper).get_by_role("button", name="Use 100 points").click()
     expect(page.get_by_text(re.compile("sign in", re.IGNORECASE)).first).to_be_visible()
@@ -253,6 +253,20 @@ def test_an_expired_session(customer: Customer) -> None:
     expect(page.get_by_text("Your session has ended.")).to_be_visible()
     assert customer.balance()["held"] == 0
     assert cookie.get("httpOnly") is True
+
+
+def test_a_session_that_ends_before_the_order(customer: Customer) -> None:
+    shopper = customer.shopper
+    shopper.page.goto("/cart")
+    use_points(shopper, 500)
+    shopper.fill_in_checkout()
+    end_session(shopper)
+    shopper.order_button.click()
+    expect(shopper.page.get_by_text("Please sign in to the account whose points this cart spends.")).to_be_visible()
+
+
+def end_session(shopper: Shopper) -> None:
+    shopper.page.context.add_cookies([{"name": "shop_token", "value": "expired", "url": shopper.url}])
 
 
 def test_back_after_the_order(customer: Customer) -> None:

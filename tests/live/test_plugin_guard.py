@@ -45,7 +45,7 @@ def promotion_id(merchant: Merchant, code: str) -> str:
 def test_a_dust_only_product_is_not_sold_for_money(storefront: Storefront, dust_only: SeededProduct) -> None:
     cart_id = ready_cart(storefront, dust_only, 1)
 
-    assert_refused(storefront, cart_id, "“Mug” can only be bought with points")
+    assert assert_refused(storefront, cart_id, "“Mug” can only be bought with points") == "points_only"
 
 
 def test_a_dust_only_product_is_sold_for_dust(

@@ -59,13 +59,14 @@ def set_quantity(shopper: Storefront, cart_id: str, product: SeededProduct, quan
     shopper.ask("POST", f"/store/carts/{cart_id}/line-items/{line['id']}", {"quantity": quantity})
 
 
-def assert_refused(shopper: Storefront, cart_id: str, message: str) -> None:
-    """Refused with these words, and the cart is as it was."""
+def assert_refused(shopper: Storefront, cart_id: str, message: str) -> str | None:
+    """Refused with these words, and the cart is as it was. Returns the code of the refusal."""
     before = shopper.cart(cart_id)
     with pytest.raises(Refused, match=message) as refused:
         shopper.complete(cart_id)
     assert refused.value.status == 400
     assert shopper.cart(cart_id) == before
+    return refused.value.code
 
 
 def shops_own_code(merchant: Merchant, euros: int) -> str:

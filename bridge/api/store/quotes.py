@@ -34,7 +34,7 @@ from bridge.redemptions.pricing.basket import basket_of_amount
 from bridge.redemptions.pricing.terms import discount_offer, unpaid_units
 from bridge.redemptions.repository import Redemption, open_for_cart, units_paid_for_cart
 from bridge.redemptions.reward_offers import offer_rewards
-from bridge.redemptions.service import has_max_open
+from bridge.redemptions.service import TooManyOpenRedemptions, has_max_open
 from bridge.redemptions.tables import RedemptionKind
 from bridge.settlement.forecast import forecast
 from bridge.settlement.kept_forecasts import store_forecast
@@ -91,6 +91,10 @@ class Quote(BaseModel):
     min_dust: int = Field(description="Minimum points per discount")
     max_dust: int = Field(description="Points that `max` would redeem as a discount; 0 if no discount is possible")
     max_value: str = Field(description="Discount for `max_dust` points, in major units")
+    reason: str | None = Field(description="Why `max_dust` is 0, as a sentence; null if it is not")
+    reason_code: str | None = Field(
+        examples=["cart_too_small"], description="The error `code` that redeeming `max` would return"
+    )
     available: int = Field(description="Points that the customer can spend")
     dust_only_due: int = Field(description="Points still due for dust-only lines, after what is already paid")
     dust_only: int = Field(description="Same as dust_only_due")
@@ -129,6 +133,7 @@ def _quote(customer_id: CustomerId, body: QuoteRequest) -> Quote:
     basket_or_amount = basket or basket_of_amount(amount, currency_code=currency, max_share=rules.max_share)
     may_redeem = 0 if too_many_open else available
     offer = discount_offer(rules, currency_code=currency, available=may_redeem, basket=basket_or_amount)
+    refusal = TooManyOpenRedemptions() if too_many_open else offer.refusal
     free = carts.free_products(rules)
     asked = {*carts.prices_of(settings), *(free & set(carts.product_ids(cart)) if cart else free)}
     mixed = with_differing_prices(asked, get_medusa()) if asked else set()
@@ -145,6 +150,8 @@ def _quote(customer_id: CustomerId, body: QuoteRequest) -> Quote:
         min_dust=offer.min_dust,
         max_dust=offer.max_dust,
         max_value=format_amount(offer.max_value, currency),
+        reason=refusal.message if refusal else None,
+        reason_code=refusal.code if refusal else None,
         available=available,
         dust_only_due=cost,
         dust_only=cost,

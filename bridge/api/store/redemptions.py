@@ -96,11 +96,12 @@ def redemption_view(redemption: Redemption) -> RedemptionResponse:
 
 
 # The stored reason may quote Medusa and name carts and orders. Only the shop may see that.
-_REASONS_FOR_SHOPPERS = {
+REASONS_FOR_SHOPPERS = {
     RedemptionState.PENDING: "The code is not ready yet: the shop keeps trying.",
     RedemptionState.ACTIVE: "The code could not be put into the cart: please enter it there.",
-    RedemptionState.FAILED: "The code could not be made. The points are available again.",
+    RedemptionState.FAILED: "The code could not be made. The points are available again: please try again.",
 }
+RELEASE_REQUESTED = "The points come back as soon as the code is withdrawn: the shop keeps trying."
 
 
 def own_redemption_view(redemption: Redemption) -> RedemptionResponse:
@@ -108,9 +109,9 @@ def own_redemption_view(redemption: Redemption) -> RedemptionResponse:
     view = redemption_view(redemption)
     if redemption.reason is None or redemption.state is RedemptionState.RELEASED:
         return view
-    reason = _REASONS_FOR_SHOPPERS.get(redemption.state)
+    reason = REASONS_FOR_SHOPPERS.get(redemption.state)
     if redemption.state is RedemptionState.ACTIVE and redemption.release_requested_at:
-        reason = "The points come back as soon as the code is withdrawn: the shop keeps trying."
+        reason = RELEASE_REQUESTED
     return view.model_copy(update={"reason": reason})
 
 

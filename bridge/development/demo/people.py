@@ -25,11 +25,12 @@ _ADDRESS = {
 
 
 class Refused(Exception):
-    """Medusa or Dust refused a request, with this status and message."""
+    """Medusa or Dust refused a request, with this status, message and, if there is one, code."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, code: str | None = None) -> None:
         self.status = status
         self.message = message
+        self.code = code
         super().__init__(f"{status}: {message}")
 
 
@@ -42,7 +43,8 @@ def answer(response: httpx.Response) -> Json:
     except ValueError:
         document = {}
     # Medusa's error text is in `message`, that of problem+json in `detail`.
-    raise Refused(response.status_code, str(document.get("message") or document.get("detail") or response.text))
+    message = str(document.get("message") or document.get("detail") or response.text)
+    raise Refused(response.status_code, message, document.get("code"))
 
 
 class Storefront:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 
-from bridge.errors import Conflict, InvalidInput
+from bridge.errors import Conflict, DustError, InvalidInput
 from bridge.ids import ProductId
 from bridge.ledger.account import InsufficientDust
 from bridge.ledger.postings import MAX_DUST
@@ -28,23 +28,12 @@ class NoRate(InvalidInput):
 
 
 class BelowMinimum(InvalidInput):
-    """Fewer points than the minimum per redemption, or than buy anything.
-
-    `max_dust` is the cart's maximum, if as many points as possible were requested.
-    """
+    """Fewer points than the minimum per redemption, or than buy anything."""
 
     code = "below_minimum"
 
-    def __init__(self, *, min_dust: int, max_dust: int | None = None) -> None:
-        if max_dust is None:
-            super().__init__(f"Please use at least {min_dust:,} points at a time.", min_dust=min_dust)
-            return
-        message = (
-            f"This cart takes at most {max_dust:,} points, and at least {min_dust:,} can be used at a time."
-            if max_dust
-            else "No points can be used for this cart."
-        )
-        super().__init__(message, min_dust=min_dust, max_dust=max_dust)
+    def __init__(self, *, min_dust: int) -> None:
+        super().__init__(f"Please use at least {min_dust:,} points at a time.", min_dust=min_dust)
 
 
 class AboveMaximum(InvalidInput):
@@ -53,8 +42,28 @@ class AboveMaximum(InvalidInput):
     code = "above_maximum"
 
     def __init__(self, *, max_dust: int) -> None:
-        most = f"You can use at most {max_dust:,} points here." if max_dust else "No points can be used for this cart."
-        super().__init__(most, max_dust=max_dust)
+        super().__init__(f"You can use at most {max_dust:,} points here.", max_dust=max_dust)
+
+
+class CartTooSmall(InvalidInput):
+    """The cart takes fewer points than the minimum per redemption."""
+
+    code = "cart_too_small"
+
+    def __init__(self, *, min_dust: int, max_dust: int) -> None:
+        super().__init__(
+            f"This cart takes at most {max_dust:,} points, and at least {min_dust:,} can be used at a time. "
+            "Please put more into it.",
+            min_dust=min_dust,
+            max_dust=max_dust,
+        )
+
+
+class CartTakesNoPoints(InvalidInput):
+    """Nothing is left in the cart that a discount could pay for."""
+
+    code = "cart_takes_no_points"
+    message = "No points can be used for this cart."
 
 
 class NoDustPrice(InvalidInput):
@@ -134,20 +143,20 @@ def discount_terms(
     `dust` None means as many points as possible; `basket` is the cart's, if there is one. Points that buy nothing are
     not taken: at 100 points per yen, 199 points give terms of 100 points and 1 yen.
 
-    Raises `NoRate`, `BelowMinimum`, `AboveMaximum`, `InsufficientDust`.
+    Raises `NoRate`, `InsufficientDust`, `CartTooSmall`, `CartTakesNoPoints`, `AboveMaximum`, `BelowMinimum`.
     """
     if currency_code not in rules.rates:
         raise NoRate(currency_code)
     least = least_redeemable(rules, currency_code)
     most = most_dust_within(rules, basket.max_value, currency_code) if basket else rules.max_dust
+    if dust is None and available < least:
+        raise InsufficientDust(asked=least, available=available)
+    if most is not None and most < least:
+        raise CartTooSmall(min_dust=least, max_dust=most) if most else CartTakesNoPoints
     if dust is None:
-        dust = useful_dust(rules, available if most is None else min(available, most), currency_code)
-        if dust < least and available < least:
-            raise InsufficientDust(asked=least, available=available)
-        if dust < least:
-            raise BelowMinimum(min_dust=least, max_dust=dust)
+        dust = available if most is None else min(available, most)
     if most is not None and dust > most:
-        raise AboveMaximum(max_dust=most if most >= least else 0)
+        raise AboveMaximum(max_dust=most)
     if dust < least:
         raise BelowMinimum(min_dust=least)
     if dust > available:
@@ -168,22 +177,24 @@ def discount_terms(
 
 @dataclass(frozen=True, kw_only=True)
 class DiscountOffer:
-    """What a quote offers: any number of points from `min_dust` to `max_dust`; none when `max_dust` is 0."""
+    """What a quote offers: any number of points from `min_dust` to `max_dust`; none when `max_dust` is 0.
+
+    `refusal` is the error that redeeming as many points as possible would raise; None if none.
+    """
 
     min_dust: int
     max_dust: int
     max_value: Decimal
+    refusal: DustError | None = None
 
 
 def discount_offer(rules: Redeem, *, currency_code: str, available: int, basket: Basket | None) -> DiscountOffer:
     """Return what `discount_terms` accepts from a customer with `available` points."""
-    if currency_code not in rules.rates:
-        return DiscountOffer(min_dust=rules.min_dust, max_dust=0, max_value=Decimal(0))
-    least = least_redeemable(rules, currency_code)
+    least = least_redeemable(rules, currency_code) if currency_code in rules.rates else rules.min_dust
     try:
         terms = discount_terms(rules, dust=None, currency_code=currency_code, available=available, basket=basket)
-    except (BelowMinimum, AboveMaximum, InsufficientDust):
-        return DiscountOffer(min_dust=least, max_dust=0, max_value=Decimal(0))
+    except (NoRate, InsufficientDust, CartTooSmall, CartTakesNoPoints) as error:
+        return DiscountOffer(min_dust=least, max_dust=0, max_value=Decimal(0), refusal=error)
     return DiscountOffer(min_dust=least, max_dust=terms.dust, max_value=terms.value or Decimal(0))
 
 

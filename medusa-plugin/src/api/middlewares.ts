@@ -2,6 +2,7 @@ import { authenticate, defineMiddlewares, validateAndTransformBody, validateAndT
 import type { AuthenticatedMedusaRequest, MedusaNextFunction, MedusaRequest, MedusaResponse } from "@medusajs/framework/http"
 import { ContainerRegistrationKeys, MedusaError } from "@medusajs/framework/utils"
 import { isDust } from "../lib/guard-rules"
+import { GUARD_SENTENCES } from "../lib/guard-sentences"
 import { bindings, readCart, type SpendingCart } from "../lib/spending-cart"
 import { bindDustCodesWorkflow } from "../workflows/bind-codes"
 import { Undelivered, UndeliveredPage, WithdrawCodes } from "./validators"
@@ -21,7 +22,7 @@ function refusalFor(cart: SpendingCart | undefined, req: MedusaRequest): MedusaE
   const holdsDust = cart?.promotions?.some((promotion) => isDust(promotion))
   const actor = actorOf(req)
   if (!cart || cart.completed_at || !holdsDust || (actor && actor === cart.customer_id)) return undefined
-  return new MedusaError(MedusaError.Types.NOT_ALLOWED, "Please sign in to the account whose points this cart spends.")
+  return new MedusaError(MedusaError.Types.NOT_ALLOWED, GUARD_SENTENCES.not_the_owner, "not_the_owner")
 }
 
 /** Bind the cart's dust codes to it, if their owner asks. Only `codes`, when given. */

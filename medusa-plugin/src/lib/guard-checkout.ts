@@ -26,8 +26,8 @@ const PROMOTION_FIELDS = [
 
 /**
  * Refuse to complete a cart with a dust code that is no longer valid or is not bound to this cart, with codes that take
- * more off than the programme's share, or with a dust-only product that points do not pay for. Throws `not_allowed`, which
- * the storefront gets as a 400; cart and payment session stay as they are. Holds on every way to completion, a payment
+ * more off than the programme's share, or with a dust-only product that points do not pay for. Throws `not_allowed` with a
+ * code, which the storefront gets as a 400; cart and payment session stay as they are. Holds on every way to completion, a payment
  * provider's webhook included.
  *
  * Asks Medusa's database only, so a checkout does not need the bridge. For a shop whose own `completeCart.validate`
@@ -46,8 +46,8 @@ export async function guardCheckout(cart: GuardedCart, container: MedusaContaine
     paysForUnits(promotions) ? findMixedPrices(cart, container) : new Set<string>(),
     findDecimals(cart.currency_code, container),
   ])
-  const reason = refusal(cart, { promotions, dustOnly, mixedPrices, decimals, now: new Date() })
-  if (reason) throw new MedusaError(MedusaError.Types.NOT_ALLOWED, reason)
+  const refused = refusal(cart, { promotions, dustOnly, mixedPrices, decimals, now: new Date() })
+  if (refused) throw new MedusaError(MedusaError.Types.NOT_ALLOWED, refused.message, refused.code)
 }
 
 async function findPromotions(codes: string[], container: MedusaContainer): Promise<GuardedPromotion[]> {

@@ -1,5 +1,6 @@
 import { MathBN } from "@medusajs/framework/utils"
 import type { BigNumberInput } from "@medusajs/framework/types"
+import { GUARD_SENTENCES, type GuardCode } from "./guard-sentences"
 
 type Adjustment = { code?: string | null; amount: BigNumberInput }
 type Adjusted = { adjustments?: (Adjustment | null)[] | null }
@@ -102,13 +103,21 @@ export function codesOf(cart: GuardedCart): string[] {
   return [...new Set(lines.flatMap((line) => lineCodes(line)))]
 }
 
+/** Why a cart must not become an order: a code for programs, and the sentence for the shopper. */
+export type Refusal = { code: GuardCode; message: string }
+
+function refuse(code: GuardCode, values: Record<string, string | number> = {}): Refusal {
+  const message = GUARD_SENTENCES[code].replace(/\{(\w+)\}/g, (_, name: string) => String(values[name]))
+  return { code, message }
+}
+
 /**
- * Why this cart must not become an order, in words for the shopper; undefined when it may.
+ * Why this cart must not become an order; undefined when it may.
  *
  * Medusa itself does not look again: at completion, a promotion that was deactivated or whose campaign has ended still
  * takes its discount off, and its use is not counted (found on 2.21.2).
  */
-export function refusal(cart: GuardedCart, facts: Facts): string | undefined {
+export function refusal(cart: GuardedCart, facts: Facts): Refusal | undefined {
   const byCode = new Map(facts.promotions.map((promotion) => [promotion.code, promotion]))
   for (const code of codesOf(cart)) {
     const reason = codeRefusal(code, byCode.get(code), cart, facts.now)
@@ -170,28 +179,21 @@ function codeRefusal(
   promotion: GuardedPromotion | undefined,
   cart: GuardedCart,
   now: Date,
-): string | undefined {
-  const gone = `The code ${code} is no longer valid. Please remove it from the cart.`
+): Refusal | undefined {
   // Deleted while it was in the cart, which is how the bridge takes points back. Medusa would answer with a 500.
-  if (!promotion) return gone
+  if (!promotion) return refuse("code_gone", { code })
   const redemption = redemptionOf(promotion)
   if (!redemption) return undefined
-  if (redemption.customer_id !== cart.customer_id) {
-    return `The code ${code} belongs to another customer. Please remove it from the cart.`
-  }
-  if (typeof promotion.limit === "number" && (promotion.used ?? 0) >= promotion.limit) {
-    return `The code ${code} has been used already. Please remove it from the cart.`
-  }
+  if (redemption.customer_id !== cart.customer_id) return refuse("code_of_another", { code })
+  if (typeof promotion.limit === "number" && (promotion.used ?? 0) >= promotion.limit) return refuse("code_used", { code })
   if (hasPassed(redemption.expires_at, now) || hasPassed(promotion.campaign?.ends_at, now)) {
-    return `The code ${code} has expired. Please remove it from the cart, and redeem points again.`
+    return refuse("code_expired", { code })
   }
   const begun = !promotion.campaign?.starts_at || hasPassed(promotion.campaign.starts_at, now)
-  if (promotion.status !== "active" || !begun) return gone
+  if (promotion.status !== "active" || !begun) return refuse("code_gone", { code })
   // The customer on the cart proves nothing: Medusa takes it from the e-mail address that was typed. The binding does:
   // the bridge, or the plugin for its signed-in owner, has written it.
-  if (!cart.id || redemption.cart_id !== cart.id) {
-    return `The code ${code} was not applied to this cart by its owner. Please sign in and apply it again.`
-  }
+  if (!cart.id || redemption.cart_id !== cart.id) return refuse("code_not_bound", { code })
   return undefined
 }
 
@@ -212,13 +214,10 @@ function linesByProduct(cart: GuardedCart): Map<string, GuardedLine[]> {
 function mixedPricesRefusal(
   lines: GuardedLine[],
   byCode: Map<GuardedPromotion["code"], GuardedPromotion>,
-): string | undefined {
+): Refusal | undefined {
   const code = lines.flatMap((line) => lineCodes(line)).find((each) => unitsCovered(byCode.get(each)) > 0)
   if (!code) return undefined
-  return (
-    `The variants of “${lines[0].title}” have different prices, so points cannot pay for it. ` +
-    `Please remove the code ${code}, and ask the shop.`
-  )
+  return refuse("mixed_prices", { title: lines[0].title, code })
 }
 
 /**
@@ -230,21 +229,17 @@ function dustOnlyRefusal(
   lines: GuardedLine[],
   byCode: Map<GuardedPromotion["code"], GuardedPromotion>,
   decimals: number,
-): string | undefined {
-  const title = `“${lines[0].title}”`
-  if (lines.some((line) => MathBN.lte(line.unit_price, 0))) {
-    return `${title} has no price, so points cannot pay for it. Please ask the shop.`
-  }
-  if (lines.some((line) => !MathBN.convert(line.quantity).isInteger())) {
-    return `Points pay for whole units of ${title} only. Please choose a whole number.`
-  }
+): Refusal | undefined {
+  const { title } = lines[0]
+  if (lines.some((line) => MathBN.lte(line.unit_price, 0))) return refuse("no_price", { title })
+  if (lines.some((line) => !MathBN.convert(line.quantity).isInteger())) return refuse("whole_units_only", { title })
   const codes = new Set(lines.flatMap((line) => lineCodes(line)))
-  const wanted = lines.reduce((sum, line) => sum + Number(line.quantity), 0)
-  const covered = [...codes].reduce((sum, code) => sum + unitsCovered(byCode.get(code)), 0)
-  if (covered === 0) return `${title} can only be bought with points. Please redeem points for it first.`
-  if (covered < wanted) return `Only ${covered} of ${wanted} × ${title} are paid with points. Please redeem points for the rest.`
+  const quantity = lines.reduce((sum, line) => sum + Number(line.quantity), 0)
+  const paid = [...codes].reduce((sum, code) => sum + unitsCovered(byCode.get(code)), 0)
+  if (paid === 0) return refuse("points_only", { title })
+  if (paid < quantity) return refuse("partly_paid", { paid, quantity, title })
   const unpaid = lines.some((line) => rounded(line.total, decimals) > 0)
-  return unpaid ? `${title} is not fully paid with points. Please redeem points for it again.` : undefined
+  return unpaid ? refuse("not_fully_paid", { title }) : undefined
 }
 
 function unitsCovered(promotion: GuardedPromotion | undefined): number {
@@ -263,7 +258,7 @@ function shareRefusal(
   cart: GuardedCart,
   byCode: Map<GuardedPromotion["code"], GuardedPromotion>,
   { dustOnly, decimals }: Facts,
-): string | undefined {
+): Refusal | undefined {
   const lines = (cart.items ?? []).filter((line) => !line.product_id || !dustOnly.has(line.product_id))
   let taken = MathBN.convert(0)
   let worth = MathBN.convert(0)
@@ -284,10 +279,7 @@ function shareRefusal(
   const limit = rounded(MathBN.mult(worth, share), decimals)
   if (rounded(taken, decimals) <= limit) return undefined
   const [takes, most] = [rounded(taken, decimals), limit].map((sum) => `${sum.toFixed(decimals)} ${currency(cart)}`)
-  return (
-    `Points take ${takes} off this cart, and at most ${most} is allowed. ` +
-    "Please remove a code, and redeem fewer points."
-  )
+  return refuse("above_max_share", { takes, most })
 }
 
 function currency(cart: GuardedCart): string {

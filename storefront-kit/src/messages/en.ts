@@ -59,7 +59,8 @@ export const en = {
   formMin: "Enter at least {min}.",
   formMax1: "This cart takes at most {max}. Enter {max} or less.",
   formMaxBalance: "You have {available}. Enter {max} or less.",
-  formNone: "No more {many} can be used for this cart.",
+  formNone: "No {many} can be used for this cart.",
+  formNoMore: "No more {many} can be used for this cart.",
   formNoRate: "{many} cannot be used for prices in {currency}.",
   formSmall: "This cart is too small: you can use {min} or more at a time. Add more products to use {many}.",
   formNoPoints: "You have no {many} to use right now.",
@@ -104,7 +105,10 @@ export const en = {
     unmerge: "To another account",
     transfer: "Order changed accounts",
   } as Record<string, string>,
-  /** By Dust's own descriptions of bonuses and corrections. English needs none; the shop's own descriptions are shown as they are. */
+  /**
+   * By Dust's own descriptions of bonuses and corrections, and its reasons why a code is not ready. English needs none; the
+   * shop's own descriptions are shown as they are.
+   */
   descriptions: {} as Record<string, string>,
 
   tierTitle: "Your level",
@@ -159,10 +163,12 @@ export const en = {
     string,
     string
   >,
-  /** By the API's `code`. English needs none: the API's own sentences are shown, with the shop's word for points. */
+  /** By the API's `code`. Where English has none, the API's own sentence is shown, with the shop's word for points. */
   errors: {
     unreachable: "That did not work. Your {many} are safe: please check your connection and try again.",
     timeout: "This takes longer than usual. Your {many} are safe: please look again in a moment.",
+    too_many_open_redemptions: "You have too many codes that are not used yet. Use or remove one of them, here or in your account.",
+    idempotency_key_reused: "That did not work. Please try again.",
   } as Record<string, string>,
 }
 

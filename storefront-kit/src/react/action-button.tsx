@@ -4,7 +4,7 @@ import { useDustContext } from "./context.js"
 import { useBusy } from "./hooks.js"
 
 interface ActionButtonProps {
-  /** The action's id: this button shows that it is running. All are disabled meanwhile. */
+  /** The action's id: this button shows that it is running. Meanwhile no button does anything. */
   id: string
   text: string
   /** What it acts on, for screen readers, where a page has several such buttons. */
@@ -25,8 +25,10 @@ export function ActionButton({ id, text, subject, primary, disabled, submit, onC
       type={submit ? "submit" : "button"}
       className={primary ? "dust-button dust-button-primary" : "dust-button"}
       aria-label={isRunning || subject === undefined ? undefined : `${text}: ${subject}`}
-      disabled={disabled || busy !== undefined}
-      onClick={onClick}
+      disabled={disabled}
+      // Not `disabled`: the browser would take the focus from the button.
+      aria-disabled={busy !== undefined || undefined}
+      onClick={busy === undefined ? onClick : undefined}
     >
       {isRunning ? texts.t("busy") : text}
     </button>

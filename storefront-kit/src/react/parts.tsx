@@ -18,8 +18,23 @@ interface SectionProps {
 export function Section({ name, title, titleRef, aside, busy, children }: SectionProps) {
   const { dir } = useDustContext()
   const id = useId()
+  const focused = useRef<Element | null>(null)
+
+  useEffect(() => {
+    if (!focused.current || focused.current.isConnected) return
+    focused.current = null
+    if (document.activeElement === document.body) document.getElementById(id)?.focus({ preventScroll: true })
+  })
+
   return (
-    <section className={`dust dust-card dust-${name}`} dir={dir} aria-labelledby={id} aria-busy={busy || undefined}>
+    <section
+      className={`dust dust-card dust-${name}`}
+      dir={dir}
+      aria-labelledby={id}
+      aria-busy={busy || undefined}
+      onFocus={({ target }) => (focused.current = target)}
+      onBlur={({ target }) => target.isConnected && (focused.current = null)}
+    >
       <header className="dust-header">
         <h2 className="dust-title" id={id} ref={titleRef} tabIndex={-1}>
           {title}

@@ -7,7 +7,7 @@ import type { Messages } from "../messages/en.js"
 import type { Balance, CartRedemption, DustError, ForecastItem, Programme, Quote } from "../types.js"
 import { DustContext, noticeKey, type DustContextValue, type LastResult, type Place } from "./context.js"
 import { BUSY, createBatch, createStore, settled, UNREACHABLE } from "./store.js"
-import { createTexts } from "./texts.js"
+import { createTexts, wordOf } from "./texts.js"
 
 export interface DustProviderProps {
   /** Server actions, or those of `createDustActions`. A component whose action is missing shows nothing. */
@@ -155,10 +155,6 @@ export function DustProvider(props: DustProviderProps) {
 
 function newShopper(customerId: string | null | undefined, initial: DustProviderProps["initial"]) {
   return { ...initial, customerId, store: createStore({ ...initial }), keys: new Map<string, string>() }
-}
-
-function wordOf(programme: Programme | undefined) {
-  return programme && { one: programme.name.one ?? "point", many: programme.name.many ?? "points" }
 }
 
 /** Whether the request has certainly ended: another click is another wish then. */

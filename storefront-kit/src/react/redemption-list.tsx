@@ -39,7 +39,7 @@ export function RedemptionList({ redemptions, currency, onRemove }: RedemptionLi
               <br />
               <Countdown until={redemption.expires_at} />{" "}
               {code && <span className="dust-muted dust-code">{t("code", { code })}</span>}
-              {own?.reason && <p className="dust-muted">{own.reason}</p>}
+              {own?.reason && <p className="dust-muted">{texts.reason(own.reason)}</p>}
             </div>
             {onRemove && (
               <ActionButton id={id} text={t("remove")} subject={name} onClick={() => onRemove(id)} />

@@ -1,6 +1,6 @@
 import { formatMoney, formatPoints } from "../format.js"
 import { en, type Messages } from "../messages/en.js"
-import type { DustError, PointsName } from "../types.js"
+import type { DustError, PointsName, Programme } from "../types.js"
 
 /** Messages that are one sentence; the others are tables of them. */
 export type MessageKey = { [K in keyof Messages]: Messages[K] extends string ? K : never }[keyof Messages]
@@ -56,14 +56,21 @@ export function createTexts({ locale, currency, timeZone, messages, name }: Text
     days: (value: number): string =>
       new Intl.NumberFormat(locale, { style: "unit", unit: "day", unitDisplay: "long" }).format(value),
     rule: (rule: string): string => fill(sentences.rules[rule] ?? rule),
+    /** Dust's reason why a code is not ready. */
+    reason: (sentence: string): string => fill(sentences.descriptions[sentence] ?? withShopsWords(sentence)),
     /** The sentence for a shopper: the catalogue's, else the API's with the shop's word for points. */
-    error({ code, message, status = 0 }: Pick<DustError, "code" | "message" | "status">): string {
+    error({ code, message, status = 0 }: Pick<DustError, "code" | "message" | "status">, values?: Values): string {
       // Errors of the server have many codes and one sentence.
       const known = sentences.errors[code] ?? (status >= 500 ? sentences.errors.unavailable : undefined)
       const sentence = known ?? (withShopsWords(message) || sentences.errors.unreachable)
-      return fill(sentence?.replace(/^Points\b/, "{many}") ?? "")
+      return fill(sentence?.replace(/^Points\b/, "{many}") ?? "", values)
     },
   }
+}
+
+/** The shop's word for points; undefined while the programme is not known. */
+export function wordOf(programme: Programme | undefined): PointsName | undefined {
+  return programme && { one: programme.name.one ?? "point", many: programme.name.many ?? "points" }
 }
 
 /** A sentence of the API, which speaks of points, with places for the shop's words. */

@@ -14,7 +14,8 @@ import {
   TierProgress,
   useDust,
 } from "../../src/react/index.js"
-import { actionsWith, BALANCE, failing, GUEST_QUOTE, NOW, ok, ORDER, QUOTE, REDEMPTION, settle, Shop, show, TRANSACTION } from "./support.js"
+import { de } from "../../src/index.js"
+import { actionsWith, BALANCE, failing, GUEST_QUOTE, NOW, ok, ORDER, PROGRAMME, QUOTE, REDEMPTION, settle, Shop, show, TRANSACTION } from "./support.js"
 
 const items = () => screen.getAllByRole("listitem").map((item) => item.textContent)
 
@@ -292,6 +293,28 @@ describe("OpenRedemptions", () => {
     await click("Remove: €5.00 off")
 
     expect(within(screen.getByRole("alert")).getByText("An order has used it.")).toBeTruthy()
+  })
+
+  test.each([
+    [
+      "The points come back as soon as the code is withdrawn: the shop keeps trying.",
+      "The stars come back as soon as the code is withdrawn: the shop keeps trying.",
+      "Ihre Sterne kommen zurück, sobald der Code entfernt ist: der Shop versucht es weiter.",
+    ],
+    [
+      "The code could not be put into the cart: please enter it there.",
+      "The code could not be put into the cart: please enter it there.",
+      "Der Code ist nicht im Warenkorb: bitte geben Sie ihn dort ein.",
+    ],
+  ])("says what is wrong with a code, in the shop's language and its word for points: %s", async (reason, english, german) => {
+    const actions = actionsWith({ redemptions: () => ok({ redemptions: [{ ...REDEMPTION, reason }], next_cursor: null }) })
+    const { unmount } = await show(<OpenRedemptions />, { actions })
+    expect(screen.getByText(english)).toBeTruthy()
+
+    unmount()
+    const programme = { ...PROGRAMME, name: { one: "Stern", many: "Sterne" } }
+    await show(<OpenRedemptions />, { actions, programme, messages: de, locale: "de-DE" })
+    expect(screen.getByText(german)).toBeTruthy()
   })
 
   test("is missing when nothing is open", async () => {

@@ -3,7 +3,7 @@ import { act, fireEvent, screen, within } from "@testing-library/react"
 import { describe, expect, test, vi } from "vitest"
 import type { CustomerQuote, DustResult, Redemption } from "../../src/index.js"
 import { CheckoutPanel, NavBalance } from "../../src/react/index.js"
-import { APPLIED, actionsWith, failing, NOW, ok, QUOTE, REDEMPTION, REWARD, settle, Shop, show } from "./support.js"
+import { APPLIED, actionsWith, failing, NOW, ok, PROGRAMME, QUOTE, REDEMPTION, REWARD, settle, Shop, show } from "./support.js"
 
 const field = () => screen.getByLabelText<HTMLInputElement>("How many stars?")
 const slider = () => screen.getByRole<HTMLInputElement>("slider")
@@ -94,7 +94,6 @@ describe("the amount", () => {
 
   test("loses the points that have no effect", async () => {
     const programme = { redeem: { rates: { jpy: "100" }, min_dust: 100, max_dust: null, max_share: "1" } }
-    const { PROGRAMME } = await import("./support.js")
     const { actions } = await show(<CheckoutPanel />, {
       programme: { ...PROGRAMME, ...programme },
       currency: "jpy",
@@ -110,17 +109,61 @@ describe("the amount", () => {
 })
 
 describe("points that cannot be used", () => {
-  test.each([
-    [{ available: 40, max_dust: 0 }, "You can use 100 stars or more at a time. You need 60 stars more."],
-    [{ available: 0, min_dust: 1, max_dust: 0 }, "You have no stars to use right now."],
-    [{ max_dust: 0 }, "This cart is too small: you can use 100 stars or more at a time. Add more products to use stars."],
-    [{ max_dust: 0, redemptions: [APPLIED] }, "No more stars can be used for this cart."],
-    [{ max_dust: 0, currency_code: "usd" }, "Stars cannot be used for prices in USD."],
-  ])("%j says why", async (change, sentence) => {
-    await show(<CheckoutPanel />, { actions: actionsWith({ quote: () => ok({ ...QUOTE, ...change }) }) })
+  const none = { max_dust: 0, max_value: "0.00", reason: "A sentence of Dust." } as const
 
-    expect(screen.getByText(sentence)).toBeTruthy()
+  test.each([
+    [
+      { available: 40, reason_code: "insufficient_dust" },
+      "You can use 100 stars or more at a time. You need 60 stars more.",
+      "Einlösen geht ab 100 Sterne. Es fehlen noch 60 Sterne.",
+    ],
+    [
+      { available: 0, min_dust: 1, reason_code: "insufficient_dust" },
+      "You have no stars to use right now.",
+      "Sie haben gerade keine Sterne zum Einlösen.",
+    ],
+    [
+      { reason_code: "cart_too_small" },
+      "This cart is too small: you can use 100 stars or more at a time. Add more products to use stars.",
+      "Dieser Warenkorb ist zu klein: Einlösen geht ab 100 Sterne. Legen Sie mehr hinein, um Sterne einzulösen.",
+    ],
+    [
+      { reason_code: "cart_too_small", redemptions: [APPLIED] },
+      "No more stars can be used for this cart.",
+      "Für diesen Warenkorb lassen sich keine weiteren Sterne einlösen.",
+    ],
+    [
+      { reason_code: "cart_takes_no_points", redemptions: [APPLIED] },
+      "No more stars can be used for this cart.",
+      "Für diesen Warenkorb lassen sich keine weiteren Sterne einlösen.",
+    ],
+    [
+      { reason_code: "cart_takes_no_points" },
+      "No stars can be used for this cart.",
+      "Für diesen Warenkorb lassen sich keine Sterne einlösen.",
+    ],
+    [
+      { currency_code: "usd", reason_code: "no_redeem_rate" },
+      "Stars cannot be used for prices in USD.",
+      "Für Preise in USD lassen sich keine Sterne einlösen.",
+    ],
+    [
+      { reason_code: "too_many_open_redemptions" },
+      "You have too many codes that are not used yet. Use or remove one of them, here or in your account.",
+      "Sie haben zu viele offene Codes. Benutzen oder entfernen Sie einen davon, hier oder in Ihrem Konto.",
+    ],
+    [{ reason_code: "a_new_reason", reason: "Points rest today." }, "Stars rest today.", "Sterne rest today."],
+  ])("%j says why", async (change, english, german) => {
+    const { de } = await import("../../src/index.js")
+    const actions = actionsWith({ quote: () => ok({ ...QUOTE, ...none, ...change }) })
+    const { unmount } = await show(<CheckoutPanel />, { actions })
+    expect(screen.getByText(english)).toBeTruthy()
     expect(screen.queryByRole("slider")).toBeNull()
+
+    unmount()
+    const programme = { ...PROGRAMME, name: { one: "Stern", many: "Sterne" } }
+    await show(<CheckoutPanel />, { actions, programme, messages: de, locale: "de-DE" })
+    expect(screen.getByText(german)).toBeTruthy()
   })
 })
 
@@ -161,13 +204,17 @@ describe("redeeming", () => {
       button.click()
     })
     await settle()
+    button.click()
+    await settle()
 
     expect(actions.redeem).toHaveBeenCalledOnce()
-    expect(button.disabled).toBe(true)
+    expect(button.getAttribute("aria-disabled")).toBe("true")
+    // A browser takes the focus from a button that is `disabled`.
+    expect(button.disabled).toBe(false)
     expect(button.textContent).toBe("One moment…")
     finish({ data: REDEMPTION })
     await settle()
-    expect(button.disabled).toBe(false)
+    expect(button.getAttribute("aria-disabled")).toBeNull()
   })
 
   test("uses the same key again while the outcome is unknown, and a new one after that", async () => {
@@ -238,7 +285,7 @@ describe("redeeming", () => {
 
     await click(/einlösen$/)
 
-    expect(screen.getByRole("alert").textContent).toBe("Stars lassen sich gerade nicht einlösen. Bestellen können Sie trotzdem.")
+    expect(screen.getByRole("alert").textContent).toBe("Stars sind gerade nicht erreichbar. Bitte versuchen Sie es gleich noch einmal.")
   })
 
   test("keeps its error when the page takes the panel away and brings it back", async () => {
@@ -362,6 +409,36 @@ describe("what is used already", () => {
     expect(document.activeElement).toBe(screen.getByRole("heading", { name: "Pay with stars" }))
   })
 
+  test("gives the focus of its button to the title, also when it leaves the cart by itself", async () => {
+    const other = { ...APPLIED, id: "dred_2", value: "2.00", dust: 200 }
+    const actions = actionsWith({ quote: () => ok({ ...QUOTE, redemptions: [APPLIED, other] }), release: failing("unavailable", "", 503) })
+    const { rerender } = await show(<CheckoutPanel version="1" />, { actions })
+    screen.getByRole("button", { name: "Remove: €5.00 off" }).focus()
+    await click("Remove: €5.00 off")
+    await settle()
+    expect(document.activeElement).toBe(screen.getByRole("button", { name: "Remove: €5.00 off" }))
+
+    // Dust has stored the release, and carries it out later.
+    actions.quote.mockResolvedValue({ data: { ...QUOTE, redemptions: [other] } })
+    rerender(<Shop actions={actions}>{<CheckoutPanel version="2" />}</Shop>)
+    await settle()
+
+    expect(document.activeElement).toBe(screen.getByRole("heading", { name: "Pay with stars" }))
+  })
+
+  test("takes no focus from the rest of the page", async () => {
+    const actions = actionsWith({ quote: () => ok({ ...QUOTE, redemptions: [APPLIED] }) })
+    const { rerender } = await show(<CheckoutPanel version="1" />, { actions })
+    screen.getByRole("button", { name: "Remove: €5.00 off" }).focus()
+    screen.getByRole("button", { name: "Remove: €5.00 off" }).blur()
+
+    actions.quote.mockResolvedValue({ data: QUOTE })
+    rerender(<Shop actions={actions}>{<CheckoutPanel version="2" />}</Shop>)
+    await settle()
+
+    expect(document.activeElement).toBe(document.body)
+  })
+
   test("disappears when its time is over", async () => {
     vi.useFakeTimers({ now: NOW })
     const onCartChange = vi.fn()
@@ -443,6 +520,13 @@ describe("products that points can buy", () => {
     },
   )
 
+  test("cannot be paid while too many codes are open, and the panel says so", async () => {
+    const full = { max_dust: 0, reason: "You have 20.", reason_code: "too_many_open_redemptions" }
+    await show(<CheckoutPanel />, { actions: actionsWith({ quote: () => ok({ ...QUOTE, ...due, ...full }) }) })
+
+    expect(screen.getByText(/^You have too many codes that are not used yet/)).toBeTruthy()
+  })
+
   test("leave the discount for the rest of the cart", async () => {
     await show(<CheckoutPanel />, { actions: actionsWith({ quote: () => ok({ ...QUOTE, ...due }) }) })
 
@@ -499,7 +583,7 @@ describe("bad days", () => {
     actions.quote.mockImplementationOnce(() => new Promise((resolve) => (answer = resolve)))
     screen.getByRole("button", { name: "Try again" }).focus()
     await click("Try again")
-    expect(screen.getByRole<HTMLButtonElement>("button", { name: "One moment…" }).disabled).toBe(true)
+    expect(screen.getByRole("button", { name: "One moment…" }).getAttribute("aria-disabled")).toBe("true")
     answer({ error: { code: "unavailable", message: "", status: 503 } })
     await settle()
     await settle()

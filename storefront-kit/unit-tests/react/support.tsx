@@ -67,6 +67,8 @@ export const QUOTE: CustomerQuote = {
   min_dust: 100,
   max_dust: 1000,
   max_value: "10.00",
+  reason: null,
+  reason_code: null,
   available: 1200,
   dust_only_due: 0,
   dust_only: 0,

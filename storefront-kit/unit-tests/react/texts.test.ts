@@ -1,4 +1,5 @@
 import { expect, test } from "vitest"
+import { de } from "../../src/index.js"
 import { createTexts } from "../../src/react/texts.js"
 
 const texts = createTexts({ locale: "en", timeZone: "UTC", name: { one: "star", many: "stars" } })
@@ -10,3 +11,13 @@ test.each([
 ])("the API's sentence %s has the shop's word", (message, shown) => {
   expect(texts.error({ code: "any", message })).toBe(shown)
 })
+
+test("German needs no other form of the shop's word", () => {
+  const dative = /\b(mit|von|zu|bei|nach|aus) \{(many|points)\}/
+
+  expect(flat(de).filter((sentence) => dative.test(sentence))).toEqual([])
+})
+
+function flat(messages: object): string[] {
+  return Object.values(messages).flatMap((each: string | object) => (typeof each === "string" ? each : flat(each)))
+}

@@ -1,6 +1,7 @@
 "use server"
 
 import type { HttpTypes } from "@medusajs/types"
+import { de } from "dust-storefront-kit"
 import { placeOrder as complete } from "dust-storefront-kit/next"
 import { revalidatePath } from "next/cache"
 import { redirect } from "next/navigation"
@@ -183,25 +184,24 @@ export async function chooseShipping(_: ActionState, form: FormData): Promise<Ac
 
 /** Pay with Medusa's manual provider, and place the order. */
 export async function placeOrder(_: ActionState, form: FormData): Promise<ActionState> {
-  const [t, cart] = [await getActionTexts(), await getCart()]
+  const [{ actions: t, language }, cart] = [await getTexts(), await getCart()]
   if (!cart?.items?.length) return { error: t.noCart }
   const difference = cart.total - Number(text(form, "total"))
   if (difference > 0 && !isNothing(difference)) {
     revalidatePath("/", "layout")
     return { error: t.cartChanged }
   }
-  let orderId: string
-  try {
-    const headers = await authHeaders()
-    // A code that enters a cart ends its payment session, so it is started here. A total of 0 needs none.
-    if (cart.total > 0) await medusa.store.payment.initiatePaymentSession(cart, { provider_id: "pp_system_default" }, {}, headers)
-    const { order, error } = await complete(() => medusa.store.cart.complete(cart.id, {}, headers), t.notPlaced)
-    if (error !== undefined) return { error }
-    orderId = order.id
-  } catch (error) {
-    return { error: shopperMessage(error, t.notPlaced, t) }
-  }
+  const headers = await authHeaders()
+  const { order, error } = await complete(
+    async () => {
+      // A code that enters a cart ends its payment session, so it is started here. A total of 0 needs none.
+      if (cart.total > 0) await medusa.store.payment.initiatePaymentSession(cart, { provider_id: "pp_system_default" }, {}, headers)
+      return medusa.store.cart.complete(cart.id, {}, headers)
+    },
+    { messages: language === "de" ? de : undefined, programme: dust.programme },
+  )
+  if (!order) return { error }
   await forgetCart()
   revalidatePath("/", "layout")
-  redirect(`/order/${orderId}`)
+  redirect(`/order/${order.id}`)
 }

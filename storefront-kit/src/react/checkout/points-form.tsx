@@ -6,6 +6,7 @@ import { ActionButton } from "../action-button.js"
 import { useDustContext } from "../context.js"
 import { discountFor } from "../discount.js"
 import { parsePoints, quickAmounts, sliderStep } from "../parse-points.js"
+import type { Texts } from "../texts.js"
 import type { Redeem } from "./checkout-panel.js"
 
 const ID = "discount"
@@ -19,33 +20,37 @@ interface PointsFormProps {
 /** Choose how many points to use: a slider and a field that always agree, with what they take off. */
 export function PointsForm({ quote, available, redeem }: PointsFormProps) {
   const { texts } = useDustContext()
-  const { t } = texts
   // Products that only points can buy come first: until they are paid, it does not matter why there is no discount.
-  if (quote.max_dust === 0 && quote.dust_only_items.length) return null
+  // Too many open codes matter to them too.
+  const hasTooMany = quote.reason_code === "too_many_open_redemptions"
+  if (quote.max_dust === 0 && quote.dust_only_items.length && !hasTooMany) return null
   return (
     <div className="dust-block">
-      <h3 className="dust-subtitle">{t("formTitle")}</h3>
+      <h3 className="dust-subtitle">{texts.t("formTitle")}</h3>
       {quote.max_dust > 0 ? (
         <Form quote={quote} available={available} redeem={redeem} />
       ) : (
-        <NotNow quote={quote} available={available} />
+        <p className="dust-muted">{whyNone(quote, texts)}</p>
       )}
     </div>
   )
 }
 
 /** Why no points can be used. */
-function NotNow({ quote, available }: Omit<PointsFormProps, "redeem">) {
-  const { texts, programme } = useDustContext()
-  const { t } = texts
-  const currency = quote.currency_code
-  const hasRate = !programme || currency in programme.redeem.rates
-  if (!hasRate) return <p className="dust-muted">{t("formNoRate", { currency: currency.toUpperCase() })}</p>
-  const { min_dust: min, redemptions } = quote
-  const missing = min - Math.max(0, available)
-  if (min === 1 && missing > 0) return <p className="dust-muted">{t("formNoPoints")}</p>
-  if (missing > 0) return <p className="dust-muted">{t("formTooFew", { min, missing })}</p>
-  return <p className="dust-muted">{redemptions.length ? t("formNone") : t("formSmall", { min })}</p>
+function whyNone(quote: CustomerQuote, { t, error }: Texts): string {
+  const { min_dust: min, available, currency_code: currency, redemptions, reason, reason_code: code } = quote
+  switch (code) {
+    case "no_redeem_rate":
+      return t("formNoRate", { currency: currency.toUpperCase() })
+    case "insufficient_dust":
+      return min === 1 ? t("formNoPoints") : t("formTooFew", { min, missing: min - available })
+    case "cart_too_small":
+    case "cart_takes_no_points":
+      if (redemptions.length) return t("formNoMore")
+      return code === "cart_too_small" ? t("formSmall", { min }) : t("formNone")
+    default:
+      return error({ code: code ?? "", message: reason ?? "" })
+  }
 }
 
 function Form({ quote, available, redeem }: PointsFormProps) {

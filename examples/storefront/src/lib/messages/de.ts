@@ -155,6 +155,5 @@ export const de: Messages = {
     deliveryNotChosen: "Dieser Versand ist nicht möglich. Bitte laden Sie die Seite neu.",
     cartChanged:
       "Ihr Warenkorb hat sich geändert, vielleicht in einem anderen Tab. Bitte prüfen Sie ihn, und bestellen Sie noch einmal.",
-    notPlaced: "Die Bestellung hat gerade nicht geklappt. Bitte versuchen Sie es gleich noch einmal.",
   },
 }

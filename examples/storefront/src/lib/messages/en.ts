@@ -154,7 +154,6 @@ export const en = {
     addressNotSaved: "The address could not be saved. Please check it.",
     deliveryNotChosen: "This delivery cannot be chosen. Please reload the page.",
     cartChanged: "Your cart has changed since, perhaps in another tab. Please check it, and place the order again.",
-    notPlaced: "Your order could not be placed right now. Please try again in a moment.",
   },
 }
 
