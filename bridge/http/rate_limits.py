@@ -30,6 +30,7 @@ _CUSTOMERS = {
     ("POST", "/store/dust/referral"),
     ("DELETE", _ONE_REDEMPTION),
 }
+LIMITED = _PUBLIC | _GUESTS | _CUSTOMERS
 
 
 class RateLimits:

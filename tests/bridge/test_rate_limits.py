@@ -7,6 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from bridge.app import create_app
+from bridge.http.rate_limits import LIMITED
 from bridge.settings import SettingsError, get_settings, load_settings
 from tests.support import tokens
 from tests.support.clock import moved
@@ -98,3 +99,12 @@ def test_a_limit_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("DUST_RATE_LIMIT_GUESTS", "a few")
     with pytest.raises(SettingsError, match="DUST_RATE_LIMIT_GUESTS: must be a number and a time"):
         load_settings(join_running=False)
+
+
+def test_all_public_requests_and_all_that_change_something_are_limited(api: TestClient) -> None:
+    for path, operations in api.get("/openapi.json").json()["paths"].items():
+        for method, operation in operations.items():
+            if path.startswith("/store/dust") and (method != "get" or operation["security"] == []):
+                key = (method.upper(), path.removesuffix("{redemption_id}"))
+                assert key in LIMITED, f"{method} {path} has no limit in bridge/http/rate_limits.py"
+                assert "429" in operation["responses"], f"{method} {path} does not document 429"

@@ -95,3 +95,33 @@ def test_every_route_is_in_the_reference() -> None:
     for route in ("POST /webhooks/medusa", "POST /store/dust/redemptions", "GET /admin/dust/reports/liability"):
         assert f"### {route}\n" in page
     assert "### RedemptionRequest\n" in page
+
+
+TOUR = ROOT / "docs/tutorials/contributor.md"
+# A path of the code tour starts at one of these. A bare file name may be in any folder.
+ROOTS = [
+    ROOT / part
+    for part in ("", "medusa-plugin", "medusa-plugin/src/admin", "storefront-kit/src", "examples/storefront")
+]
+CODE = ("bridge", "workers", "medusa-plugin/src", "storefront-kit/src")
+IDENTIFIER = re.compile(r"(?!DUST_)[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+
+
+def code_files(token: str) -> list[Path]:
+    """The files that a token of the tour names: a file, a folder, or a file's name; none for anything else."""
+    is_file = re.search(r"\.(py|ts|tsx)$", token)
+    paths = [root / token for root in ROOTS if (root / token).exists()]
+    if is_file and not paths:
+        paths = [each for part in CODE for each in (ROOT / part).rglob(token)]
+    assert paths or not is_file, f"{token} does not exist"
+    files = [file for path in paths for file in (path.rglob("*") if path.is_dir() else [path])]
+    return [file for file in files if file.suffix in {".py", ".ts", ".tsx"}]
+
+
+@pytest.mark.parametrize("row", re.findall(r"^\|[^|]+\|(.+`.+)\|$", TOUR.read_text(), re.MULTILINE))
+def test_the_names_of_the_code_tour_are_in_its_files(row: str) -> None:
+    tokens = {token: code_files(token) for token in re.findall(r"`([^`]+)`", row)}
+    code = "\n".join(file.read_text() for files in tokens.values() for file in files)
+    for token, files in tokens.items():
+        if code and not files and IDENTIFIER.fullmatch(token):
+            assert re.search(rf"\b{token.rpartition('.')[2]}\b", code), token
