@@ -141,7 +141,7 @@ timezone = "UTC"
 beat_scheduler = "workers.beat:Scheduler"
 
 
-def _often(task: str, seconds: float) -> dict[str, object]:
+def _sweep(task: str, seconds: float) -> dict[str, object]:
     """A sweep that does nothing when nothing is due, so each message is processed, however late.
 
     Messages do not expire: with a worker whose clock is ahead, or behind a busy queue, all of them would.
@@ -149,40 +149,41 @@ def _often(task: str, seconds: float) -> dict[str, object]:
     return {"task": task, "schedule": timedelta(seconds=seconds)}
 
 
-def _every(task: str, seconds: float, *, waits_at_first: bool = False) -> dict[str, object]:
+def _periodic_job(task: str, seconds: float, *, waits_at_first: bool = False) -> dict[str, object]:
     """A job that is skipped if it ran less than `seconds` ago, or is running: see `workers.app.DustTask`.
 
     It is enqueued at least once a minute, so that a daily job runs where beat is restarted daily. Of several messages
     behind a busy queue the first does the work.
     """
-    often = min(seconds, 60)
-    min_gap = seconds if seconds > often else seconds / 2
-    return _often(task, often) | {
+    interval = min(seconds, 60)
+    # Half: a message that comes slightly early must not be skipped.
+    min_gap = seconds if seconds > interval else seconds / 2
+    return _sweep(task, interval) | {
         "options": {"headers": {MIN_GAP_HEADER: min_gap, WAITS_AT_FIRST_HEADER: waits_at_first}}
     }
 
 
 beat_schedule = {
-    "drain-inbox": _often("inbox.drain", _settings.sweep_seconds),
-    "sweep-redemptions": _often("redemptions.sweep", _settings.sweep_seconds),
-    "mirror-products": _every("products.mirror", 30),
-    "mature-and-expire": _every("upkeep.mature_and_expire", 60),
-    "escrow": _every("upkeep.escrow", 60),
-    "carry-over": _every("upkeep.carry_over", 60),
+    "drain-inbox": _sweep("inbox.drain", _settings.sweep_seconds),
+    "sweep-redemptions": _sweep("redemptions.sweep", _settings.sweep_seconds),
+    "mirror-products": _periodic_job("products.mirror", 30),
+    "mature-and-expire": _periodic_job("upkeep.mature_and_expire", 60),
+    "escrow": _periodic_job("upkeep.escrow", 60),
+    "carry-over": _periodic_job("upkeep.carry_over", 60),
     # A new installation has nothing to compare yet.
-    "reconcile": _every("reconcile.orders", _settings.reconcile_seconds, waits_at_first=True),
-    "publish-drafts": _every("programme.publish_drafts", 60),
-    "every-minute": _every("upkeep.every_minute", 60),
+    "reconcile": _periodic_job("reconcile.orders", _settings.reconcile_seconds, waits_at_first=True),
+    "publish-drafts": _periodic_job("programme.publish_drafts", 60),
+    "every-minute": _periodic_job("upkeep.every_minute", 60),
     # Those whose message was lost, or whose worker died.
-    "simulations": _often("simulations.run", 60),
-    "audit": _every("upkeep.audit", 3600),
-    "close-days": _every("upkeep.close_days", 3600),
-    "strip-old-bodies": _every("upkeep.strip_old_bodies", 3600),
-    "forget": _every("upkeep.forget", 86_400),
-    "prune-outgoing-webhooks": _every("outgoing.prune", 86_400),
-    "delete-old-forecasts": _every("upkeep.delete_old_forecasts", 86_400),
+    "simulations": _sweep("simulations.run", 60),
+    "audit": _periodic_job("upkeep.audit", 3600),
+    "close-days": _periodic_job("upkeep.close_days", 3600),
+    "strip-old-bodies": _periodic_job("upkeep.strip_old_bodies", 3600),
+    "forget": _periodic_job("upkeep.forget", 86_400),
+    "prune-outgoing-webhooks": _periodic_job("outgoing.prune", 86_400),
+    "delete-old-forecasts": _periodic_job("upkeep.delete_old_forecasts", 86_400),
 }
 if _settings.outgoing_webhook_url:
-    beat_schedule["send-outgoing-webhooks"] = _often("outgoing.send", _settings.sweep_seconds)
+    beat_schedule["send-outgoing-webhooks"] = _sweep("outgoing.send", _settings.sweep_seconds)
     # A few minutes do not matter for an announcement that comes days before.
-    beat_schedule["expiring"] = _every("outgoing.expiring", 900)
+    beat_schedule["expiring"] = _periodic_job("outgoing.expiring", 900)

@@ -28,7 +28,7 @@ class DustTask(Task):  # type: ignore[misc]
     # true; Celery's built-in tasks have this base class as well.
     retryable: ClassVar[bool] = False
 
-    def before_retry(self, connection: Connection, *args: Any, **kwargs: Any) -> None:
+    def before_operator_retry(self, connection: Connection, *args: Any, **kwargs: Any) -> None:
         """Prepare the retry of a failed task with these arguments.
 
         Called once, in the transaction that records the retry; the task is sent after its commit.

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from bridge.clock import now
 from bridge.errors import DustError, Unavailable
 from bridge.inbox.process_batch import OWN_TASK_GRACE, process_batch, split_off_batch
-from bridge.inbox.process_one import RetryLater, fail_event, handle_event
+from bridge.inbox.process_one import RetryLater, fail_event, process_event
 from bridge.inbox.retry import retry_event
 from bridge.queue.enqueue import INBOX_DRAIN, INBOX_HANDLE, REDEMPTIONS_ADVANCE, publish
 from bridge.redemptions.cart_codes import CART_CHECK_DELAY
@@ -23,21 +23,22 @@ log = structlog.get_logger(__name__)
 
 # An event that crashes its worker's process is tried this often, then marked as failed, so that it cannot loop. The
 # waits are short, so that this ends before the periodic job enqueues the event again (`OWN_TASK_GRACE`).
-_LOST_WORKERS = 3
-_LOST_SECONDS = 5
+_MAX_CRASHES = 3
+_CRASH_RETRY_SECONDS = 5
 # The attempts in the event's row limit the waiting for Medusa. Celery must not end it earlier.
-_THE_ROW_COUNTS = 1_000
+_NO_CELERY_LIMIT = 1_000
 # RabbitMQ's delays are whole seconds, and Celery fails a task that is to be retried in less than one.
 _MIN_SECONDS = 1.0
 # Well below the hard time limit; another task continues.
 _MAX_BATCH_SECONDS = 20.0
 
 
-@app.task(name=INBOX_DRAIN, retryable=True, bind=True, default_retry_delay=_LOST_SECONDS)
+@app.task(name=INBOX_DRAIN, retryable=True, bind=True, default_retry_delay=_CRASH_RETRY_SECONDS)
 def drain(self: DustTask) -> int:
     """Process batches until no event is left; return the number of events taken.
 
-    Celery counts a retry if the worker process was lost. Then the event that caused it must not be in a batch again.
+    Celery counts a retry if the worker process died. Then each event gets its own task, so that the one that crashed
+    the process cannot crash a batch again.
     """
     end, taken = time.monotonic() + _MAX_BATCH_SECONDS, 0
     take = split_off_batch if self.request.retries else process_batch
@@ -70,7 +71,7 @@ class EventTask(DustTask):
 
     retryable = True
 
-    def before_retry(self, connection: Connection, event_id: str) -> None:
+    def before_operator_retry(self, connection: Connection, event_id: str) -> None:
         """Set the event to pending, due `OWN_TASK_GRACE` later.
 
         So no periodic job processes it before the task.
@@ -78,17 +79,19 @@ class EventTask(DustTask):
         retry_event(connection, event_id, now=now(), due_in=OWN_TASK_GRACE)
 
 
-@app.task(name=INBOX_HANDLE, base=EventTask, bind=True, max_retries=_LOST_WORKERS, default_retry_delay=_LOST_SECONDS)
+@app.task(
+    name=INBOX_HANDLE, base=EventTask, bind=True, max_retries=_MAX_CRASHES, default_retry_delay=_CRASH_RETRY_SECONDS
+)
 def handle(self: EventTask, event_id: str) -> str:
     """Process one event. A task that must wait is retried under its own id; the row counts and limits the attempts."""
     try:
-        handled = handle_event(event_id)
+        handled = process_event(event_id)
         _check_carts_soon(handled.redemptions)
         return handled.sentence
     except RetryLater as later:
         wait = max(_MIN_SECONDS, later.wait_seconds)
         try:
-            raise self.retry(exc=later, countdown=wait, max_retries=_THE_ROW_COUNTS) from later
+            raise self.retry(exc=later, countdown=wait, max_retries=_NO_CELERY_LIMIT) from later
         except Reject:
             # The broker is unavailable: the row has the due time, and the periodic job enqueues it then.
             return f"Waits: {later.message}"
@@ -98,13 +101,11 @@ def handle(self: EventTask, event_id: str) -> str:
 
 
 @signals.task_failure.connect(sender=handle)
-def _fail_with_its_task(exception: BaseException, args: Sequence[str], **_: object) -> None:
+def _fail_event_of_killed_task(exception: BaseException, args: Sequence[str], **_: object) -> None:
     """Mark the event of a task as failed if the task was ended from outside (time limit, lost worker).
 
     Otherwise the periodic job would enqueue it again and again. An unreachable Redis while Celery stores a retry also
     ends the task; then the event itself has no problem.
     """
     if not isinstance(exception, (DustError, OperationalError, RedisError)):
-        fail_event(
-            args[0], f"Its task was ended ({exception}). Retry it; if that happens again, Dust has a fault there."
-        )
+        fail_event(args[0], f"Its task was ended ({exception}). Retry it; if that happens again, Dust has a bug there.")

@@ -28,7 +28,7 @@ class TooSlow(InvalidInput):
 
     code = "too_slow"
     status = 408
-    message = f"The body was not there after {BODY_SECONDS:.0f} seconds."
+    message = f"The request body did not arrive within {BODY_SECONDS:.0f} seconds."
 
 
 class BodyLimit:

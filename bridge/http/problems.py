@@ -120,4 +120,4 @@ def install_problems(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def _unexpected(request: Request, error: Exception) -> JSONResponse:
         log.error("unexpected_error", path=request.url.path, exc_info=error)
-        return problem(500, "internal_error", "Something broke on our side; it was logged.")
+        return problem(500, "internal_error", "Dust had an internal error. It was logged.")

@@ -62,7 +62,7 @@ class RateLimits:
             "RateLimit-Reset": seconds,
         }
         if not allowed:
-            detail = f"That was too often. Please try again in {seconds} seconds."
+            detail = f"Too many requests. Please try again in {seconds} seconds."
             answer = problem(429, "too_many_requests", detail, {**headers, "Retry-After": seconds})
             await answer(scope, receive, send)
             return

@@ -35,7 +35,7 @@ from bridge.db.types import EnumText, one_of
 from bridge.errors import Conflict
 from bridge.ids import OrderId, new_id
 from bridge.inbox.process_batch import process_batch
-from bridge.inbox.process_one import EventFailed, RetryLater, handle_event
+from bridge.inbox.process_one import EventFailed, RetryLater, process_event
 from bridge.inbox.reconcile import (
     SOURCE,
     ReconcileResult,
@@ -332,7 +332,7 @@ def _drain_signups(medusa: Medusa) -> Iterator[str]:
             continue
         # The inbox records events that are rescheduled or failed.
         with suppress(RetryLater, EventFailed):
-            handle_event(event_id, medusa)
+            process_event(event_id, medusa)
 
 
 def _update_run(connection: Connection, run_id: str, **figures: Any) -> None:

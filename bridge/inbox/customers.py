@@ -57,7 +57,7 @@ class CustomerErased(Conflict):
     code = "customer_erased"
 
     def __init__(self, customer_id: CustomerId) -> None:
-        super().__init__(f"{customer_id} was erased: points can be claimed for an account that still exists only.")
+        super().__init__(f"{customer_id} was erased. Points can only be claimed for an account that exists.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,21 +143,21 @@ def apply_customer_event(
     customer_id = CustomerId(str(event.subject))
     if event.type == "customer.deleted":
         erase_customer(connection, customer_id, actor="medusa", now=now())
-        return "The customer was forgotten; the books stay."
+        return "The customer's personal data was erased. The ledger does not change."
     if customer is None:
         if needs_medusa(connection, event.type, event.subject):
-            return f"Medusa has no customer {customer_id}: nothing follows."
-        return "Nothing follows from it for the ledger."
+            return f"Medusa has no customer {customer_id}."
+        return "Nothing to do."
     if customer.account is None:
         record_customer(connection, customer_id, now=now())
-        return "A customer record without an account: nothing follows until it has one."
+        return "This customer has no account yet, so nothing was posted."
     sighting = record_account(connection, customer.account, now=now())
     # Lock order: the claim locks orders, the bonus only an account.
     claimed = _claim(connection, event, customer.account, sighting, origin)
     bonus = None
     if event.type == "customer.created" or sighting.was_record:
         bonus = _credit_bonus(connection, event, customer.account, origin)
-    return " ".join(filter(None, (bonus, claimed))) or "Nothing follows from it for the ledger."
+    return " ".join(filter(None, (bonus, claimed))) or "Nothing to do."
 
 
 def _credit_bonus(connection: Connection, event: Event, account: CustomerAccount, origin: EventOrigin) -> str:
@@ -184,7 +184,7 @@ def _claim(
         proof = Proof.REGISTRATION
         prove_email(connection, customer_id, account.email, proof, actor="dust", proved_at=proved_at)
     if not customers_with_proved_email(connection, [customer_id]):
-        return "Its e-mail is not proved, so it claims nothing that waits for guests."
+        return "Its e-mail is not verified, so no points of guest orders were claimed."
     order_ids = claimable_orders(connection, account.email, now=moment)
     claimed = claim_orders(connection, customer_id, order_ids, Proof.REGISTRATION, now=moment)
     if not claimed.orders:

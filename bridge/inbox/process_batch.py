@@ -78,7 +78,7 @@ def split_off_batch() -> ProcessedBatch:
     """
     with transaction() as connection:
         taken = tuple(row.id for row in lock_due(connection))
-        _reschedule(connection, taken)
+        _reserve_for_own_task(connection, taken)
     return ProcessedBatch(taken=len(taken), split_off=taken)
 
 
@@ -101,21 +101,21 @@ def process_batch() -> ProcessedBatch:
                 mark_handled(
                     connection, {event_id: describe(settled[order.id]) for event_id, order in work.orders.items()}
                 )
-            _reschedule(connection, work.own_task)
+            _reserve_for_own_task(connection, work.own_task)
     except Unavailable:
         raise
     except Exception:
         # One event breaks the whole batch, which was rolled back. Each event gets its own task.
         log.exception("batch_broke", events=len(taken))
         with transaction() as connection:
-            _reschedule(connection, taken)
+            _reserve_for_own_task(connection, taken)
         return ProcessedBatch(taken=len(taken), split_off=tuple(taken))
     _log_batch(work.orders, rows)
     done = {event_id: _handle_here(event_id) for event_id in work.one_by_one}
     failed = [event_id for event_id, handled in done.items() if handled is None]
     if failed:
         with transaction() as connection:
-            _reschedule(connection, failed)
+            _reserve_for_own_task(connection, failed)
     redemptions = tuple(redemption_id for handled in done.values() if handled for redemption_id in handled.redemptions)
     return ProcessedBatch(taken=len(taken), split_off=(*work.own_task, *failed), redemptions=redemptions)
 
@@ -176,7 +176,7 @@ def _read_events(connection: Connection, rows: Sequence[Row[Any]]) -> _SortedEve
     return work
 
 
-def _reschedule(connection: Connection, event_ids: Sequence[str]) -> None:
+def _reserve_for_own_task(connection: Connection, event_ids: Sequence[str]) -> None:
     if event_ids:
         connection.execute(
             update(webhook_event)

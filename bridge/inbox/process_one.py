@@ -4,7 +4,7 @@ After a temporary error (`Unavailable`) the event stays pending and is tried aga
 marked as `failed`, with a reason for an operator. Processing an event twice does nothing the second time.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -30,7 +30,7 @@ from bridge.observability.metrics import EVENTS_FAILED, EVENTS_HANDLED, EVENTS_R
 from bridge.observability.tracing import span
 from bridge.outgoing.outbox import OutgoingWebhook, add_webhooks
 from bridge.outgoing.tables import OutgoingWebhookType
-from bridge.products.settings import forget_product
+from bridge.products.settings import drop_settings_of_deleted
 from bridge.programme.versions import current_version
 from bridge.queue.backoff import backoff_seconds
 from bridge.redemptions.cart_codes import schedule_cart_checks
@@ -82,21 +82,21 @@ class ProcessedEvent:
     """Redemptions whose cart must be checked after `CART_CHECK_DELAY`."""
 
 
-def handle_event(event_id: str, medusa: Medusa | None = None) -> ProcessedEvent:
+def process_event(event_id: str, medusa: Medusa | None = None) -> ProcessedEvent:
     """Process one pending event. Events in other states do not change.
 
     Raises `RetryLater` if it is rescheduled, `EventFailed` if it is marked as failed, `UnknownEvent`.
     """
     row = _read_row(event_id)
     with _log_context(row):
-        return _handle(row, medusa)
+        return _process_or_store_error(row, medusa)
 
 
 def process_without_medusa(event_id: str) -> ProcessedEvent:
     """Process one pending event that needs no call to Medusa. On any error it raises; the event does not change."""
     row = _read_row(event_id)
     with _log_context(row):
-        return _process(row, None)
+        return _read_and_apply(row, None)
 
 
 @contextmanager
@@ -109,9 +109,9 @@ def _log_context(row: Row[Any]) -> Iterator[None]:
         yield
 
 
-def _handle(row: Row[Any], medusa: Medusa | None) -> ProcessedEvent:
+def _process_or_store_error(row: Row[Any], medusa: Medusa | None) -> ProcessedEvent:
     try:
-        return _process(row, medusa)
+        return _read_and_apply(row, medusa)
     except Unavailable as error:
         raise _store_retry(row, error) from error
     except UnknownInMedusa as error:
@@ -122,30 +122,30 @@ def _handle(row: Row[Any], medusa: Medusa | None) -> ProcessedEvent:
         # A bug in Dust must not cause endless retries or lose the event: mark it as failed and log the traceback.
         log.exception("event_broke")
         raise _store_failure(
-            row, "internal_error", redact(f"Dust has a fault here ({type(error).__name__}: {error}).")
+            row, "internal_error", redact(f"Dust has a bug here ({type(error).__name__}: {error}).")
         ) from error
 
 
-def _process(row: Row[Any], medusa: Medusa | None) -> ProcessedEvent:
+def _read_and_apply(row: Row[Any], medusa: Medusa | None) -> ProcessedEvent:
     if row.state != EventState.PENDING:
         return ProcessedEvent(event_id=row.id, state=row.state, sentence=f"Nothing to do: it is {row.state}.")
     event = read_event(row.payload)
     order = find_order(event)
     customer = read_customer_of(event, medusa)
-    has_all = order is not None or not event.concerns_order
-    if has_all and (processed := _apply_once(row, event, order, customer)):
+    is_complete = order is not None or not event.concerns_order
+    if is_complete and (processed := _apply_in_transaction(row, event, order, customer)):
         return processed
     # No usable snapshot, or one that contradicts what was settled: the order is read from Medusa, which decides.
     order_id = order.id if order else _order_id(event, medusa)
-    answer, revision = _read_from_medusa(order_id, medusa) if order_id else (None, 0)
-    answer = event.date_order(answer) if answer else None
-    processed = _apply_once(row, event, answer, customer, revision=revision)
+    fetched, revision = _read_from_medusa(order_id, medusa) if order_id else (None, 0)
+    fetched = event.date_order(fetched) if fetched else None
+    processed = _apply_in_transaction(row, event, fetched, customer, revision=revision)
     if processed is None:
         raise OrderIsChanging(str(order_id))
     return processed
 
 
-def _apply_once(
+def _apply_in_transaction(
     row: Row[Any], event: Event, order: Order | None, customer: MedusaCustomer | None, *, revision: int | None = None
 ) -> ProcessedEvent | None:
     """Apply the event and mark it as handled, in one transaction. If its facts are unclear: do nothing, return None.
@@ -155,11 +155,11 @@ def _apply_once(
     with transaction() as connection:
         if not _lock_pending(connection, row.id):
             return ProcessedEvent(event_id=row.id, state=EventState.HANDLED, sentence="Nothing to do: it is handled.")
-        redemptions = _note_codes_removed(connection, event)
         origin = EventOrigin(source=row.source, received_at=row.received_at, quiet=row.source == QUIET_SOURCE)
-        sentence = _apply(connection, event, order, customer, redemptions, origin, revision=revision)
-        if sentence is None:
+        result = _apply(connection, event, order, customer, origin, revision=revision)
+        if result is None:
             return None
+        sentence, redemptions = result
         mark_handled(connection, {row.id: sentence})
     EVENTS_HANDLED.labels(metric_label(row.type)).inc()
     ids = {"order_id": order.id, "customer_id": order.customer_id} if order else {}
@@ -193,41 +193,43 @@ def _read_from_medusa(order_id: OrderId, medusa: Medusa | None) -> tuple[Order, 
         raise UnknownInMedusa(f"Medusa has no order {order_id}.") from None
 
 
-def _note_codes_removed(connection: Connection, event: Event) -> tuple[str, ...]:
-    if event.about is not About.CART:
-        return ()
-    return tuple(schedule_cart_checks(connection, str(event.subject), event.codes, now=now()))
-
-
 def _apply(
     connection: Connection,
     event: Event,
     order: Order | None,
     customer: MedusaCustomer | None,
-    redemptions: Collection[str],
     origin: EventOrigin,
     *,
     revision: int | None,
-) -> str | None:
+) -> tuple[str, tuple[str, ...]] | None:
+    """Apply the event; return a sentence about the result, and the redemptions whose carts are to be checked.
+
+    Returns None if only Medusa can say which facts of the order are the newest.
+    """
     match event.about:
         case About.ORDER | About.PAYMENT:
             if order is None:
-                return f"Payment {event.subject} belongs to no order yet."
+                return f"Payment {event.subject} belongs to no order yet.", ()
             asked = {} if revision is None else {order.id: revision}
             quiet = {order.id} if origin.quiet else ()
             settled = settle_orders(connection, [order], now=now(), quiet=quiet, asked=asked)[order.id]
-            return None if settled.unclear else describe(settled)
+            return None if settled.unclear else (describe(settled), ())
         case About.CUSTOMER:
-            return apply_customer_event(connection, event, customer, origin)
+            return apply_customer_event(connection, event, customer, origin), ()
         case About.PRODUCT:
-            forgotten = forget_product(connection, ProductId(str(event.subject)))
-            return "The product's points settings were dropped." if forgotten else "The product had no points settings."
+            if event.type != "product.deleted":
+                raise AssertionError(f"nothing is defined for {event.type}")
+            had_settings = drop_settings_of_deleted(connection, ProductId(str(event.subject)))
+            if had_settings:
+                return "The product's points settings were dropped.", ()
+            return "The product had no points settings.", ()
         case About.CART:
+            redemptions = tuple(schedule_cart_checks(connection, str(event.subject), event.codes, now=now()))
             if not redemptions:
-                return "No active redemption was made for this cart."
-            return f"Medusa will be asked whether {', '.join(redemptions)} can be released."
+                return "No active redemption was made for this cart.", ()
+            return f"Medusa will be asked whether {', '.join(redemptions)} can be released.", redemptions
         case None:
-            return f"Dust has no use for {event.type}."
+            return f"Dust ignores events of type {event.type}.", ()
     assert_never(event.about)
 
 

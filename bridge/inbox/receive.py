@@ -48,7 +48,7 @@ class Arrival:
             "state": EventState.PENDING if self.useful else EventState.IGNORED,
             "next_attempt_at": self.received_at if self.useful else None,
             "traceparent": self.traceparent,
-            "reason": None if self.useful else f"Dust has no use for {self.event.type}.",
+            "reason": None if self.useful else f"Dust ignores events of type {self.event.type}.",
         }
 
 

@@ -37,9 +37,9 @@ EVENTS_RECEIVED = _counter(
     "dust_events_received", "Events taken in, and what the sender was answered", ["type", "receipt"]
 )
 WEBHOOKS_REFUSED = _counter("dust_webhooks_refused", "Deliveries that the webhook endpoint refused", ["code"])
-EVENTS_HANDLED = _counter("dust_events_handled", "Events that went through", ["type"])
+EVENTS_HANDLED = _counter("dust_events_handled", "Events processed", ["type"])
 EVENTS_RESCHEDULED = _counter(
-    "dust_events_rescheduled", "Attempts that failed for a reason that passes; each is tried again", ["code"]
+    "dust_events_rescheduled", "Attempts that failed for a temporary reason; each is repeated", ["code"]
 )
 EVENTS_FAILED = _counter("dust_events_failed", "Events that failed and need an operator", ["type", "code"])
 EVENTS_RETRIED = _counter("dust_events_retried", "Failed events that an operator retried")
@@ -56,11 +56,11 @@ HTTP_SECONDS = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15),
 )  # fmt: skip
 MEDUSA_SECONDS = Histogram(
-    "dust_medusa_call_seconds", "Calls to Medusa, whatever came of them", ["call"], registry=_counted,
+    "dust_medusa_call_seconds", "Duration of calls to Medusa, failed ones included", ["call"], registry=_counted,
     # The last bucket is the client's default timeout (DUST_MEDUSA_TIMEOUT_SECONDS).
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
 )  # fmt: skip
-MEDUSA_ERRORS = _counter("dust_medusa_errors", "Calls to Medusa that did not do what they were for", ["call", "reason"])
+MEDUSA_ERRORS = _counter("dust_medusa_errors", "Failed calls to Medusa", ["call", "reason"])
 
 metric_total = Table(
     "metric_total",

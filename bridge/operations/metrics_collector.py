@@ -114,7 +114,7 @@ def _redemptions(connection: Connection) -> Iterator[Metric]:
         " WHERE state IN ('pending', 'active') ORDER BY state, expires_at LIMIT :most) open GROUP BY state"
     )
     numbers = {row.state: row.number for row in connection.execute(query, {"most": _MOST})}
-    family = GaugeMetricFamily("dust_redemptions_open", "Redemptions that still hold dust", labels=["state"])
+    family = GaugeMetricFamily("dust_redemptions_open", "Redemptions with points on hold", labels=["state"])
     for state in OPEN_STATES:
         family.add_metric([state], numbers.get(state, 0))
     yield family

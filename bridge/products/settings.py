@@ -131,7 +131,7 @@ def delete_product(connection: Connection, product_id: ProductId, *, actor: str,
         raise UnknownProduct(product_id)
 
 
-def forget_product(connection: Connection, product_id: ProductId) -> bool:
+def drop_settings_of_deleted(connection: Connection, product_id: ProductId) -> bool:
     """Stop mirroring a product that was deleted in Medusa; return whether it had settings.
 
     `dust_only` stays stored, for earlier orders that are settled later.

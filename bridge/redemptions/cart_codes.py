@@ -1,7 +1,7 @@
 """Remove codes from carts, and notice when they are removed.
 
-    take_out_of_carts     before a promotion is deleted: removes its code from every open cart
-    take_out_again        after it is deleted: removes codes that a shopper put back in between
+    remove_codes          before a promotion is deleted: removes its code from every open cart
+    remove_codes_again    after it is deleted: removes codes that a shopper put back in between
     schedule_cart_checks  a code has left its cart: schedules a check of that cart
     has_left_its_cart     that check
 
@@ -35,26 +35,27 @@ MAX_PLUGIN_CALLS = 3
 _CONFLICT = 409
 
 
-def take_out_of_carts(redemption: Redemption, codes: Collection[str], medusa: Medusa) -> None:
+def remove_codes(redemption: Redemption, codes: Collection[str], medusa: Medusa) -> None:
     """Remove the codes from every open cart. Raises `MedusaAway` if a cart could not be changed yet."""
-    with _giving_up_at_last(redemption):
+    with _errors_ignored_after_max_attempts(redemption):
         if redemption.cart_id is not None:
-            _take_out_of_known_cart(redemption.cart_id, codes, medusa)
-        _take_out_of_other_carts(codes, medusa)
+            _remove_from_own_cart(redemption.cart_id, codes, medusa)
+        _remove_by_plugin(codes, medusa)
 
 
-def take_out_again(redemption: Redemption, codes: Collection[str], medusa: Medusa) -> None:
+def remove_codes_again(redemption: Redemption, codes: Collection[str], medusa: Medusa) -> None:
     """Remove codes that were put back before the promotions were deleted. They cannot be added any more."""
-    with _giving_up_at_last(redemption):
-        if _take_out_of_other_carts(codes, medusa) or redemption.cart_id is None:
+    with _errors_ignored_after_max_attempts(redemption):
+        # The plugin covers the redemption's own cart too.
+        if _remove_by_plugin(codes, medusa) or redemption.cart_id is None:
             return
-        held = _codes_in_known_cart(redemption.cart_id, medusa)
+        held = _codes_in_own_cart(redemption.cart_id, medusa)
         if held is not None and not held.completed and (held.dead or held.codes & set(codes)):
-            _take_out_of_known_cart(redemption.cart_id, codes, medusa)
+            _remove_from_own_cart(redemption.cart_id, codes, medusa)
 
 
 @contextmanager
-def _giving_up_at_last(redemption: Redemption) -> Iterator[None]:
+def _errors_ignored_after_max_attempts(redemption: Redemption) -> Iterator[None]:
     """Continue the release without its carts once they have failed too often."""
     try:
         yield
@@ -64,7 +65,7 @@ def _giving_up_at_last(redemption: Redemption) -> Iterator[None]:
         log.warning("cart_not_cleaned", redemption_id=redemption.id, cart_id=redemption.cart_id, reason=error.message)
 
 
-def _codes_in_known_cart(cart_id: str, medusa: Medusa) -> CartCodes | None:
+def _codes_in_own_cart(cart_id: str, medusa: Medusa) -> CartCodes | None:
     """Return the cart's codes; None if the cart does not exist, or there is no publishable key to read it with."""
     try:
         return medusa.codes_in_cart(cart_id)
@@ -72,7 +73,7 @@ def _codes_in_known_cart(cart_id: str, medusa: Medusa) -> CartCodes | None:
         return None
 
 
-def _take_out_of_known_cart(cart_id: str, codes: Collection[str], medusa: Medusa) -> None:
+def _remove_from_own_cart(cart_id: str, codes: Collection[str], medusa: Medusa) -> None:
     try:
         medusa.remove_codes_from_cart(cart_id, codes)
     except (UnknownInMedusa, MedusaNotConfigured):
@@ -84,12 +85,13 @@ def _take_out_of_known_cart(cart_id: str, codes: Collection[str], medusa: Medusa
         # A completed cart. Whether its order has used the code is checked afterwards.
         log.info("cart_left_alone", cart_id=cart_id, reason=refusal.message)
     except MedusaAway:
+        # Medusa answers 500 for a cart that does not exist (2.21.2).
         if medusa.codes_in_cart(cart_id) is not None:
             raise
 
 
-def _take_out_of_other_carts(codes: Collection[str], medusa: Medusa) -> bool:
-    """Have the plugin remove the codes from all other carts; False if there is no plugin."""
+def _remove_by_plugin(codes: Collection[str], medusa: Medusa) -> bool:
+    """Have the plugin remove the codes from every open cart; False if the shop has no plugin."""
     remaining = 0
     for _ in range(MAX_PLUGIN_CALLS):
         withdrawal = medusa.withdraw_codes(codes)

@@ -24,7 +24,7 @@ from bridge.products.settings import newest_dust_only
 from bridge.programme.versions import version_numbered
 from bridge.queue.backoff import backoff_seconds
 from bridge.redemptions import lifecycle
-from bridge.redemptions.cart_codes import has_left_its_cart, take_out_again, take_out_of_carts
+from bridge.redemptions.cart_codes import has_left_its_cart, remove_codes, remove_codes_again
 from bridge.redemptions.promotions import promotion_body
 from bridge.redemptions.repository import Redemption, lock_redemption, save_redemption, store_promotions
 from bridge.redemptions.tables import RedemptionState
@@ -269,9 +269,9 @@ def _delete_codes(redemption: Redemption, medusa: Medusa) -> list[str]:
     unused = [code.code for code in redemption.unused_codes]
     if not unused:
         return []
-    take_out_of_carts(redemption, unused, medusa)
+    remove_codes(redemption, unused, medusa)
     missing = _delete_promotions(unused, medusa)
-    take_out_again(redemption, unused, medusa)
+    remove_codes_again(redemption, unused, medusa)
     return missing
 
 

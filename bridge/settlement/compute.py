@@ -230,7 +230,8 @@ def _why_nothing(loaded: LoadedOrder, *, earning_due: bool) -> str | None:
     if why := why_nobody_earns(order, loaded.escrow):
         return why
     if not earning_due:
-        return f"The order earns once {loaded.version.programme.earn.when} has happened."
+        event = "completed" if loaded.version.programme.earn.when is EarnWhen.COMPLETED else "paid"
+        return f"The order earns points once it is {event}."
     return None
 
 

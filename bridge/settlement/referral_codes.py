@@ -35,7 +35,7 @@ class NoReferrals(Conflict):
     """The programme has no bonus for referrals."""
 
     code = "no_referrals"
-    message = "The shop gives nothing for referrals at present."
+    message = "The shop has no referral bonus at the moment."
 
 
 class UnknownReferralCode(NotFound):
@@ -49,21 +49,21 @@ class OwnReferralCode(Conflict):
     """The code is the customer's own."""
 
     code = "own_referral_code"
-    message = "This is your own code: it is for others to state."
+    message = "You cannot use your own code."
 
 
 class AlreadyReferred(Conflict):
     """The customer has already stated another code."""
 
     code = "already_referred"
-    message = "You have stated another referral code before, and it stays that one."
+    message = "You have already used a referral code. It cannot be changed."
 
 
 class NotNew(Conflict):
     """The customer has already ordered, or the account is not the first of its mailbox."""
 
     code = "not_new"
-    message = "A referral code is for new customers: before the first order, with the first account."
+    message = "Referral codes are for new customers, before their first order and with their first account."
 
 
 class ReferralCircle(Conflict):

@@ -98,7 +98,7 @@ class DueReferral:
         most = self.version.programme.bonuses.referral.max_per_30_days
         if most is None or lately < most:
             return self
-        return replace(self, referrer_due=0, note=f"{most} referrals in 30 days are the most that bring a bonus.")
+        return replace(self, referrer_due=0, note=f"No bonus: the limit is {most} referrals in 30 days.")
 
     @property
     def changes(self) -> bool:
@@ -307,9 +307,7 @@ def _bring_to(
     programme = due.version.programme
     too_much = booked - waived - target
     if too_much > 0:
-        reason = (
-            "Both accounts are one customer's" if due.one_person else "The order that the bonus was for does not stand"
-        )
+        reason = "Both accounts belong to the same customer" if due.one_person else "The order was canceled or returned"
         details = _details(due, Kind.REVERSE, reason, now)
         # Expired points are not taken a second time. They count as waived.
         wanted = too_much - account.count_expired(too_much, due.referral.id, expired, now=now)

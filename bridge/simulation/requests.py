@@ -121,7 +121,7 @@ def run_next(get_medusa: Callable[[], Medusa]) -> bool:
         log.warning("simulation_failed", id=simulation.id, reason=error.message)
         _end(simulation, SimulationState.FAILED, reason=error.message)
     except Exception:
-        _end(simulation, SimulationState.FAILED, reason="Something broke on our side; it was logged.")
+        _end(simulation, SimulationState.FAILED, reason="Dust had an internal error. It was logged.")
         raise
     else:
         _end(simulation, SimulationState.DONE, result=result)

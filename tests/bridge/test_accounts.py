@@ -15,7 +15,7 @@ from bridge.db import transaction
 from bridge.errors import Unavailable
 from bridge.ids import CustomerId
 from bridge.inbox.process_batch import process_batch
-from bridge.inbox.process_one import handle_event
+from bridge.inbox.process_one import process_event
 from bridge.inbox.reconcile import reconcile
 from bridge.ledger.merges import merge_customers, unmerge_customer
 from bridge.medusa.client import get_medusa
@@ -43,7 +43,7 @@ def deliver_customer_event(api: TestClient, kind: str, customer_id: str = "cus_1
 
 def handle_waiting() -> None:
     for event_id in process_batch().split_off:
-        handle_event(event_id)
+        process_event(event_id)
 
 
 def poll() -> None:
@@ -179,10 +179,10 @@ def test_while_medusa_is_away_the_bonus_waits(api: TestClient, medusa: FakeMedus
     deliver(api, event("customer.created", {"id": "cus_1"}), event_id="msg_1")
     assert process_batch().split_off == ("msg_1",)
     with pytest.raises(Unavailable):
-        handle_event("msg_1")
+        process_event("msg_1")
     assert balance().balance == 0
     medusa.away = False
-    handle_event("msg_1")
+    process_event("msg_1")
     assert balance().balance == BONUS
 
 

@@ -12,7 +12,7 @@ from bridge.clock import now
 from bridge.db import transaction
 from bridge.inbox.cursor import complete
 from bridge.inbox.process_batch import process_batch
-from bridge.inbox.process_one import EventFailed, handle_event
+from bridge.inbox.process_one import EventFailed, process_event
 from bridge.operations import alert_limits
 from bridge.operations.alerts import AlertCode, AlertSeverity, severity_of
 from bridge.outgoing import queries
@@ -84,7 +84,7 @@ def test_failed_events(healthy: TestClient, medusa: FakeMedusa) -> None:
     for number in range(2):
         deliver(healthy, event("order.placed", {"id": f"order_{number}"}), event_id=f"msg_{number}")
         with pytest.raises(EventFailed):
-            handle_event(f"msg_{number}")
+            process_event(f"msg_{number}")
     (alert,) = alerts(healthy)
     assert (alert["code"], alert["severity"], alert["count"]) == ("events_failed", "warning", 2)
     assert alert["message"] == "2 events failed. Customers may miss points."

@@ -15,7 +15,7 @@ from bridge.clock import now
 from bridge.db import forget_engine, transaction
 from bridge.errors import DustError
 from bridge.inbox.process_batch import process_batch
-from bridge.inbox.process_one import handle_event
+from bridge.inbox.process_one import process_event
 from bridge.medusa.client import get_medusa
 from bridge.queue.enqueue import INBOX_DRAIN, PRODUCTS_MIRROR
 from bridge.settings import get_settings
@@ -397,7 +397,7 @@ def test_events_are_listed_read_and_retried(api: TestClient, medusa: FakeMedusa,
 
 def handle(event_id: str) -> None:
     with suppress(DustError):
-        handle_event(event_id, get_medusa())
+        process_event(event_id, get_medusa())
 
 
 @pytest.mark.parametrize("method_and_path", ["GET /admin/dust/events/msg_0", "POST /admin/dust/events/msg_0/retry"])

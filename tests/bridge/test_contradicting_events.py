@@ -12,7 +12,7 @@ from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId
 from bridge.inbox.process_batch import process_batch
-from bridge.inbox.process_one import EventFailed, handle_event
+from bridge.inbox.process_one import EventFailed, process_event
 from bridge.inbox.reconcile import reconcile
 from bridge.inbox.retry import UNKNOWN_FOR
 from bridge.ledger.queries import read_balance
@@ -107,7 +107,7 @@ def test_contradicting_facts_wait_for_medusa_and_lose_nothing(api: TestClient, m
     assert points() == 17
     assert states()["undone"][0] == "pending"
     medusa.away = False
-    handle_event("undone")
+    process_event("undone")
     assert points() == 10
 
 
@@ -493,7 +493,7 @@ def test_a_placed_order_that_medusa_never_had_is_ignored_after_a_second_look(
 ) -> None:
     deliver(api, event("order.placed", {"id": "order_9"}), event_id="placed")
     with pytest.raises(EventFailed):
-        handle_event("placed")
+        process_event("placed")
     assert states()["placed"][0] == "failed"
     poll()
     assert states()["placed"][0] == "failed"
@@ -507,7 +507,7 @@ def test_a_placed_order_that_medusa_never_had_is_ignored_after_a_second_look(
 def test_a_placed_order_that_medusa_has_at_the_second_look_earns(api: TestClient, medusa: FakeMedusa) -> None:
     deliver(api, event("order.placed", {"id": "order_1"}), event_id="placed")
     with pytest.raises(EventFailed):
-        handle_event("placed")
+        process_event("placed")
     medusa.orders["order_1"] = order()
     with moved(UNKNOWN_FOR):
         poll()
@@ -518,7 +518,7 @@ def test_a_placed_order_that_medusa_has_at_the_second_look_earns(api: TestClient
 def test_a_payment_that_medusa_never_had_is_ignored_after_a_second_look(api: TestClient) -> None:
     deliver(api, event("payment.captured", {"id": "pay_9"}), event_id="paid")
     with pytest.raises(EventFailed):
-        handle_event("paid")
+        process_event("paid")
     with moved(UNKNOWN_FOR):
         poll()
     assert states()["paid"][0] == "ignored"

@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 
 from bridge.db import transaction
 from bridge.inbox.process_batch import process_batch
-from bridge.inbox.process_one import handle_event
+from bridge.inbox.process_one import process_event
 from bridge.settlement.escrow import expire_escrows
 from tests.support import tokens
 from tests.support.deliveries import deliver
@@ -58,7 +58,7 @@ def test_a_product_that_was_deleted_first_keeps_what_its_category_excludes(
     }
     deliver(api, order_event(document), event_id="msg_1").raise_for_status()
     process_batch()
-    handle_event("msg_1")
+    process_event("msg_1")
     assert balance().balance == 3
 
 

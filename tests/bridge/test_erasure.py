@@ -88,9 +88,9 @@ def test_a_stripped_event_can_still_be_retried(api: TestClient, medusa: FakeMedu
         connection.execute(text("INSERT INTO order_settlement (order_id, customer_id) VALUES ('order_1', 'cus_1')"))
     api.post("/admin/dust/customers/cus_1/erase", headers=tokens.admin())
     api.post("/admin/dust/events/msg_1/retry", headers=tokens.admin())
-    from bridge.inbox.process_one import handle_event
+    from bridge.inbox.process_one import process_event
 
-    handle_event("msg_1")
+    process_event("msg_1")
     assert api.get("/admin/dust/customers/cus_1", headers=tokens.admin()).json()["balance"] == 10
 
 

@@ -16,7 +16,7 @@ from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import DustError
 from bridge.inbox.process_batch import process_batch
-from bridge.inbox.process_one import handle_event
+from bridge.inbox.process_one import process_event
 from bridge.inbox.reconcile import reconcile
 from bridge.medusa.client import get_medusa
 from bridge.reports.liability import liability
@@ -81,7 +81,7 @@ def logged(api: TestClient) -> Iterator[io.StringIO]:
 def work_off() -> None:
     for event_id in process_batch().split_off:
         with suppress(DustError):
-            handle_event(event_id)
+            process_event(event_id)
 
 
 def ask(api: TestClient, path: str, body: Any = None) -> Any:

@@ -12,7 +12,7 @@ from bridge.db import DatabaseAway, transaction
 from bridge.inbox import process_batch as drain_module
 from bridge.inbox import process_one as handle_module
 from bridge.inbox.process_batch import process_batch
-from bridge.inbox.process_one import EventFailed, handle_event
+from bridge.inbox.process_one import EventFailed, process_event
 from bridge.inbox.tables import webhook_event
 from bridge.settings import get_settings
 from tests.support import tokens
@@ -83,7 +83,7 @@ def test_a_batch_that_breaks_is_split_into_tasks(
     tasks.drain()
     assert sorted(published) == [("inbox.handle", f"event_{number}") for number in range(3)]
     for number in range(3):
-        assert handle_event(f"event_{number}").state == "handled"
+        assert process_event(f"event_{number}").state == "handled"
 
 
 def test_postgres_being_away_fails_no_task(
@@ -94,7 +94,7 @@ def test_postgres_being_away_fails_no_task(
 
     deliver(api, event("customer.created", {"id": "cus_1"}), event_id="waiting")
     monkeypatch.setattr(tasks, "process_batch", away)
-    monkeypatch.setattr(tasks, "handle_event", away)
+    monkeypatch.setattr(tasks, "process_event", away)
     assert tasks.drain() == 0
     assert tasks.handle.run("waiting").startswith("Waits: The database is out of reach")
     assert published == []
@@ -110,7 +110,7 @@ def test_a_retry_leaves_the_event_to_the_task_that_is_sent(
         with pytest.raises(EventFailed):
             tasks.handle.run("again")
     with transaction() as connection:
-        tasks.handle.before_retry(connection, "again")
+        tasks.handle.before_operator_retry(connection, "again")
     assert state_of("again") == "pending"
     assert process_batch().taken == 0
     tasks.handle.run("again")

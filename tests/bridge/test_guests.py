@@ -13,7 +13,7 @@ from bridge.clock import now, real_now
 from bridge.db import transaction
 from bridge.ids import CustomerId
 from bridge.inbox.process_batch import process_batch
-from bridge.inbox.process_one import handle_event
+from bridge.inbox.process_one import process_event
 from bridge.inbox.reconcile import reconcile
 from bridge.medusa.client import get_medusa
 from bridge.medusa.orders import read_order
@@ -289,7 +289,7 @@ def test_a_registration_waits_while_medusa_is_away(api: TestClient, medusa: Fake
     deliver(api, event("customer.created", {"id": "cus_1"}), event_id="msg_1")
     assert process_batch().split_off == ("msg_1",)
     medusa.away = False
-    handle_event("msg_1")
+    process_event("msg_1")
     assert balance().balance == 10
 
 

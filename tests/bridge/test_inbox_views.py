@@ -13,7 +13,7 @@ from bridge.db import transaction
 from bridge.inbox import retry as inbox_retry
 from bridge.inbox.event_filter import EventFilter
 from bridge.inbox.process_batch import process_batch
-from bridge.inbox.process_one import EventFailed, RetryLater, handle_event
+from bridge.inbox.process_one import EventFailed, RetryLater, process_event
 from bridge.inbox.retry import retry_all
 from bridge.queue.enqueue import INBOX_DRAIN
 from bridge.settings import get_settings
@@ -44,7 +44,7 @@ def failed(api: TestClient, event_id: str, kind: str = "order.placed", order_id:
     """An event about an order that Medusa does not know."""
     deliver(api, event(kind, {"id": order_id}), event_id=event_id)
     with pytest.raises(EventFailed):
-        handle_event(event_id)
+        process_event(event_id)
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def three_days(api: TestClient, medusa: FakeMedusa) -> TestClient:
             # The sender's clock goes along, or the endpoint would turn the event away.
             deliver(api, event(kind, {"id": f"order_{event_id}"}), event_id=event_id, timestamp=int(now().timestamp()))
             with pytest.raises(EventFailed):
-                handle_event(event_id)
+                process_event(event_id)
     deliver(api, order_event(order()), event_id="good")
     process_batch()
     return api
@@ -100,16 +100,16 @@ def test_one_event_has_its_raw_body_and_its_history(api: TestClient, medusa: Fak
     deliver(api, body, event_id="msg_1")
     medusa.away = True
     with pytest.raises(RetryLater):
-        handle_event("msg_1")
+        process_event("msg_1")
     medusa.away = False
     with pytest.raises(EventFailed):
-        handle_event("msg_1")
+        process_event("msg_1")
     api.post(
         "/admin/dust/events/msg_1/retry",
         headers={"authorization": f"Bearer {tokens.token('user_1', actor_type='user')}"},
     )
     medusa.orders["order_1"] = order()
-    handle_event("msg_1")
+    process_event("msg_1")
     found = one(api, "msg_1")
     assert found["body"].encode() == body
     assert found["state"] == "handled"
@@ -188,7 +188,7 @@ def test_a_great_many_go_in_steps_and_what_fails_again_meanwhile_is_left_alone(
         # A worker is at it already, and nothing has been fixed.
         for event_id in ids(api, state="pending"):
             with pytest.raises(EventFailed):
-                handle_event(event_id)
+                process_event(event_id)
     assert steps == [2, 2, 1]
     assert len(ids(api, state="failed")) == 5
 
@@ -210,7 +210,7 @@ def test_attempts_end_failed_with_all_of_them_in_the_history(
     deliver(api, event("order.placed", {"id": "order_1"}), event_id="msg_1")
     for error in [RetryLater] * (attempts - 1) + [EventFailed]:
         with pytest.raises(error):
-            handle_event("msg_1")
+            process_event("msg_1")
     found = one(api, "msg_1")
     assert [each["outcome"] for each in found["history"]] == ["waits"] * (attempts - 1) + ["failed"]
     assert f"{tried}; retry it once that is fixed." in found["reason"]

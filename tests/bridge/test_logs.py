@@ -15,7 +15,7 @@ from sqlalchemy import text
 from bridge.db import transaction
 from bridge.inbox import process_one
 from bridge.inbox.process_batch import process_batch
-from bridge.inbox.process_one import EventFailed, RetryLater, handle_event
+from bridge.inbox.process_one import EventFailed, RetryLater, process_event
 from bridge.observability.logs import redact
 from tests.support import secret_patterns, tokens
 from tests.support.deliveries import OTHER_WEBHOOK_SECRET, WEBHOOK_SECRET, deliver, signed_headers
@@ -101,7 +101,7 @@ def test_a_batch_is_one_line_that_names_each_event(api: TestClient, lines: Lines
 def test_an_event_of_its_own_names_order_and_customer(api: TestClient, medusa: FakeMedusa, lines: Lines) -> None:
     medusa.orders["order_1"] = order()
     deliver(api, event("order.placed", {"id": "order_1"}), event_id="msg_1")
-    handle_event("msg_1")
+    process_event("msg_1")
     found = lines.one("event_handled")
     assert (found["event_id"], found["order_id"], found["customer_id"]) == ("msg_1", "order_1", "cus_1")
 
@@ -164,7 +164,7 @@ def test_a_whole_flow_with_its_failures_logs_no_person_and_no_secret(
     deliver(api, event("order.placed", {"id": "order_9", "email": EMAIL}), event_id="msg_2")
     medusa.away = True
     with pytest.raises(RetryLater):
-        handle_event("msg_2")
+        process_event("msg_2")
     medusa.away = False
 
     def broken(*_: Any, **__: Any) -> None:
@@ -172,7 +172,7 @@ def test_a_whole_flow_with_its_failures_logs_no_person_and_no_secret(
 
     monkeypatch.setattr(process_one, "find_order", broken)
     with pytest.raises(EventFailed):
-        handle_event("msg_2")
+        process_event("msg_2")
     monkeypatch.setattr("bridge.api.admin.events.list_events", broken)
     assert api.get("/admin/dust/events", headers=tokens.admin()).status_code == 500
     upkeep.audit.apply()

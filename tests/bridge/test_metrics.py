@@ -14,7 +14,7 @@ from bridge.api import health
 from bridge.clock import now
 from bridge.db import get_engine, transaction
 from bridge.inbox.process_batch import process_batch
-from bridge.inbox.process_one import EventFailed, RetryLater, handle_event
+from bridge.inbox.process_one import EventFailed, RetryLater, process_event
 from bridge.inbox.reconcile import reconcile
 from bridge.ledger.tables import ledger_total
 from bridge.ledger.totals import KindTotal, fold, read_totals
@@ -99,9 +99,9 @@ def test_what_is_rescheduled_failed_and_retried_is_counted_with_its_reason(
     medusa.away = True
     deliver(api, event("order.placed", {"id": "order_1"}), event_id="msg_1")
     with pytest.raises(RetryLater):
-        handle_event("msg_1")
+        process_event("msg_1")
     with pytest.raises(EventFailed):
-        handle_event("msg_1")
+        process_event("msg_1")
     found = scrape(api)
     assert found("dust_events_rescheduled_total", code="medusa_unavailable") == 1
     assert found("dust_events_failed_total", type="order.placed", code="medusa_unavailable") == 1
@@ -118,7 +118,7 @@ def test_calls_to_medusa_have_their_time_under_a_name_without_ids(api: TestClien
     for order_id in ("order_1", "order_2"):
         medusa.orders[order_id] = order(order_id)
         deliver(api, event("order.placed", {"id": order_id}), event_id=order_id)
-        handle_event(order_id)
+        process_event(order_id)
     found = scrape(api)
     assert found("dust_medusa_call_seconds_count", call="GET /admin/orders/:id") == 2
     assert found("dust_medusa_call_seconds_bucket", call="GET /admin/orders/:id", le="+Inf") == 2

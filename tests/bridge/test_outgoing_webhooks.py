@@ -25,7 +25,7 @@ from bridge.development.stack.processes import until
 from bridge.ids import CustomerId
 from bridge.inbox.erasure import erase_customer
 from bridge.inbox.process_batch import process_batch
-from bridge.inbox.process_one import EventFailed, handle_event
+from bridge.inbox.process_one import EventFailed, process_event
 from bridge.ledger.adjust import adjust_balance
 from bridge.ledger.outgoing_webhooks import announce_expiring
 from bridge.medusa.client import get_medusa
@@ -224,7 +224,7 @@ def test_a_failed_event_and_a_refused_redemption_are_sent_to_the_shop(
 ) -> None:
     deliver(api, event("order.placed", {"id": "order_none"}), event_id="msg_1")
     with pytest.raises(EventFailed):
-        handle_event("msg_1", get_medusa())
+        process_event("msg_1", get_medusa())
     earn(api)
     medusa.refuse_promotions = "jane@example.com may not"
     headers = {**tokens.customer(), "idempotency-key": "key"}

@@ -101,7 +101,7 @@ def test_the_brake_stops_the_referrers_bonus_and_says_why(api: TestClient) -> No
     assert [balance(f"cus_{number}").balance for number in range(4)] == [60] * 4
     assert referral_of(api, "cus_old")["brought"] == {
         "stated": 4, "qualified": 4, "dust": 400,
-        "notes": ["2 referrals in 30 days are the most that bring a bonus."],
+        "notes": ["No bonus: the limit is 2 referrals in 30 days."],
     }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.inbox.process_batch import process_batch
-from bridge.inbox.process_one import EventFailed, handle_event
+from bridge.inbox.process_one import EventFailed, process_event
 from bridge.inbox.retry import retry_event
 from bridge.inbox.tables import webhook_event
 from tests.support.clock import moved
@@ -46,7 +46,7 @@ def test_what_has_failed_keeps_its_body_and_can_be_retried(api: TestClient, medu
     broken["total"] = None
     deliver(api, order_event(broken), event_id="msg_failed")
     with pytest.raises(EventFailed):
-        handle_event("msg_failed")
+        process_event("msg_failed")
     before = bodies()
     with moved(timedelta(days=400)):
         assert strip_old_bodies.run() == 0

@@ -87,7 +87,7 @@ def test_a_discount_leaves_fixed_dust_alone_and_a_refund_takes_its_share() -> No
 def test_an_event_of_an_older_sender_is_asked_of_medusa_once_a_rule_looks_at_groups(
     api: TestClient, medusa: FakeMedusa
 ) -> None:
-    from bridge.inbox.process_one import handle_event
+    from bridge.inbox.process_one import process_event
 
     bare = order()
     del bare["customer"]["groups"]
@@ -99,7 +99,7 @@ def test_an_event_of_an_older_sender_is_asked_of_medusa_once_a_rule_looks_at_gro
     del other["customer"]["groups"]
     deliver(api, order_event(other), event_id="msg_2")
     assert process_batch().split_off == ("msg_2",)
-    handle_event("msg_2")
+    process_event("msg_2")
     assert balance().balance == 30
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from bridge.db import transaction
 from bridge.inbox.process_batch import process_batch
-from bridge.inbox.process_one import EventFailed, handle_event
+from bridge.inbox.process_one import EventFailed, process_event
 from bridge.inbox.tables import webhook_event
 from bridge.observability import trace_export, tracing
 from bridge.settings import Settings, load_settings
@@ -65,7 +65,7 @@ def test_a_single_event_is_one_trace_from_the_webhook_to_medusa(
 ) -> None:
     medusa.orders["order_1"] = order()
     deliver(api, event("order.placed", {"id": "order_1"}), event_id="msg_1")
-    handle_event("msg_1")
+    process_event("msg_1")
     names = ("POST", "inbox.handle", "medusa GET /admin/orders/:id", "settlement.settle")
     found = [spans.one(name) for name in names]
     assert len({trace_of(span) for span in found}) == 1
@@ -86,7 +86,7 @@ def test_medusa_receives_the_trace(spans: Spans, api: TestClient, medusa: FakeMe
     monkeypatch.setattr(medusa, "handle", listen)
     deliver(api, event("order.placed", {"id": "order_9"}), event_id="msg_1")
     with pytest.raises(EventFailed):
-        handle_event("msg_1")
+        process_event("msg_1")
     assert reported[0].split("-")[1] == f"{trace_of(spans.one('inbox.handle')):032x}"
 
 
@@ -126,7 +126,7 @@ def test_a_malformed_trace_is_not_continued_and_does_no_harm(spans: Spans, api: 
 def test_a_failed_attempt_marks_its_span(spans: Spans, api: TestClient, medusa: FakeMedusa) -> None:
     deliver(api, event("order.placed", {"id": "order_9"}), event_id="msg_1")
     with pytest.raises(EventFailed):
-        handle_event("msg_1")
+        process_event("msg_1")
     assert not spans.one("inbox.handle").status.is_ok
 
 

@@ -14,7 +14,7 @@ from bridge.db import transaction
 from bridge.inbox.backfill import BackfillOptions, run_backfill, start_run
 from bridge.inbox.events import read_event
 from bridge.inbox.process_batch import process_batch
-from bridge.inbox.process_one import handle_event
+from bridge.inbox.process_one import process_event
 from bridge.inbox.receive import receive
 from bridge.medusa import pages as medusa_pages
 from bridge.medusa.client import get_medusa
@@ -204,7 +204,7 @@ def test_sign_ups_wait_while_medusa_cannot_say_what_they_are(
     assert dust("backfill", "--since", SINCE, "--with-signup", "--yes", "--json").json["waiting"] == 1
     assert balance(dust, "cus_0") == 0
     monkeypatch.setattr(medusa, "_one", one)
-    handle_event("rec_cus_0_signup")
+    process_event("rec_cus_0_signup")
     assert balance(dust, "cus_0") == 7
 
 

@@ -13,7 +13,7 @@ from bridge.cli import events as module
 from bridge.clock import now
 from bridge.errors import InvalidInput
 from bridge.inbox.process_batch import process_batch
-from bridge.inbox.process_one import EventFailed, handle_event
+from bridge.inbox.process_one import EventFailed, process_event
 from bridge.inbox.retry import UnknownEvent
 from bridge.queue.enqueue import INBOX_DRAIN
 from tests.support.clock import moved
@@ -37,7 +37,7 @@ def inbox(api: TestClient, medusa: FakeMedusa, published: list[Any]) -> TestClie
             body = event(kind, {"id": f"order_{event_id}"})
             deliver(api, body, event_id=event_id, timestamp=int(now().timestamp()))
             with pytest.raises(EventFailed):
-                handle_event(event_id)
+                process_event(event_id)
     deliver(api, order_event(order()), event_id="good")
     process_batch()
     return api

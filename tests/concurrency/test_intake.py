@@ -12,7 +12,7 @@ from sqlalchemy import text
 from bridge.db import transaction
 from bridge.ids import CustomerId
 from bridge.inbox.process_batch import process_batch
-from bridge.inbox.process_one import handle_event
+from bridge.inbox.process_one import process_event
 from bridge.ledger.queries import read_transactions
 from tests.support.databases import waiting_for_locks
 from tests.support.deliveries import deliver
@@ -80,7 +80,7 @@ def test_fifty_ids_of_one_change_are_one_difference(api: TestClient, settings: d
         # Nobody gets past the account before all of them have come as far as they can: what one of them read of the
         # order too early would be old when the account is free.
         other.execute("SELECT FROM dust_balance FOR UPDATE")
-        handled = workers.map(handle_event, IDS)
+        handled = workers.map(process_event, IDS)
         eventually(lambda: waiting_for_locks(settings["DUST_DATABASE_URL"]) >= 8)
         other.rollback()
         list(handled)
@@ -89,4 +89,4 @@ def test_fifty_ids_of_one_change_are_one_difference(api: TestClient, settings: d
 
 def handle_at_once() -> None:
     with ThreadPoolExecutor(16) as pool:
-        list(pool.map(handle_event, IDS))
+        list(pool.map(process_event, IDS))

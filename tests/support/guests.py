@@ -8,7 +8,7 @@ from bridge.clock import real_now
 from bridge.db import transaction
 from bridge.ids import OrderId
 from bridge.inbox.process_batch import process_batch
-from bridge.inbox.process_one import handle_event
+from bridge.inbox.process_one import process_event
 from bridge.settlement.escrow import Escrow, read_escrow
 from tests.support.deliveries import deliver
 from tests.support.medusa import FakeMedusa
@@ -36,4 +36,4 @@ def deliver_customer_event(api: TestClient, kind: str, customer_id: str) -> None
     """Deliver and process a webhook about a customer."""
     deliver(api, event(kind, {"id": customer_id}))
     for event_id in process_batch().split_off:
-        handle_event(event_id)
+        process_event(event_id)

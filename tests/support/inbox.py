@@ -4,7 +4,7 @@ from sqlalchemy import select
 
 from bridge.db import transaction
 from bridge.inbox.process_batch import process_batch
-from bridge.inbox.process_one import EventFailed, RetryLater, handle_event
+from bridge.inbox.process_one import EventFailed, RetryLater, process_event
 from bridge.inbox.reconcile import ReconcileResult, reconcile
 from bridge.inbox.tables import webhook_event
 from bridge.medusa.client import get_medusa
@@ -17,7 +17,7 @@ def drain() -> None:
         drained = process_batch()
         for event_id in drained.split_off:
             try:
-                handle_event(event_id)
+                process_event(event_id)
             except (RetryLater, EventFailed):
                 continue
         if not drained.more:

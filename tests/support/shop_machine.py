@@ -19,7 +19,7 @@ from bridge.db import transaction
 from bridge.ids import CustomerId
 from bridge.inbox.events import read_event
 from bridge.inbox.process_batch import process_batch
-from bridge.inbox.process_one import EventFailed, handle_event
+from bridge.inbox.process_one import EventFailed, process_event
 from bridge.inbox.receive import receive
 from bridge.inbox.reconcile import store_orders
 from bridge.ledger.store import open_accounts, save
@@ -228,7 +228,7 @@ class PlayedShop(RuleBasedStateMachine):
             drained = process_batch()
             for event_id in drained.split_off:
                 try:
-                    handle_event(event_id)
+                    process_event(event_id)
                 except EventFailed:
                     # Medusa has deleted the order.
                     continue

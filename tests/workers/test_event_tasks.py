@@ -67,7 +67,7 @@ def test_a_retry_waits_a_whole_second_at_least(monkeypatch: pytest.MonkeyPatch) 
         asked.append(countdown)
         return exc
 
-    monkeypatch.setattr(inbox, "handle_event", soon)
+    monkeypatch.setattr(inbox, "process_event", soon)
     monkeypatch.setattr(inbox.handle, "retry", retry)
     with pytest.raises(RetryLater):
         inbox.handle.run("msg_1")
@@ -82,7 +82,7 @@ def test_an_event_that_waits_is_left_to_the_sweep_when_the_broker_is_away(monkey
     def retry(**_: object) -> Exception:
         raise Reject(RedisAway("connection refused"), requeue=False)
 
-    monkeypatch.setattr(inbox, "handle_event", soon)
+    monkeypatch.setattr(inbox, "process_event", soon)
     monkeypatch.setattr(inbox.handle, "retry", retry)
     assert inbox.handle.run("msg_1") == "Waits: msg_1 waits: Medusa is away"
 

@@ -401,7 +401,7 @@ def test_open_on_loopback_it_retries_with_the_token_only(
         port = anybody.http.base_url.port
         assert anybody.http.get("/tasks", headers={"Host": f"localhost:{port}"}).status_code == 200
         answer = anybody.retry(task_id).raise_for_status().json()
-        assert answer["by"] == "somebody at this machine"
+        assert answer["by"] == "local user"
         assert until(lambda: installation.balance("cus_open") == 10, PATIENCE_SECONDS)
         assert anybody.http.get("/api/tasks").status_code == 401, "the rest of Flower's API stays closed"
 

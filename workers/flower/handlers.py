@@ -30,7 +30,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 # Without a login there is no name: the request came from this machine.
-LOCAL_OPERATOR = "somebody at this machine"
+LOCAL_OPERATOR = "local user"
 # The maximum on one page of Flower's list.
 _TASKS_AT_ONCE = 100
 

@@ -67,7 +67,7 @@ def retry_task(
     `record` is Flower's record of the task. The second value is the task, or None if it had been sent before.
 
     Raises `UnknownTask`, `TaskNotFailed`, `TaskNotRetryable`, `ArgumentsCut`, `BrokerAway`, `DatabaseAway`, and what
-    the task's own `before_retry` raises. After each of them it can be called again.
+    the task's own `before_operator_retry` raises. After each of them it can be called again.
     """
     earlier = retries_by_task([task_id]).get(task_id)
     if earlier:
@@ -79,7 +79,7 @@ def retry_task(
     with transaction() as connection:
         claim = {"task_name": failure.name, "new_task_id": uuid(), "operator": operator, "now": now()}
         if claim_retry(connection, task_id, **claim):
-            task.before_retry(connection, *failure.args, **failure.kwargs)
+            task.before_operator_retry(connection, *failure.args, **failure.kwargs)
     return _send_once(task, failure)
 
 
@@ -105,9 +105,9 @@ def _send_once(task: DustTask, failure: FailedTask) -> tuple[TaskRetry, FailedTa
     """Send a claimed retry, unless it was sent.
 
     The claim is committed before the message is sent; otherwise a fast worker would not see the effect of
-    `before_retry`. The row's lock is held while sending, so of two concurrent requests one sends. Sending is one
-    message, within the broker's timeouts. After a kill in between, the next request sends the message again under the
-    same id.
+    `before_operator_retry`. The row's lock is held while sending, so of two concurrent requests one sends. Sending is
+    one message, within the broker's timeouts. After a kill in between, the next request sends the message again under
+    the same id.
     """
     with transaction() as connection:
         retry = lock_retry(connection, failure.task_id)

@@ -24,7 +24,7 @@ from bridge.errors import DustError
 from bridge.http.standard_webhooks import signed_headers
 from bridge.ids import CustomerId, new_id
 from bridge.inbox.process_batch import process_batch
-from bridge.inbox.process_one import handle_event
+from bridge.inbox.process_one import process_event
 from bridge.inbox.reconcile import store_orders
 from bridge.ledger.queries import Balance, read_balance
 from bridge.ledger.scheduled import post_due_lots
@@ -155,7 +155,7 @@ class _Stage:
         for _ in range(_MAX_ROUNDS):
             drained = process_batch()
             for event_id in drained.split_off:
-                handle_event(event_id, get_medusa())
+                process_event(event_id, get_medusa())
             with transaction() as connection:
                 due = due_redemptions(connection, now=now(), limit=_AT_ONCE)
                 post_due_lots(connection, now=now(), customers=_AT_ONCE)

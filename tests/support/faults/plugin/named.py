@@ -339,12 +339,12 @@ def left_in_carts(mine: Mine) -> None:
     """A code is deleted, and its discount stays in the carts."""
     from bridge.redemptions import medusa_sync
 
-    before, after = medusa_sync.take_out_of_carts, medusa_sync.take_out_again
+    before, after = medusa_sync.remove_codes, medusa_sync.remove_codes_again
 
     def unless_mine(take_out: Callable[..., None]) -> Callable[..., None]:
         return lambda redemption, *how: None if mine(redemption.customer_id) else take_out(redemption, *how)
 
-    medusa_sync.take_out_of_carts, medusa_sync.take_out_again = unless_mine(before), unless_mine(after)
+    medusa_sync.remove_codes, medusa_sync.remove_codes_again = unless_mine(before), unless_mine(after)
 
 
 # fmt: off
