@@ -25,7 +25,8 @@ from bridge.ids import CustomerId, OrderId
 from bridge.inbox.erasure import erase_customer, is_erased
 from bridge.inbox.events import Event
 from bridge.inbox.tables import WEBHOOK_SOURCE
-from bridge.medusa.client import Json, Medusa, MedusaNotConfigured, UnknownInMedusa, get_medusa
+from bridge.medusa.client import Json, Medusa, get_medusa
+from bridge.medusa.errors import MedusaNotConfigured, UnknownInMedusa
 from bridge.programme.rules import GuestClaim
 from bridge.programme.versions import current_version, registrations_proved_since
 from bridge.settlement.accounts import (

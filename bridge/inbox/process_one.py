@@ -23,7 +23,8 @@ from bridge.inbox.events import About, Event, log_ids, metric_label, read_event
 from bridge.inbox.history import Attempt, note_attempt
 from bridge.inbox.retry import UNKNOWN_FOR, UnknownEvent
 from bridge.inbox.tables import QUIET_SOURCE, EventState, Outcome, webhook_event
-from bridge.medusa.client import Medusa, UnknownInMedusa, get_medusa
+from bridge.medusa.client import Medusa, get_medusa
+from bridge.medusa.errors import UnknownInMedusa
 from bridge.medusa.orders import Order, read_order
 from bridge.observability.logs import redact
 from bridge.observability.metrics import EVENTS_FAILED, EVENTS_HANDLED, EVENTS_RESCHEDULED

@@ -27,7 +27,8 @@ from bridge.inbox.events import read_event
 from bridge.inbox.receive import Receipt, receive
 from bridge.inbox.retry import retry_unknown
 from bridge.inbox.tables import EventState, webhook_event
-from bridge.medusa.client import Json, Medusa, MedusaAway
+from bridge.medusa.client import Json, Medusa
+from bridge.medusa.errors import MedusaAway
 from bridge.medusa.orders import Order, read_order
 from bridge.medusa.pages import Page, Place
 from bridge.observability.metrics import DRIFT_FOUND
@@ -124,7 +125,7 @@ def _failures_collected(failures: list[MedusaAway]) -> Iterator[None]:
     try:
         yield
     except MedusaAway as error:
-        if not error.at_call:
+        if not error.only_this_call:
             raise
         failures.append(error)
 
@@ -289,7 +290,7 @@ def _compare_payments(medusa: Medusa, payments: list[Json], result: ReconcileRes
                 ):
                     result.drifted.append(order_id)
         except MedusaAway as error:
-            if not error.at_call:
+            if not error.only_this_call:
                 raise
             # Perhaps only this order fails. If Medusa is away, the next page raises.
             log.error("order_not_given_by_medusa", order_id=order_id)

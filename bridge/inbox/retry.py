@@ -11,7 +11,7 @@ from bridge.errors import NotFound
 from bridge.inbox.event_filter import EventFilter
 from bridge.inbox.history import Attempt, note_attempt, note_attempts
 from bridge.inbox.tables import EventState, Outcome, webhook_attempt, webhook_event
-from bridge.medusa.client import UnknownInMedusa
+from bridge.medusa.errors import UnknownInMedusa
 from bridge.observability.metrics import EVENTS_RETRIED
 
 _RETRIED_AT_ONCE = 500

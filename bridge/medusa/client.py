@@ -12,14 +12,11 @@ import structlog
 from bridge.ids import CustomerId, OrderId, ProductId, is_id
 from bridge.medusa.carts import CART_CODES_FIELDS, CART_FIELDS, Cart, CartCodes, read_cart, read_cart_codes
 from bridge.medusa.currencies import read_currencies
+from bridge.medusa.errors import MedusaAway, MedusaNotConfigured, UnknownInMedusa
 from bridge.medusa.order_shapes import ORDER_FIELDS
 from bridge.medusa.pages import Json as Json
-from bridge.medusa.pages import MedusaAway as MedusaAway
 from bridge.medusa.pages import Page, PagedList, Place
-from bridge.medusa.transport import MedusaNotConfigured as MedusaNotConfigured
-from bridge.medusa.transport import MedusaRefused as MedusaRefused
 from bridge.medusa.transport import Params, Probe, Transport
-from bridge.medusa.transport import UnknownInMedusa as UnknownInMedusa
 from bridge.per_process import PerProcess
 from bridge.settings import Settings, get_settings
 

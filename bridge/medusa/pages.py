@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 
-from bridge.errors import Unavailable
+from bridge.medusa.errors import MedusaAway
 
 log = structlog.get_logger(__name__)
 
@@ -23,19 +23,6 @@ Json = dict[str, Any]
 PAGE_SIZE = 100
 _SMALLER = 4
 _MILLISECOND = timedelta(milliseconds=1)
-
-
-class MedusaAway(Unavailable):
-    """Medusa did not answer, answered 5xx or 429, or refused our key. The call may have had its effect or not.
-
-    `at_call` means that it answered 500, or did not finish its answer: this call may fail while others succeed.
-    """
-
-    code = "medusa_unavailable"
-
-    def __init__(self, message: str, *, at_call: bool = False) -> None:
-        super().__init__(message)
-        self.at_call = at_call
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +71,7 @@ class PagedList:
             try:
                 page = self._page(place, self._rows(place, size), size)
             except MedusaAway as error:
-                if not error.at_call:
+                if not error.only_this_call:
                     raise
                 # This raises if Medusa does not answer at all.
                 first = self._rows(place, 1, fields=f"id,{self.field}")

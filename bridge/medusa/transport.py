@@ -14,38 +14,13 @@ from typing import Any
 
 import httpx
 
-from bridge.errors import Conflict, DustError, NotFound, Unavailable
+from bridge.errors import DustError
+from bridge.medusa.errors import MedusaAway, MedusaNotConfigured, MedusaRefused, UnknownInMedusa
 from bridge.medusa.pages import Json as Json
-from bridge.medusa.pages import MedusaAway as MedusaAway
 from bridge.observability.metrics import MEDUSA_ERRORS, MEDUSA_SECONDS
 from bridge.observability.tracing import current_traceparent, span
 
 Params = Mapping[str, str] | list[tuple[str, str | int | float | bool | None]]
-
-
-class MedusaNotConfigured(Unavailable):
-    """An environment variable with Medusa's URL or key is missing."""
-
-    code = "medusa_not_configured"
-
-    def __init__(self, variable: str) -> None:
-        super().__init__(f"{variable} is not set, so Dust cannot reach Medusa.", variable=variable)
-
-
-class MedusaRefused(Conflict):
-    """Medusa refused the call with a 4xx that a retry would not change."""
-
-    code = "medusa_refused"
-
-    def __init__(self, *, status: int, kind: str, message: str) -> None:
-        super().__init__(f"Medusa refused ({status} {kind}): {message}")
-        self.status_at_medusa = status
-
-
-class UnknownInMedusa(NotFound):
-    """Medusa answered 404."""
-
-    code = "unknown_in_medusa"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +113,7 @@ class Transport:
             # Whether Medusa accepted the call but did not finish its answer; otherwise it did not accept it.
             unfinished = isinstance(error, httpx.ReadTimeout | httpx.ReadError | httpx.RemoteProtocolError)
             reason = f"Medusa did not answer {method} {path} ({type(error).__name__})."
-            raise MedusaAway(reason, at_call=unfinished) from error
+            raise MedusaAway(reason, only_this_call=unfinished) from error
 
     def _request(self, method: str, path: str, **arguments: Any) -> tuple[httpx.Response, bytes]:
         """Make a call. Returns the response and its body. Raises `httpx.HTTPError`."""
@@ -170,7 +145,7 @@ def _call_name(method: str, path: str) -> str:
 
 def _answer(response: httpx.Response, content: bytes, method: str, path: str) -> Json:
     if response.status_code in {500, 502, 504}:
-        raise MedusaAway(f"Medusa answered {response.status_code} to {method} {path}.", at_call=True)
+        raise MedusaAway(f"Medusa answered {response.status_code} to {method} {path}.", only_this_call=True)
     if response.status_code >= 500 or response.status_code in {408, 429}:
         raise MedusaAway(f"Medusa answered {response.status_code} to {method} {path}.")
     if response.is_redirect:

@@ -8,7 +8,8 @@ from sqlalchemy import Row, delete, select, update
 from bridge.db import transaction
 from bridge.errors import DustError, Unavailable
 from bridge.ids import ProductId
-from bridge.medusa.client import Medusa, MedusaAway, UnknownInMedusa
+from bridge.medusa.client import Medusa
+from bridge.medusa.errors import MedusaAway, UnknownInMedusa
 from bridge.products.settings import dust_product
 from bridge.queue.backoff import backoff_seconds
 
@@ -56,7 +57,7 @@ def _note_failure(row: Row[Any], error: Unavailable, now: datetime) -> None:
     others.
     """
     wait = 0.0
-    if isinstance(error, MedusaAway) and error.at_call:
+    if isinstance(error, MedusaAway) and error.only_this_call:
         wait = backoff_seconds(row.mirror_attempts + 4, longest_seconds=_LONGEST_WAIT_SECONDS)
     with transaction() as connection:
         connection.execute(

@@ -18,7 +18,8 @@ import structlog
 from sqlalchemy import Connection, select
 
 from bridge.medusa.carts import CartCodes
-from bridge.medusa.client import Medusa, MedusaAway, MedusaNotConfigured, MedusaRefused, UnknownInMedusa
+from bridge.medusa.client import Medusa
+from bridge.medusa.errors import MedusaAway, MedusaNotConfigured, MedusaRefused, UnknownInMedusa
 from bridge.redemptions.lifecycle import should_withdraw
 from bridge.redemptions.repository import Redemption, lock_redemption, save_redemption
 from bridge.redemptions.tables import RedemptionState, dust_redemption, dust_redemption_code

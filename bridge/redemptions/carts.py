@@ -7,7 +7,8 @@ from sqlalchemy import Connection
 from bridge.errors import Conflict, NotFound
 from bridge.ids import CustomerId, ProductId
 from bridge.medusa.carts import Cart
-from bridge.medusa.client import Medusa, UnknownInMedusa
+from bridge.medusa.client import Medusa
+from bridge.medusa.errors import UnknownInMedusa
 from bridge.products.settings import ProductSettings
 from bridge.programme.rules import Programme
 from bridge.programme.spending import Redeem

@@ -53,7 +53,7 @@ from bridge.ids import OrderId
 from bridge.ledger.account import Account, InsufficientDust
 from bridge.ledger.postings import Kind, PostingDetails
 from bridge.ledger.store import reserved_lots
-from bridge.medusa.client import MedusaRefused
+from bridge.medusa.errors import MedusaRefused
 from bridge.medusa.orders import Order
 from bridge.observability.metrics import REDEMPTIONS_ENDED
 from bridge.outgoing.outbox import OutgoingWebhook, add_webhooks

@@ -19,7 +19,8 @@ from bridge.clock import now, real_now
 from bridge.db import transaction
 from bridge.errors import DustError, Unavailable
 from bridge.ledger.store import open_accounts, save
-from bridge.medusa.client import Json, Medusa, MedusaRefused, Promotion
+from bridge.medusa.client import Json, Medusa, Promotion
+from bridge.medusa.errors import MedusaRefused
 from bridge.products.settings import newest_dust_only
 from bridge.programme.versions import version_numbered
 from bridge.queue.backoff import backoff_seconds

@@ -21,7 +21,8 @@ from bridge.db import transaction
 from bridge.db.bulk import among
 from bridge.errors import DustError, Unavailable
 from bridge.ids import OrderId
-from bridge.medusa.client import Json, Medusa, MedusaAway, UnknownInMedusa
+from bridge.medusa.client import Json, Medusa
+from bridge.medusa.errors import MedusaAway, UnknownInMedusa
 from bridge.medusa.orders import Order, deleted_order, read_order
 from bridge.redemptions.repository import clear_second_uses, orders_of_freed_codes
 from bridge.settlement.facts import check_now, read_revisions
@@ -172,7 +173,7 @@ def _read_from_medusa(medusa: Medusa, order_ids: Sequence[OrderId]) -> _Answers:
         except UnknownInMedusa:
             gone.append(order_id)
         except MedusaAway as error:
-            if not error.at_call:
+            if not error.only_this_call:
                 raise
             log.error("order_not_given_by_medusa", order_id=order_id, reason=error.message)
             not_given.append(order_id)
@@ -198,7 +199,7 @@ def _list_orders(medusa: Medusa, order_ids: Sequence[OrderId]) -> list[Json]:
         try:
             result += medusa.orders_by_id(part)
         except MedusaAway as error:
-            if not error.at_call or time.monotonic() > end:
+            if not error.only_this_call or time.monotonic() > end:
                 raise
             failed = True
             half = len(part) // 2

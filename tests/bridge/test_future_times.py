@@ -12,7 +12,8 @@ from sqlalchemy import text
 from bridge.clock import now
 from bridge.db import get_engine, transaction
 from bridge.inbox.process_batch import process_batch
-from bridge.medusa.client import MedusaAway, get_medusa
+from bridge.medusa.client import get_medusa
+from bridge.medusa.errors import MedusaAway
 from bridge.operations.future_times import correct_future_times
 from bridge.outgoing.send import send_waiting
 from bridge.redemptions.medusa_sync import advance

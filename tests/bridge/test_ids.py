@@ -6,7 +6,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from bridge.ids import CustomerId, OrderId, ProductId
-from bridge.medusa.client import UnknownInMedusa, get_medusa
+from bridge.medusa.client import get_medusa
+from bridge.medusa.errors import UnknownInMedusa
 from tests.support import tokens
 from tests.support.deliveries import deliver
 from tests.support.medusa import FakeMedusa

@@ -8,7 +8,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from bridge.csv_cells import plain_cell, safe_cell
-from bridge.medusa.client import MedusaAway, get_medusa
+from bridge.medusa.client import get_medusa
+from bridge.medusa.errors import MedusaAway
 from bridge.observability.logs import redact
 from bridge.redemptions.medusa_sync import advance
 from tests.support import tokens

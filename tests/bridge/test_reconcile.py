@@ -14,7 +14,8 @@ from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId
 from bridge.inbox.reconcile import ReconcileResult, reconcile
-from bridge.medusa.client import MedusaAway, get_medusa
+from bridge.medusa.client import get_medusa
+from bridge.medusa.errors import MedusaAway
 from bridge.medusa.pages import PAGE_SIZE
 from bridge.settlement.compare_with_medusa import check_due
 from bridge.simulation.compare import read_pages

@@ -14,7 +14,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from bridge.http.medusa_threads import FOR_CUSTOMERS, FOR_GUESTS, FOR_OPERATORS, MedusaLimit
-from bridge.medusa.client import Medusa, MedusaAway, get_medusa
+from bridge.medusa.client import Medusa, get_medusa
+from bridge.medusa.errors import MedusaAway
 from bridge.redemptions.medusa_sync import advance
 from tests.support import tokens
 from tests.support.ledger import give
@@ -149,7 +150,7 @@ def test_an_answer_that_comes_byte_by_byte_is_given_up() -> None:
     ):
         with pytest.raises(MedusaAway, match="ReadTimeout") as error:
             medusa.order("order_1")
-        assert error.value.at_call
+        assert error.value.only_this_call
         with pytest.raises(MedusaAway):
             medusa.probe("/admin/orders")
         assert time.monotonic() - started < 5

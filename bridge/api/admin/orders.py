@@ -15,7 +15,8 @@ from bridge.http.problems import describe_problems
 from bridge.http.schemas import Body, Id, PathOrderId
 from bridge.ids import OrderId
 from bridge.medusa.amounts import NonNegativeNumber, PositiveNumber
-from bridge.medusa.client import Json, Medusa, UnknownInMedusa, get_medusa
+from bridge.medusa.client import Json, Medusa, get_medusa
+from bridge.medusa.errors import UnknownInMedusa
 from bridge.medusa.orders import read_order
 from bridge.medusa.previewed_orders import OrderChange, changed, with_open_change
 from bridge.reports.explain import explain_order

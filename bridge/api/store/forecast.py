@@ -17,7 +17,8 @@ from bridge.http.schemas import Body, Id
 from bridge.ids import CustomerId, OrderId, ProductId
 from bridge.medusa.amounts import NonNegativeNumber
 from bridge.medusa.cart_orders import future_order, line_of_product
-from bridge.medusa.client import Json, UnknownInMedusa, get_medusa
+from bridge.medusa.client import Json, get_medusa
+from bridge.medusa.errors import UnknownInMedusa
 from bridge.medusa.orders import Line, Order, OrderDetail
 from bridge.programme.fields import CurrencyCode
 from bridge.programme.versions import current_version
