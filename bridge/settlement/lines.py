@@ -102,8 +102,12 @@ def line_notes(
     dust_only: Collection[str],
     shares: Mapping[str, Decimal],
     uses: FirstUses,
+    *,
+    final: bool = False,
 ) -> dict[str, dict[str, Any]]:
     """Return what the order's row stores about its lines; of the terms only what differs from an ordinary line.
+
+    `final` says that Medusa's own answer has decided the terms, so that they never change again.
 
     A line removed by an order edit stays stored if points paid for a part of it: they are given back for it.
     """
@@ -118,9 +122,15 @@ def line_notes(
             "share": str(shares.get(line.id, Decimal(0))),
             **_note_terms(terms[line.id]),
             **_note_uses(line.id, known.get(line.id, {}), uses),
+            **({"final": True} if final or "final" in known.get(line.id, {}) else {}),
         }
         for line in order.lines
     }
+
+
+def final_notes(known: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Return what is stored of the lines whose terms Medusa's answer has decided."""
+    return {line_id: note for line_id, note in known.items() if "final" in note}
 
 
 def _note_uses(line_id: str, known: Mapping[str, Any], uses: FirstUses) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from bridge.redemptions.repository import Redemption, redemptions_of_orders
 from bridge.settlement.earning_limits import LimitHistory, OwnOrder, read_limit_history
 from bridge.settlement.escrow import Escrow, lock_escrows, open_escrow, owner_of
 from bridge.settlement.facts import Age, Facts, compare
-from bridge.settlement.lines import dust_only_lines, line_notes, terms_of_lines
+from bridge.settlement.lines import dust_only_lines, final_notes, line_notes, terms_of_lines
 from bridge.settlement.referrals import ReferralHistory, lock_referrals
 from bridge.settlement.repository import SettlementRow
 from bridge.settlement.shares import Share, Shares, divide, read_former_owners
@@ -56,6 +56,8 @@ class LoadedOrder:
     """The redemptions whose codes it uses."""
     from_medusa: bool = False
     """Whether the facts are Medusa's own answer."""
+    decides_terms: bool = False
+    """Whether the terms of its lines are final with these facts."""
 
     @property
     def owner(self) -> CustomerId | None:
@@ -177,8 +179,9 @@ def _load_orders(
     for order, used in zip(orders, redemptions, strict=True):
         row = rows[order.id]
         version = current if row.programme_version is None else versions[row.programme_version]
-        if order.id in asked and _decides_terms(order, version, now):
-            row = replace(row, lines={})
+        decides_terms = order.id in asked and _decides_terms(order, version, now)
+        if decides_terms:
+            row = replace(row, lines=final_notes(row.lines))
         # From earlier facts of this batch, or from its row. The terms of a draft do not apply to the order that it
         # becomes; which of its lines are points-only does.
         known_lines = lines_in_batch.get(order.id, row.lines)
@@ -209,6 +212,8 @@ def _load_orders(
                 shares=_divide(order, row, owner_of(order, escrow), known_escrow, former, first_owners),
                 redemptions=used,
                 from_medusa=order.id in asked,
+                # The terms of a draft do not apply to the order that it becomes.
+                decides_terms=decides_terms and not order.is_draft,
             )
         )
     return loaded, second_uses
@@ -218,8 +223,8 @@ def _decides_terms(order: Order, version: Version, now: datetime) -> bool:
     """Whether Medusa's answer decides the terms of the order's lines, which are stored at the first settlement.
 
     The first facts may have been forged, and the terms would be believed for good. Medusa is asked within minutes of
-    the first settlement, and then what the terms depend on has not changed. An order edit or a return changes the
-    version.
+    the first settlement, and then what the terms depend on has not changed. Its first answer decides: later ones show
+    categories, groups and settings that may have changed. An order edit or a return changes the version.
     """
     is_as_placed = order.version == 1 and now - order.created_at < _TERMS_OPEN and not order.gone
     return is_as_placed and version.programme.looks_at <= order.knows

@@ -70,7 +70,8 @@ order_settlement = Table(
     # Points in `guest_escrow` for this order; they are in no customer's ledger.
     Column("escrowed", BigInteger, nullable=False, server_default="0"),
     # By line id: its exact share before rounding, whether it is dust-only (then it never earns), and the rules' terms
-    # at its first settlement: `factor`, and if set `multipliers` (names), `fixed` (points per unit) and `excluded`.
+    # at its first settlement: `factor`, and if set `multipliers` (names), `fixed` (points per unit) and `excluded`;
+    # `final` if Medusa's own answer has decided them.
     Column("lines", JSONB, nullable=False, server_default="{}"),
     # Its shipping's exact share before rounding; null if shipping earns nothing.
     Column("shipping_share", Numeric),

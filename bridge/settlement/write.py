@@ -358,7 +358,13 @@ def _lines(settled: OrderPlan) -> Mapping[str, Any]:
         return loaded.known_lines
     uses = first_uses(loaded.order, loaded.redemptions, product_codes(loaded.redemptions))
     return line_notes(
-        loaded.order, loaded.known_lines, loaded.terms, loaded.dust_only_lines, settled.earned.lines, uses
+        loaded.order,
+        loaded.known_lines,
+        loaded.terms,
+        loaded.dust_only_lines,
+        settled.earned.lines,
+        uses,
+        final=loaded.decides_terms,
     )
 
 

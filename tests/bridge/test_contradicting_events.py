@@ -19,6 +19,7 @@ from bridge.ledger.queries import read_balance
 from bridge.medusa.client import get_medusa
 from bridge.settlement.compare_with_medusa import MISSING_FOR
 from bridge.settlement.facts import CHECK_AFTER, CHECK_YOUNG_AGAIN
+from tests.support.admin_api import set_dust_only
 from tests.support.clock import moved
 from tests.support.deliveries import deliver
 from tests.support.inbox import drain, first_poll, poll
@@ -238,6 +239,55 @@ def test_terms_do_not_change_with_the_shop_later(api: TestClient, medusa: FakeMe
     with moved(timedelta(hours=2)):
         poll()
         assert points() == 40
+
+
+@pytest.mark.parametrize("changed", ["category", "group", "points-only"])
+def test_terms_do_not_change_with_the_shop_between_two_comparisons(
+    api: TestClient, medusa: FakeMedusa, changed: str
+) -> None:
+    """A young order is compared again after some minutes, when the shop may have changed."""
+    set_rules(
+        earn={
+            "multipliers": [
+                {"name": "category", "factor": "10", "category_ids": ["pcat_gold"]},
+                {"name": "group", "factor": "10", "customer_group_ids": ["cusgroup_gold"]},
+            ]
+        }
+    )
+    placed = now()
+    medusa.orders["order_1"] = order(placed=placed)
+    deliver(api, order_event(order(placed=placed)))
+    drain()
+    with moved(CHECK_AFTER):
+        poll()
+    if changed == "category":
+        medusa.orders["order_1"] = order(placed=placed, lines=[line(categories=("pcat_gold",))])
+    elif changed == "group":
+        medusa.orders["order_1"] = order(placed=placed, groups=("cusgroup_gold",))
+    else:
+        set_dust_only(api, "prod_shirt")
+    with moved(CHECK_AFTER + CHECK_YOUNG_AGAIN):
+        poll()
+        assert points() == 10
+
+
+def test_a_compared_draft_does_not_make_invented_details_of_its_order_final(
+    api: TestClient, medusa: FakeMedusa
+) -> None:
+    set_rules(earn={"multipliers": [{"name": "category", "factor": "10", "category_ids": ["pcat_gold"]}]})
+    placed = now()
+    medusa.orders["order_1"] = order(placed=placed) | {"is_draft_order": True}
+    deliver(api, order_event(medusa.orders["order_1"], "order.updated"))
+    drain()
+    with moved(CHECK_AFTER):
+        poll()
+    medusa.orders["order_1"] = order(placed=placed)
+    deliver(api, order_event(order(placed=placed, lines=[line(categories=("pcat_gold",))])))
+    drain()
+    assert points() == 100
+    with moved(CHECK_AFTER * 3):
+        poll()
+        assert points() == 10
 
 
 def test_an_order_is_not_older_than_in_medusa(api: TestClient, medusa: FakeMedusa) -> None:
