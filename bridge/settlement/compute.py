@@ -134,7 +134,7 @@ def _plan(
     loaded: LoadedOrder, earlier: OrderPlan | None, tiers: TiersOfBatch | None, limits: LimitsOfBatch | None
 ) -> OrderPlan:
     """Compute one order by itself; `earlier` is what older facts of the same batch gave."""
-    order, rules = loaded.order, loaded.version.programme.earn
+    order = loaded.order
     earning_due = _is_due(loaded, earlier)
     tier = _tier(loaded, earlier, tiers, limits)
     earned = _earned(loaded, tier, earning_due=earning_due)
@@ -145,7 +145,7 @@ def _plan(
         paid=_is_paid(loaded, earlier),
         tier=tier,
         earned=earned,
-        money=money_spent(order, rules, loaded.dust_only_lines) if counts else Decimal(0),
+        money=_money_spent(loaded) if counts else Decimal(0),
         allowed=Allowed(dust=earned.dust, why=earned.why),
         shares=loaded.shares,
     )
@@ -245,6 +245,10 @@ def _share_that_counts(loaded: LoadedOrder) -> Decimal:
     share = order.paid_share if rules.basis.include_credit else order.paid_share_without_credit
     knows_amounts = order.money_moved or order.paid_with_credit
     return share if share or knows_amounts else Decimal(1)
+
+
+def _money_spent(loaded: LoadedOrder) -> Decimal:
+    return money_spent(loaded.order, loaded.version.programme.earn, loaded.dust_only_lines) * _share_that_counts(loaded)
 
 
 def _earning_request(plan: OrderPlan) -> EarningRequest:

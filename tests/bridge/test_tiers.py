@@ -99,6 +99,24 @@ def test_money_spent_can_count_and_only_of_one_currency() -> None:
     assert balance().balance == 300 + 100 + 150
 
 
+def test_money_that_an_edit_added_counts_once_it_is_paid(api: TestClient) -> None:
+    set_rules(
+        earn={"when": "payment.captured"},
+        tiers={"basis": "spent", "currency_code": "eur", "window_days": 30, "levels": LEVELS},
+    )
+
+    def of(price: int, paid: int, version: int) -> dict[str, Any]:
+        summary = {"paid_total": paid, "refunded_total": 0, "transaction_total": paid}
+        return bought(1, price, version=version) | {"summary": summary, "payment_collections": []}
+
+    settle(of(100, 100, 1))
+    assert tier(api)["name"] == "silver"
+    settle(of(400, 100, 2))
+    assert (tier(api)["name"], tier(api)["progress"]) == ("silver", "100.00")
+    settle(of(400, 400, 2))
+    assert tier(api)["name"] == "gold"
+
+
 def test_a_shopper_sees_the_tier_and_what_is_missing(api: TestClient) -> None:
     assert tier(api) is None
     tiers()
