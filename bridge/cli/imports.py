@@ -20,7 +20,6 @@ from bridge.ids import CustomerId
 from bridge.imports import writing
 from bridge.imports.batches import (
     Batch,
-    UndoneCustomer,
     check_name,
     default_name,
     find_earlier,
@@ -29,12 +28,12 @@ from bridge.imports.batches import (
     post_some,
     read_batch,
     refused_rows,
-    undo_some,
 )
 from bridge.imports.customers import find_customers
 from bridge.imports.presets import PresetName
 from bridge.imports.reading import Reading, read_balances, rows_at
 from bridge.imports.tables import BatchState, RowState
+from bridge.imports.undo import UndoneCustomer, undo_some
 from bridge.medusa.client import get_medusa
 from bridge.programme.versions import current_version
 from bridge.reports.reading import reading as report_snapshot

@@ -1,4 +1,4 @@
-"""Post the rows of an import, up to 500 per transaction, and undo an import.
+"""Post the rows of an import, up to 500 per transaction. `undo.py` takes them back.
 
 A batch is stored with all of its rows before the first one is posted. From then on the rows' states say what is left to
 do, and the file is not needed any more. Every step locks its batch, so concurrent runs have the effect of one. Each
@@ -7,7 +7,6 @@ posting has the key `import:<batch>:<line>`, which is unique in its customer's l
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,16 +14,14 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, or_, select, update
 
 from bridge.db.advisory_locks import lock_names
-from bridge.db.bulk import among, update_rows
+from bridge.db.bulk import among
 from bridge.db.rows import TypedRow
 from bridge.errors import Conflict, NotFound, field_error
 from bridge.ids import CustomerId, new_id
 from bridge.imports.reading import Entry, Reading
 from bridge.imports.tables import BatchState, RowState, import_batch, import_row
-from bridge.ledger.account import Account
 from bridge.ledger.postings import Kind, PostingDetails
 from bridge.ledger.store import open_accounts, save
-from bridge.programme.versions import current_version
 
 # Keeps locks and memory small; the work lost by a kill is repeated in a second.
 ROWS_AT_ONCE = 500
@@ -73,22 +70,6 @@ class Batch(TypedRow):
     @property
     def waiting(self) -> int:
         return self.rows.get(RowState.WAITING, 0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class UndoneCustomer:
-    """One customer's part of an undo.
-
-    `dust` are the points taken back. `gone` are points of the import that were spent or on hold (not expired): other
-    points or the balance replaced them, except for `waived`, which the programme's policy left with the customer.
-    """
-
-    customer_id: CustomerId
-    dust: int
-    expired: int
-    gone: int
-    waived: int
-    balance: int
 
 
 def default_name(file_name: str, sha256: str) -> str:
@@ -194,7 +175,7 @@ def post_some(connection: Connection, batch_id: str, *, now: datetime) -> int:
 
     Raises `UnknownBatch`, `BatchIsUndone`.
     """
-    batch = _lock(connection, batch_id)
+    batch = lock_batch(connection, batch_id)
     if batch.state in {BatchState.UNDOING, BatchState.UNDONE}:
         raise BatchIsUndone(f"The import {batch.name} is {batch.state}.")
     rows = connection.execute(
@@ -204,7 +185,7 @@ def post_some(connection: Connection, batch_id: str, *, now: datetime) -> int:
         .limit(ROWS_AT_ONCE)
     ).all()
     if not rows:
-        _set_state(connection, batch, BatchState.POSTED, now=now)
+        set_state(connection, batch, BatchState.POSTED, now=now)
         return 0
     accounts = open_accounts(connection, {CustomerId(row.customer_id) for row in rows}, lots=False)
     for row in rows:
@@ -232,94 +213,14 @@ def post_some(connection: Connection, batch_id: str, *, now: datetime) -> int:
     return len(rows)
 
 
-def undo_some(connection: Connection, batch_id: str, *, actor: str, now: datetime) -> list[UndoneCustomer]:
-    """Take back the points of the next customers, up to `ROWS_AT_ONCE`; an empty list means that the batch is undone.
-
-    Expired points of the batch are not taken a second time. Spent points are taken from the customer's other points,
-    and then from the balance as far as the programme's `reversal.negative_balance` allows.
-    """
-    batch = _lock(connection, batch_id)
-    if batch.state == BatchState.UNDONE:
-        return []
-    _set_state(connection, batch, BatchState.UNDOING, now=now)
-    mine = import_row.c.batch_id == batch_id
-    connection.execute(
-        update(import_row).where(mine, import_row.c.state == RowState.WAITING).values(state=RowState.DROPPED)
-    )
-    posted = import_row.c.state == RowState.POSTED
-    chosen = select(import_row.c.customer_id).distinct().where(mine, posted).order_by(import_row.c.customer_id)
-    customer_ids = [CustomerId(customer_id) for customer_id in connection.scalars(chosen.limit(ROWS_AT_ONCE))]
-    if not customer_ids:
-        _set_state(connection, batch, BatchState.UNDONE, now=now)
-        return []
-    rows = connection.execute(
-        select(import_row).where(mine, posted, among(import_row.c.customer_id, customer_ids))
-    ).all()
-    amounts: dict[CustomerId, int] = defaultdict(int)
-    first_lines: dict[CustomerId, int] = {}
-    for row in rows:
-        customer_id = CustomerId(row.customer_id)
-        amounts[customer_id] += row.amount
-        first_lines[customer_id] = min(row.line, first_lines.get(customer_id, row.line))
-    accounts = open_accounts(connection, customer_ids, expired_of=[batch_id])
-    details = PostingDetails(
-        kind=Kind.REVERSE,
-        reference_type=REFERENCE,
-        reference_id=batch_id,
-        description="Import undone",
-        event_at=now,
-        actor=actor,
-        idempotency_key=f"import:{batch_id}:undo",
-    )
-    policy = current_version(connection).programme.reversal.negative_balance
-    undone = []
-    for customer_id in customer_ids:
-        account = accounts[customer_id]
-        gone_before = account.expired_of(batch_id, now=now)
-        dust = amounts[customer_id] - gone_before
-        gone = dust - _unspent(account, batch_id)
-        taken = account.reverse(dust, details, now=now, policy=policy) if dust else 0
-        undone.append(
-            UndoneCustomer(
-                customer_id=customer_id,
-                dust=taken,
-                expired=gone_before,
-                gone=gone,
-                waived=dust - taken,
-                balance=account.balance,
-            )
-        )
-    save(connection, accounts.values())
-    connection.execute(
-        update(import_row).where(mine, posted, among(import_row.c.customer_id, customer_ids)).values(state="undone")
-    )
-    _note_undone(connection, batch_id, undone, first_lines)
-    return undone
-
-
-def _unspent(account: Account, batch_id: str) -> int:
-    """Return the points of a batch that the account still has and that are not on hold."""
-    return sum(lot.remaining - lot.held for lot in account.lots.values() if lot.source_id == batch_id)
-
-
-def _note_undone(
-    connection: Connection, batch_id: str, undone: Sequence[UndoneCustomer], first_lines: dict[CustomerId, int]
-) -> None:
-    rows = [
-        {"batch_id": batch_id, "line": first_lines[row.customer_id], "taken_back": row.dust, "gone": row.gone}
-        for row in undone
-    ]
-    update_rows(connection, import_row, rows, key=("batch_id", "line"))
-
-
-def _lock(connection: Connection, batch_id: str) -> Row[Any]:
+def lock_batch(connection: Connection, batch_id: str) -> Row[Any]:
     row = connection.execute(select(import_batch).where(import_batch.c.id == batch_id).with_for_update()).one_or_none()
     if row is None:
         raise UnknownBatch(batch_id)
     return row
 
 
-def _set_state(connection: Connection, batch: Row[Any], state: BatchState, *, now: datetime) -> None:
+def set_state(connection: Connection, batch: Row[Any], state: BatchState, *, now: datetime) -> None:
     if batch.state != state:
         finished = now if state in {BatchState.POSTED, BatchState.UNDONE} else None
         row = update(import_batch).where(import_batch.c.id == batch.id)

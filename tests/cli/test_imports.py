@@ -17,6 +17,7 @@ from bridge.clock import now
 from bridge.db import transaction
 from bridge.development.stack.up import DUST
 from bridge.ids import CustomerId
+from bridge.ledger.merges import merge_customers
 from bridge.ledger.postings import Kind, PostingDetails
 from bridge.ledger.queries import read_balance
 from bridge.ledger.store import open_accounts, save
@@ -193,6 +194,33 @@ def test_points_on_hold_do_not_outlive_an_undo(dust: Dust, tmp_path: Path) -> No
     assert (said["waived"], said["not_found"][0]["gone"]) == (0, 50)
     release()
     assert balance("cus_1") == 0
+
+
+@pytest.mark.usefixtures("settings")
+@pytest.mark.parametrize(
+    ("lots", "expired"),
+    [
+        # Both have expired with the account that the other one was merged into.
+        (["cus_a,100,{soon}", "cus_b,300,{soon}"], {"cus_a": 100, "cus_b": 300}),
+        (["cus_b,100,{soon}", "cus_a,300,{soon}"], {"cus_a": 300, "cus_b": 100}),
+        # Only a part, which counts once.
+        (["cus_a,300,", "cus_b,100,{soon}"], {"cus_a": 100, "cus_b": 0}),
+    ],
+)
+def test_an_undo_counts_what_expired_in_merged_accounts_once(
+    dust: Dust, tmp_path: Path, lots: list[str], expired: dict[str, int]
+) -> None:
+    soon = (now() + timedelta(days=1)).isoformat()
+    file = write(tmp_path, "customer_id,amount,expires_at", *(lot.format(soon=soon) for lot in lots))
+    name = dust("import", file, "--trust-ids", "--json").json["name"]
+    with transaction() as connection:
+        merge_customers(connection, CustomerId("cus_a"), CustomerId("cus_b"), actor="ops", now=now())
+    with moved(timedelta(days=2)):
+        said = dust("import", "undo", name, "--json").json
+        found = {each["customer_id"]: each["expired"] for each in said["not_found"]}
+        assert {"cus_a": 0, "cus_b": 0} | found == expired
+        assert (said["expired"], said["gone"]) == (sum(expired.values()), 0)
+        assert (balance("cus_a"), balance("cus_b")) == (0, 0)
 
 
 @pytest.mark.usefixtures("settings")

@@ -20,7 +20,8 @@ from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import Conflict
 from bridge.ids import CustomerId, new_id
-from bridge.imports.batches import post_some, undo_some
+from bridge.imports.batches import post_some
+from bridge.imports.undo import undo_some
 from bridge.inbox.erasure import erase_customer
 from bridge.ledger.adjust import adjust_balance
 from bridge.ledger.merges import merge_customers, unmerge_customer

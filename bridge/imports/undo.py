@@ -1,0 +1,142 @@
+"""Undo an import: take back its points, up to 500 customers per transaction.
+
+Each step locks the import and marks the rows that it has taken back, so concurrent and killed runs have the effect of
+one.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, select, update
+
+from bridge.db.bulk import among, update_rows
+from bridge.ids import CustomerId
+from bridge.imports.batches import REFERENCE, ROWS_AT_ONCE, lock_batch, set_state
+from bridge.imports.tables import BatchState, RowState, import_row
+from bridge.ledger.account import Account
+from bridge.ledger.merges import accounts_of_persons
+from bridge.ledger.postings import Kind, PostingDetails
+from bridge.ledger.store import open_accounts, save
+from bridge.programme.versions import current_version
+
+
+@dataclass(frozen=True, kw_only=True)
+class UndoneCustomer:
+    """One customer's part of an undo.
+
+    `dust` are the points taken back. `gone` are points of the import that were spent or on hold (not expired): other
+    points or the balance replaced them, except for `waived`, which the programme's policy left with the customer.
+    """
+
+    customer_id: CustomerId
+    dust: int
+    expired: int
+    gone: int
+    waived: int
+    balance: int
+
+
+def undo_some(connection: Connection, batch_id: str, *, actor: str, now: datetime) -> list[UndoneCustomer]:
+    """Take back the points of the next customers, up to `ROWS_AT_ONCE`; an empty list means that the batch is undone.
+
+    Expired points of the batch are not taken a second time. Spent points are taken from the customer's other points,
+    and then from the balance as far as the programme's `reversal.negative_balance` allows.
+    """
+    batch = lock_batch(connection, batch_id)
+    if batch.state == BatchState.UNDONE:
+        return []
+    set_state(connection, batch, BatchState.UNDOING, now=now)
+    mine = import_row.c.batch_id == batch_id
+    connection.execute(
+        update(import_row).where(mine, import_row.c.state == RowState.WAITING).values(state=RowState.DROPPED)
+    )
+    posted = import_row.c.state == RowState.POSTED
+    chosen = select(import_row.c.customer_id).distinct().where(mine, posted).order_by(import_row.c.customer_id)
+    next_ids = [CustomerId(customer_id) for customer_id in connection.scalars(chosen.limit(ROWS_AT_ONCE))]
+    if not next_ids:
+        set_state(connection, batch, BatchState.UNDONE, now=now)
+        return []
+    # Merged accounts together: their points may have expired with the account that they are merged into.
+    persons = accounts_of_persons(connection, next_ids)
+    everybody = {account for accounts in persons.values() for account in accounts}
+    rows = connection.execute(select(import_row).where(mine, posted, among(import_row.c.customer_id, everybody))).all()
+    customer_ids = sorted({CustomerId(row.customer_id) for row in rows})
+    amounts: dict[CustomerId, int] = defaultdict(int)
+    first_lines: dict[CustomerId, int] = {}
+    for row in rows:
+        customer_id = CustomerId(row.customer_id)
+        amounts[customer_id] += row.amount
+        first_lines[customer_id] = min(row.line, first_lines.get(customer_id, row.line))
+    accounts = open_accounts(connection, customer_ids, expired_of=[batch_id])
+    details = PostingDetails(
+        kind=Kind.REVERSE,
+        reference_type=REFERENCE,
+        reference_id=batch_id,
+        description="Import undone",
+        event_at=now,
+        actor=actor,
+        idempotency_key=f"import:{batch_id}:undo",
+    )
+    policy = current_version(connection).programme.reversal.negative_balance
+    undone = []
+    counted: Counter[CustomerId] = Counter()
+    for customer_id in customer_ids:
+        account = accounts[customer_id]
+        gone_before = _expired_part(account, batch_id, amounts[customer_id], counted, now)
+        dust = amounts[customer_id] - gone_before
+        gone = max(0, dust - _unspent(account, batch_id))
+        taken = account.reverse(dust, details, now=now, policy=policy) if dust else 0
+        undone.append(
+            UndoneCustomer(
+                customer_id=customer_id,
+                dust=taken,
+                expired=gone_before,
+                gone=gone,
+                waived=dust - taken,
+                balance=account.balance,
+            )
+        )
+    save(connection, accounts.values())
+    connection.execute(
+        update(import_row).where(mine, posted, among(import_row.c.customer_id, customer_ids)).values(state="undone")
+    )
+    _note_undone(connection, batch_id, undone, first_lines)
+    return undone
+
+
+def _expired_part(account: Account, batch_id: str, amount: int, counted: Counter[CustomerId], now: datetime) -> int:
+    """Return how much of `amount` has expired.
+
+    `counted` are the expired points of each account that other customers have counted. Accounts A and B get 100 and 300
+    with an import. A is merged into B, and 300 expire there: A counts 100 of them, and B the other 200.
+    """
+    account.book_due(now=now)
+    expired = 0
+    for holder in _holders(account):
+        part = min(amount - expired, holder.expired[batch_id] - counted[holder.customer_id])
+        counted[holder.customer_id] += part
+        expired += part
+    return expired
+
+
+def _unspent(account: Account, batch_id: str) -> int:
+    """Return the points of a batch that the customer still has and that are not on hold."""
+    lots = (lot for holder in _holders(account) for lot in holder.lots.values() if lot.source_id == batch_id)
+    return sum(lot.remaining - lot.held for lot in lots)
+
+
+def _holders(account: Account) -> list[Account]:
+    """Return the account, and the one that it was merged into, which has its points."""
+    return [account, account.survivor] if account.survivor else [account]
+
+
+def _note_undone(
+    connection: Connection, batch_id: str, undone: Sequence[UndoneCustomer], first_lines: dict[CustomerId, int]
+) -> None:
+    rows = [
+        {"batch_id": batch_id, "line": first_lines[row.customer_id], "taken_back": row.dust, "gone": row.gone}
+        for row in undone
+    ]
+    update_rows(connection, import_row, rows, key=("batch_id", "line"))
