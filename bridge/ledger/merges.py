@@ -149,21 +149,23 @@ def _return(
         )
         for description in (f"Given back to {merge.customer_id}", f"Given back by {merge.survivor_id}")
     )
-    if brought < 0:
-        # A debt came over: what it took goes back to its lots, and the debt to the account where it arose.
-        survivor.return_to_lots(-brought, {lot: -used for lot, used in uses.items() if used < 0}, outgoing, now=now)
-        account.overdraw(-brought, incoming, now=now)
-        return brought
-    parts: dict[str, int] = {}
-    left = brought
-    # Only lots that came over, up to the net amount that came over: the remainder paid a debt that came along.
-    for lot in sorted(survivor.lots.values(), key=lambda lot: lot.id):
-        part = min(left, lot.remaining - lot.held) if uses.get(lot.id, 0) > 0 else 0
+    came_over = sorted((lot for lot in survivor.lots.values() if uses.get(lot.id, 0) > 0), key=lambda lot: lot.id)
+    # Pending points paid no debt that came along. They wait for orders of the account, so all of them go back.
+    parts = {lot.id: lot.remaining for lot in came_over if not lot.matured and lot.remaining}
+    left = brought - sum(parts.values())
+    # Of the others only the net amount: the remainder paid the debt.
+    for lot in came_over:
+        part = min(left, lot.free)
         if part > 0:
             parts[lot.id] = part
             left -= part
     if parts:
         account.receive_lots(survivor.send_lots(parts, outgoing, now=now), incoming, now=now)
+    if left < 0:
+        # A debt came over: what it took goes back to its lots, and the debt to the account where it arose.
+        survivor.return_to_lots(-left, {lot: -used for lot, used in uses.items() if used < 0}, outgoing, now=now)
+        account.overdraw(-left, incoming, now=now)
+        return brought
     return brought - left
 
 

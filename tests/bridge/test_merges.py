@@ -42,6 +42,12 @@ def canceled(order_id: str = "order_1", who: str = OLD, dust: int = 10) -> dict[
     return bought(order_id, who, dust, version=2, status="canceled")
 
 
+def paid(document: dict[str, Any]) -> dict[str, Any]:
+    total = document["total"]
+    summary = {"paid_total": total, "refunded_total": 0, "transaction_total": total}
+    return document | {"summary": summary, "payment_collections": [], "payment_status": "captured"}
+
+
 def merge(customer_id: CustomerId = OLD, into: CustomerId = NEW) -> str:
     with transaction() as connection:
         return merge_customers(connection, customer_id, into, actor="ops", now=now()).id
@@ -151,6 +157,20 @@ def test_debt_goes_along_and_comes_back() -> None:
     assert balances() == (0, 20)
     assert unmerge() == -30
     assert (balances(), lots(NEW)) == ((-30, 50), before)
+
+
+@pytest.mark.parametrize("unpaid", [10, 50])
+def test_points_that_wait_for_a_payment_go_back_beside_a_debt(unpaid: int) -> None:
+    set_rules(earn={"pending_until_paid": True})
+    settle(paid(bought(dust=30)), paid(bought("order_2", NEW, 100)))
+    adjust(OLD, -30)
+    settle(canceled(dust=30), bought("order_3", dust=unpaid))
+    merge()
+    unmerge()
+    assert balances() == (-30, 100)
+    assert (balance(OLD).pending, balance(NEW).pending) == (unpaid, 0)
+    settle(paid(bought("order_3", dust=unpaid)))
+    assert balances() == (unpaid - 30, 100)
 
 
 def test_what_was_waived_for_spent_points_goes_back_with_the_account_that_spent_them(
