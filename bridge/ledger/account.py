@@ -85,7 +85,7 @@ class Account(AccountState):
         wanted = amount - from_pending
         if policy is NegativeBalance.WITHIN_BALANCE:
             within = min(wanted, max(0, self._balance_of_person))
-            self._person.waive(wanted - within)
+            self._person.waive(wanted - within, at=now)
             wanted = within
         moves.take([*own, *self._spending_order()], wanted)
         if from_pending or wanted:
@@ -211,9 +211,14 @@ class Account(AccountState):
         self._spend(amount, details, now=now, overdraw=True)
 
     def refund(self, amount: int, spent: Mapping[str, int], details: PostingDetails, *, now: datetime) -> None:
-        """Return spent points to the lots they came from, then take what reversals had waived because it was spent."""
+        """Return spent points to the lots they came from, then take what reversals had waived because it was spent.
+
+        Points that came in after the last waiver are the customer's: they cannot be those that were spent then.
+        """
         self.return_to_lots(amount, spent, details, now=now)
-        self._reverse_waived(amount, details, now)
+        waived_at = self._person.waived_at or now
+        newer = sum(part for lot, part in self._refund_parts(amount, spent) if lot.created_at > waived_at)
+        self._reverse_waived(amount - newer, details, now)
 
     def return_to_lots(self, amount: int, spent: Mapping[str, int], details: PostingDetails, *, now: datetime) -> None:
         """Return points to the lots they came from, which keep their dates.
@@ -225,17 +230,27 @@ class Account(AccountState):
         self._check_amount(amount)
         self.book_due(now=now)
         moves, left = Moves(), amount
-        for lot in sorted((self.lots[lot_id] for lot_id in spent), key=soonest_first, reverse=True):
-            part = min(left, spent[lot.id])
+        for lot, part in self._refund_parts(amount, spent):
             moves.add(lot, remaining=part)
             left -= part
         if left > self.debt:
             moves.add(self._open_lot(left - self.debt, details, now), remaining=left - self.debt)
         self._post(details, now, moves, amount=amount)
 
-    def waive(self, amount: int) -> None:
-        """Record points that a reversal left with the customer; a negative amount reduces them."""
+    def _refund_parts(self, amount: int, spent: Mapping[str, int]) -> list[tuple[Lot, int]]:
+        """Return what each lot gets back of `amount` spent points, see `return_to_lots`."""
+        parts, left = [], amount
+        for lot in sorted((self.lots[lot_id] for lot_id in spent), key=soonest_first, reverse=True):
+            part = min(left, spent[lot.id])
+            parts.append((lot, part))
+            left -= part
+        return parts
+
+    def waive(self, amount: int, *, at: datetime | None = None) -> None:
+        """Record points that a reversal left with the customer at a time; a negative amount reduces them."""
         self.waived += amount
+        if amount > 0 and at is not None:
+            self.waived_at = max(at, self.waived_at or at)
         self.waived_changed |= amount != 0
 
     def forgive(
@@ -328,7 +343,7 @@ class Account(AccountState):
             self.return_to_lots(debt, {}, outgoing, now=now)
             self.survivor.overdraw(debt, incoming, now=now)
         if self.waived:
-            self.survivor.waive(self.waived)
+            self.survivor.waive(self.waived, at=self.waived_at)
             self.waived, self.waived_changed = 0, True
 
     def _fetch_from_survivor(self, amount: int, source_id: str, *, now: datetime) -> None:

@@ -29,6 +29,8 @@ class AccountState:
 
     They are taken only when a refund gives them back.
     """
+    waived_at: datetime | None = None
+    """When points were last waived. A refund of points that came in later is not taken for it."""
     version: int = 0
     head: bytes = GENESIS
     lots: dict[str, Lot] = field(default_factory=dict)

@@ -25,7 +25,7 @@ from bridge.ledger.tables import customer_merge, dust_balance, dust_lot, dust_lo
 from bridge.ledger.totals import note_postings
 
 # What an account has of its row in `dust_balance`.
-_BALANCE_COLUMNS = ("customer_id", "balance", "held", "pending", "debt", "waived", "version", "head")
+_BALANCE_COLUMNS = ("customer_id", "balance", "held", "pending", "debt", "waived", "waived_at", "version", "head")
 
 
 def read_spendable(connection: Connection, customer_id: CustomerId, *, now: datetime) -> int:

@@ -28,6 +28,8 @@ dust_balance = Table(
     Column("debt", BigInteger, nullable=False, server_default="0"),
     # Points that reversals left with the customer under `within_balance`. Refunds of a spend pay for them.
     Column("waived", BigInteger, nullable=False, server_default="0"),
+    # When points were last waived; null: never.
+    Column("waived_at", DateTime(timezone=True)),
     Column("version", BigInteger, nullable=False, server_default="0"),
     Column("head", LargeBinary, nullable=False, server_default=text("decode(repeat('00', 32), 'hex')")),
     Column("updated_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),

@@ -1,5 +1,6 @@
 """`within_balance` waives points that are spent. When the spend gives them back, they are taken."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from bridge.medusa.client import get_medusa
 from bridge.operations.audit import audit
 from bridge.redemptions.medusa_sync import advance
 from bridge.reports.explain import explain
+from tests.support.clock import advance as advance_clock
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import line, order
 from tests.support.referrals import refer
@@ -101,6 +103,26 @@ def test_what_is_earned_later_is_not_taken(api: TestClient, medusa: FakeMedusa) 
     settle(spending(api)[1])
     settle(earning(2, status="canceled"))
     settle(order("order_later", lines=[line(price=3)]))
+    assert balance().available == 300
+
+
+def test_what_is_earned_later_is_not_taken_when_it_was_spent_and_comes_back(
+    api: TestClient, medusa: FakeMedusa
+) -> None:
+    settle(earning())
+    spent = spending(api)
+    settle(spent[1])
+    settle(earning(2, status="canceled"))
+    advance_clock(timedelta(hours=1))
+    settle(order("order_later", lines=[line(price=3)]))
+    code = redeemed(api, {"dust": 300, "currency_code": "eur"})["code"]
+    lines = [line(price=3, discount=3, code=code)]
+    settle(order("order_spends_later", lines=lines))
+    settle(order("order_spends_later", version=2, lines=lines, status="canceled"))
+    assert balance().available == 300
+
+    settle(spent[2])
+
     assert balance().available == 300
 
 

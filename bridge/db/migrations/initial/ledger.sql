@@ -7,6 +7,7 @@ CREATE TABLE dust_balance (
     pending bigint NOT NULL DEFAULT 0,
     debt bigint NOT NULL DEFAULT 0,
     waived bigint NOT NULL DEFAULT 0,
+    waived_at timestamp with time zone,
     version bigint NOT NULL DEFAULT 0,
     head bytea NOT NULL DEFAULT decode(repeat('00', 32), 'hex'),
     updated_at timestamptz NOT NULL DEFAULT now(),
