@@ -61,16 +61,29 @@ def read_payment(
     refunded = order.summary.refunded_total if order.summary else Decimal(0)
     # A refund without a return is a credit line.
     refunded_without_return = min(order.credit_line_total, refunded)
+    refunded_for_goods = refunded - refunded_without_return
+    if not _has_open_collection(order):
+        # The rest was refunded for units that an edit has removed, or without a return: older versions of Medusa leave
+        # the total as it is then. Only if an edit has added something since does it matter for what.
+        refunded_for_goods = min(refunded_for_goods, returned)
     price = order.total - sum((item.total for item in order.items if item.id in swapped), Decimal(0))
     return OrderPayment(
         captured=_captured(order),
         refunded=refunded,
         credit=credit,
-        # Refunds have lowered the total, and are part of what was captured before. Older versions of Medusa leave the
-        # total as it is after a refund without a return.
-        to_capture=price + refunded_without_return + min(refunded - refunded_without_return, returned),
+        # Refunds have lowered the total, and are part of what was captured before.
+        to_capture=price + refunded_without_return + refunded_for_goods,
         price=price,
         costs_nothing=amount_to_pay(order.total, order.currency_code) <= 0,
+    )
+
+
+def _has_open_collection(order: OrderShape) -> bool:
+    """Whether something is left to pay. Medusa opens a payment collection for what an edit adds (2.21.2)."""
+    return any(
+        (collection.amount or 0) - (collection.captured_amount or 0) > _CENT
+        for collection in order.payment_collections or ()
+        if collection.status != "canceled"
     )
 
 

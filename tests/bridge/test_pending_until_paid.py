@@ -128,6 +128,22 @@ def test_what_an_edit_adds_waits_although_as_much_was_refunded_for_a_return(dama
     assert figures() == (90, 0)
 
 
+def test_what_an_edit_adds_waits_although_as_much_was_refunded_for_an_earlier_edit() -> None:
+    until_paid()
+    settle(bought(captured=100))
+    first = {"status": "completed", "amount": 100, "captured_amount": 100, "refunded_amount": 90}
+    refund = {"summary": {"paid_total": 100, "refunded_total": 90, "transaction_total": 10}}
+    settle(bought(10, 100, version=2) | refund | {"payment_collections": [first]})
+    assert figures() == (10, 0)
+    second = {"status": "not_paid", "amount": 90}
+    settle(bought(100, 100, version=3) | refund | {"payment_collections": [first, second]})
+    assert figures() == (10, 90)
+    paid = {"summary": {"paid_total": 190, "refunded_total": 90, "transaction_total": 100}}
+    second = {"status": "completed", "amount": 90, "captured_amount": 90}
+    settle(bought(100, 190, version=3) | paid | {"payment_collections": [first, second]})
+    assert figures() == (100, 0)
+
+
 def test_an_order_of_nothing_waits_once_it_costs_something() -> None:
     until_paid(earn={"fixed": [{"product_id": "prod_gift", "dust": 7}]})
     gift = line(product_id="prod_gift", price=10, discount=10, code="GIFT")
