@@ -84,7 +84,7 @@ def undo_some(connection: Connection, batch_id: str, *, actor: str, now: datetim
     counted: Counter[CustomerId] = Counter()
     for customer_id in customer_ids:
         account = accounts[customer_id]
-        gone_before = _expired_part(account, batch_id, amounts[customer_id], counted, now)
+        gone_before = account.count_expired(amounts[customer_id], batch_id, counted, now=now)
         dust = amounts[customer_id] - gone_before
         gone = max(0, dust - _unspent(account, batch_id))
         taken = account.reverse(dust, details, now=now, policy=policy) if dust else 0
@@ -106,30 +106,10 @@ def undo_some(connection: Connection, batch_id: str, *, actor: str, now: datetim
     return undone
 
 
-def _expired_part(account: Account, batch_id: str, amount: int, counted: Counter[CustomerId], now: datetime) -> int:
-    """Return how much of `amount` has expired.
-
-    `counted` are the expired points of each account that other customers have counted. Accounts A and B get 100 and 300
-    with an import. A is merged into B, and 300 expire there: A counts 100 of them, and B the other 200.
-    """
-    account.book_due(now=now)
-    expired = 0
-    for holder in _holders(account):
-        part = min(amount - expired, holder.expired[batch_id] - counted[holder.customer_id])
-        counted[holder.customer_id] += part
-        expired += part
-    return expired
-
-
 def _unspent(account: Account, batch_id: str) -> int:
     """Return the points of a batch that the customer still has and that are not on hold."""
-    lots = (lot for holder in _holders(account) for lot in holder.lots.values() if lot.source_id == batch_id)
+    lots = (lot for holder in account.holders for lot in holder.lots.values() if lot.source_id == batch_id)
     return sum(lot.remaining - lot.held for lot in lots)
-
-
-def _holders(account: Account) -> list[Account]:
-    """Return the account, and the one that it was merged into, which has its points."""
-    return [account, account.survivor] if account.survivor else [account]
 
 
 def _note_undone(

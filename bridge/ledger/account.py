@@ -157,11 +157,6 @@ class Account(AccountState):
             matured += left - paid if lot.matured else 0
         self._post(details, now, moves, amount=matured + paid, pending=amount - matured - paid)
 
-    def expired_of(self, source_id: str, *, now: datetime) -> int:
-        """Return the expired points of this source, here and in the account that this one is merged into."""
-        self.book_due(now=now)
-        return self.expired[source_id] + (self.survivor.expired[source_id] if self.survivor else 0)
-
     def adjust(self, amount: int, details: PostingDetails, *, now: datetime) -> None:
         """Post a manual correction: a credit opens a lot, a debit takes available points. Raises `InsufficientDust`."""
         if amount > 0:
@@ -245,13 +240,6 @@ class Account(AccountState):
             parts.append((lot, part))
             left -= part
         return parts
-
-    def waive(self, amount: int, *, at: datetime | None = None) -> None:
-        """Record points that a reversal left with the customer at a time; a negative amount reduces them."""
-        self.waived += amount
-        if amount > 0 and at is not None:
-            self.waived_at = max(at, self.waived_at or at)
-        self.waived_changed |= amount != 0
 
     def forgive(
         self, amount: int, details: PostingDetails, *, now: datetime, expires_at: datetime | None = None
@@ -368,13 +356,6 @@ class Account(AccountState):
                 parts[lot.id] = parts.get(lot.id, 0) + part
                 left -= part
         return parts
-
-    def _pending_of(self, source_id: str) -> list[Lot]:
-        matching = (
-            lot for lot in self.lots.values() if not lot.matured and lot.remaining and lot.source_id == source_id
-        )
-        # Unpaid lots go first.
-        return sorted(matching, key=lambda lot: (not lot.pending_until_paid, soonest_first(lot)))
 
     @property
     def _person(self) -> Self:

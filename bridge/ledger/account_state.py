@@ -100,6 +100,37 @@ class AccountState:
             self.expired[lot.source_id] += amount
             self._post(details, now, moves, amount=-amount)
 
+    @property
+    def holders(self) -> list[Self]:
+        """This account, and the one that it was merged into, which has its points."""
+        return [self, self.survivor] if self.survivor else [self]
+
+    def expired_of(self, source_id: str, *, now: datetime) -> int:
+        """Return the expired points of this source, here and in the account that this one is merged into."""
+        self.book_due(now=now)
+        return sum(holder.expired[source_id] for holder in self.holders)
+
+    def count_expired(self, amount: int, source_id: str, counted: Counter[CustomerId], *, now: datetime) -> int:
+        """Return how much of `amount`, credited by a source, has expired, and add it to `counted`.
+
+        `counted` are the expired points of each account that other customers have counted. Accounts A and B get 100 and
+        300 of a source. A is merged into B, and 300 expire there: A counts 100 of them, and B the other 200.
+        """
+        self.book_due(now=now)
+        expired = 0
+        for holder in self.holders:
+            part = min(amount - expired, holder.expired[source_id] - counted[holder.customer_id])
+            counted[holder.customer_id] += part
+            expired += part
+        return expired
+
+    def waive(self, amount: int, *, at: datetime | None = None) -> None:
+        """Record points that a reversal left with the customer at a time; a negative amount reduces them."""
+        self.waived += amount
+        if amount > 0 and at is not None:
+            self.waived_at = max(at, self.waived_at or at)
+        self.waived_changed |= amount != 0
+
     def _open_lot(
         self,
         amount: int,
@@ -128,6 +159,13 @@ class AccountState:
 
     def _spending_order(self) -> list[Lot]:
         return sorted((lot for lot in self.lots.values() if lot.free > 0), key=soonest_first)
+
+    def _pending_of(self, source_id: str) -> list[Lot]:
+        matching = (
+            lot for lot in self.lots.values() if not lot.matured and lot.remaining and lot.source_id == source_id
+        )
+        # Unpaid lots go first.
+        return sorted(matching, key=lambda lot: (not lot.pending_until_paid, soonest_first(lot)))
 
     def _post(
         self, details: PostingDetails, now: datetime, moves: Moves, *, amount: int = 0, held: int = 0, pending: int = 0

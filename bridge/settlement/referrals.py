@@ -273,11 +273,14 @@ def settle_referral(
     """Post the changes for both customers, and store them."""
     row = due.referral
     referred, referrer = (accounts[customer_id] for customer_id in due.customers)
+    # Merged accounts share what has expired.
+    expired: Counter[CustomerId] = Counter()
     referred_booked, referred_waived = _bring_to(
-        due, referred, due.referred_target, row.referred_booked, row.referred_waived, "You were referred", now
+        due, referred, due.referred_target, row.referred_booked, row.referred_waived, "You were referred", expired, now
     )
+    why = "You referred a customer"
     referrer_booked, referrer_waived = _bring_to(
-        due, referrer, due.referrer_target, row.referrer_booked, row.referrer_waived, "You referred a customer", now
+        due, referrer, due.referrer_target, row.referrer_booked, row.referrer_waived, why, expired, now
     )
     connection.execute(
         update(referral)
@@ -296,7 +299,14 @@ def settle_referral(
 
 
 def _bring_to(
-    due: DueReferral, account: Account, target: int, booked: int, waived: int, why: str, now: datetime
+    due: DueReferral,
+    account: Account,
+    target: int,
+    booked: int,
+    waived: int,
+    why: str,
+    expired: Counter[CustomerId],
+    now: datetime,
 ) -> tuple[int, int]:
     programme = due.version.programme
     too_much = booked - waived - target
@@ -306,7 +316,7 @@ def _bring_to(
         )
         details = _details(due, Kind.REVERSE, reason, now)
         # Expired points are not taken a second time. They count as waived.
-        wanted = max(0, too_much - account.expired_of(due.referral.id, now=now))
+        wanted = too_much - account.count_expired(too_much, due.referral.id, expired, now=now)
         policy = programme.reversal.negative_balance
         taken = account.reverse(wanted, details, now=now, policy=policy) if wanted else 0
         return booked - taken, waived + too_much - taken

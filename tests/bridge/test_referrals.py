@@ -14,7 +14,7 @@ from bridge.reports.customer_export import export_customer
 from bridge.reports.explain import explain
 from tests.support.admin_api import call, fields
 from tests.support.clock import moved
-from tests.support.ledger import post_due
+from tests.support.ledger import give, post_due, spend
 from tests.support.orders import line
 from tests.support.referrals import REFERRAL, bonuses, bought, refer, referral_of, set_referral_bonus, state_referral
 from tests.support.settling import balance, set_rules, settle
@@ -208,3 +208,25 @@ def test_nobody_has_referred_themselves_once_both_accounts_are_merged(api: TestC
     assert (balance(old).balance, balance(new).balance) == (0, 20)
     call(api, "POST", f"/admin/dust/customers/{old}/unmerge")
     assert (balance("cus_old").balance, balance("cus_new").balance) == (200, 70)
+
+
+@pytest.mark.parametrize("policy", ["allow", "within_balance"])
+@pytest.mark.parametrize(("old", "new"), [("cus_old", "cus_new"), ("cus_new", "cus_old")])
+def test_what_expired_of_one_bonus_does_not_cover_the_other_once_both_accounts_are_merged(
+    api: TestClient, policy: str, old: str, new: str
+) -> None:
+    set_rules(
+        earn={"expires_after_days": 30},
+        bonuses={"referral": {"referrer": 200, "referred": 50}},
+        reversal={"negative_balance": policy},
+    )
+    refer(api)
+    settle(bought())
+    spend(50, "cus_new")
+    with moved(timedelta(days=40)):
+        post_due()
+        assert (balance("cus_old").balance, balance("cus_new").balance) == (0, 0)
+        give(70, "cus_old")
+        call(api, "POST", f"/admin/dust/customers/{old}/merge", json={"into": new})
+        # Of the new customer's bonus 40 were spent, with 10 points of the order.
+        assert (balance(old).balance, balance(new).balance) == (0, 70 - 40)
