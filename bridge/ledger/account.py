@@ -242,17 +242,31 @@ class Account(AccountState):
         return parts
 
     def forgive(
-        self, amount: int, details: PostingDetails, *, now: datetime, expires_at: datetime | None = None
+        self,
+        amount: int,
+        details: PostingDetails,
+        *,
+        now: datetime,
+        matures_at: datetime | None = None,
+        expires_at: datetime | None = None,
+        pending_until_paid: bool = False,
     ) -> None:
         """Let the customer keep waived points of an order that is worth more again.
 
-        Waived points that a refund has paid meanwhile are credited again.
+        Waived points that a refund has paid meanwhile are credited again, with the given dates.
         """
         kept = min(amount, self._person.waived)
         self._person.waive(-kept)
         if amount > kept:
             again = replace(details, kind=Kind.REVERSE, reference_type="waived")
-            self.earn(amount - kept, again, now=now, expires_at=expires_at)
+            self.earn(
+                amount - kept,
+                again,
+                now=now,
+                matures_at=matures_at,
+                expires_at=expires_at,
+                pending_until_paid=pending_until_paid,
+            )
 
     def _reverse_waived(self, amount: int, refund: PostingDetails, now: datetime) -> None:
         """Take points that a reversal had waived because they were spent, now that a refund brings them back.

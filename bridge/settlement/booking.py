@@ -102,7 +102,14 @@ class Booking:
         details = self._details(Kind.EARN, "Earned with an order", self.placed_at)
         matures_at, expires_at = maturity_and_expiry(self.version.programme, self.placed_at)
         if forgiven:
-            account.forgive(forgiven, details, now=self.now, expires_at=expires_at)
+            account.forgive(
+                forgiven,
+                details,
+                now=self.now,
+                matures_at=matures_at,
+                expires_at=expires_at,
+                pending_until_paid=self.pending_until_paid,
+            )
         if restored:
             account.restore(
                 restored,

@@ -323,7 +323,8 @@ def _bring_to(
     # Waived points are still with the customer; those that had expired stay expired.
     forgiven = min(waived, -too_much)
     if left := min(forgiven, max(0, waived - account.expired_of(due.referral.id, now=now))):
-        account.forgive(left, _details(due, Kind.BONUS, why, now), now=now, expires_at=expiry(programme, now))
+        details = _details(due, Kind.BONUS, why, now)
+        account.forgive(left, details, now=now, matures_at=due.matures_at, expires_at=expiry(programme, now))
     new = -too_much - forgiven
     if new:
         details = _details(due, Kind.BONUS, why, now)

@@ -21,6 +21,7 @@ from tests.support.ledger import capture, hold
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import PLACED, line, order
 from tests.support.settling import balance, history, set_rules, settle
+from tests.support.store_api import redeemed
 
 pytestmark = pytest.mark.usefixtures("settings")
 
@@ -142,6 +143,20 @@ def test_what_an_edit_adds_waits_although_as_much_was_refunded_for_an_earlier_ed
     second = {"status": "completed", "amount": 90, "captured_amount": 90}
     settle(bought(100, 190, version=3) | paid | {"payment_collections": [first, second]})
     assert figures() == (100, 0)
+
+
+def test_waived_points_that_a_refund_has_paid_wait_as_the_order_does(api: TestClient, medusa: FakeMedusa) -> None:
+    until_paid(redeem={"rates": {"eur": "100"}}, reversal={"negative_balance": "within_balance"})
+    settle(bought(captured=100))
+    code = redeemed(api, {"dust": 100, "currency_code": "eur"})["code"]
+    lines = [line(price=1, discount=1, code=code)]
+    settle(order("order_spends", lines=lines))
+    refund = {"summary": {"paid_total": 100, "refunded_total": 90, "transaction_total": 10}}
+    settle(bought(10, 100, version=2) | refund)
+    settle(order("order_spends", lines=lines, version=2, status="canceled"))
+    assert figures() == (10, 0), "90 were waived, and are taken now"
+    settle(bought(150, 100, version=3) | refund)
+    assert figures() == (10, 140)
 
 
 def test_an_order_of_nothing_waits_once_it_costs_something() -> None:
