@@ -119,7 +119,7 @@ def order_of_cart(cart: Cart, *, now: datetime) -> Order:
         shipping_gross=max(shipping, Decimal(0)),
         promotion_codes=cart.promotion_codes,
         customer_group_ids=cart.customer_group_ids,
-        shares_without_credit=kept_shares(total=total, not_kept=cart.credit, swapped=Decimal(0), money=total),
+        shares_without_credit=kept_shares(total=total, not_kept=cart.credit, swapped_price=Decimal(0), money=total),
         now=now,
     )
     return replace(order, cart_id=cart.id)

@@ -23,12 +23,12 @@ class KeptShares:
     unpaid: Decimal = _NOTHING
 
 
-def kept_shares(*, total: Decimal, not_kept: Decimal, swapped: Decimal, money: Decimal) -> KeptShares:
+def kept_shares(*, total: Decimal, not_kept: Decimal, swapped_price: Decimal, money: Decimal) -> KeptShares:
     """Divide the money that the shop keeps among an order's items: first those bought, then those swapped in.
 
-    All amounts with tax, in major units. `total` is the order's, after `not_kept` was taken off it. `swapped` is the
-    part of the total for items swapped in, before that. `money` is what the customer has paid for everything that the
-    order holds.
+    All amounts with tax, in major units. `total` is the order's, after `not_kept` was taken off it. `swapped_price` is
+    the part of the total for items swapped in, before that. `money` is what the customer has paid for everything that
+    the order holds.
 
     Examples. A shirt for 12.50, with 6.25 for shipping, is exchanged; 18.75 were paid:
 
@@ -39,11 +39,11 @@ def kept_shares(*, total: Decimal, not_kept: Decimal, swapped: Decimal, money: D
 
     A refund of 10.00 without a return, of an order of 81.25: total 71.25, not kept 10.00: 71.25 / 81.25 counts.
     """
-    bought = total + not_kept - swapped
-    unpaid = min(max(total - money, _NOTHING), swapped)
+    bought_price = total + not_kept - swapped_price
+    unpaid = min(max(total - money, _NOTHING), swapped_price)
     kept = max(total - unpaid, _NOTHING)
     return KeptShares(
-        bought=min(kept / bought, _ALL) if bought > 0 else _ALL,
-        swapped=min(max(kept - bought, _NOTHING) / swapped, _ALL) if swapped > 0 else _ALL,
+        bought=min(kept / bought_price, _ALL) if bought_price > 0 else _ALL,
+        swapped=min(max(kept - bought_price, _NOTHING) / swapped_price, _ALL) if swapped_price > 0 else _ALL,
         unpaid=unpaid,
     )

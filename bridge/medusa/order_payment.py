@@ -52,11 +52,11 @@ class OrderPayment:
 
 
 def read_payment(
-    order: OrderShape, swapped: frozenset[str], *, credit: Decimal, returned: Decimal
+    order: OrderShape, swapped_line_ids: frozenset[str], *, credit: Decimal, returned: Decimal
 ) -> OrderPayment:  # fmt: skip
     """Return what was paid.
 
-    `swapped` are the lines that a claim or an exchange added, `returned` is the price of the goods that came back.
+    `swapped_line_ids` are the lines that a claim or an exchange added, `returned` is the price of what came back.
     """
     refunded = order.summary.refunded_total if order.summary else Decimal(0)
     # A refund without a return is a credit line.
@@ -66,7 +66,7 @@ def read_payment(
         # The rest was refunded for units that an edit has removed, or without a return: older versions of Medusa leave
         # the total as it is then. Only if an edit has added something since does it matter for what.
         refunded_for_goods = min(refunded_for_goods, returned)
-    price = order.total - sum((item.total for item in order.items if item.id in swapped), Decimal(0))
+    price = order.total - sum((item.total for item in order.items if item.id in swapped_line_ids), Decimal(0))
     return OrderPayment(
         captured=_captured(order),
         refunded=refunded,

@@ -157,9 +157,11 @@ def read_order(document: Mapping[str, Any]) -> Order:
 
 def order_of(order: OrderShape) -> Order:
     """Return the order that Medusa's JSON describes."""
-    swapped = _swapped_in(order)
+    swapped_line_ids = _swapped_line_ids(order)
     refunded, paid_with_credit = split_credit(order)
-    payment = read_payment(order, swapped, credit=paid_with_credit, returned=_returned(order, swapped))
+    payment = read_payment(
+        order, swapped_line_ids, credit=paid_with_credit, returned=_returned(order, swapped_line_ids)
+    )
     shipping_net, shipping_gross = _shipping(order)
     return Order(
         id=OrderId(order.id),
@@ -181,16 +183,17 @@ def order_of(order: OrderShape) -> Order:
         paid_share_without_credit=payment.share(include_credit=False),
         paid_with_credit=paid_with_credit,
         completed=order.status in _COMPLETED,
-        lines=tuple(_line(item, swapped_in=item.id in swapped) for item in order.items),
+        lines=tuple(_line(item, swapped_in=item.id in swapped_line_ids) for item in order.items),
         shipping_uses=tuple(_shipping_uses(order)),
         shipping_net=shipping_net,
         shipping_gross=shipping_gross,
         promotion_codes=frozenset(p.code for p in order.promotions or () if p and p.code),
-        shares=_shares(order, swapped, refunded),
-        shares_without_credit=_shares(order, swapped, refunded + paid_with_credit),
+        shares=_shares(order, swapped_line_ids, refunded),
+        shares_without_credit=_shares(order, swapped_line_ids, refunded + paid_with_credit),
         money_moved=order.summary.paid_total + order.summary.refunded_total if order.summary else Decimal(0),
         # Also before the first capture, when `_shares` counts the ordered items as paid: a payment would change that.
-        awaits_payment=bool(swapped) and amount_to_pay(order.total - _received(order), order.currency_code) > 0,
+        awaits_payment=bool(swapped_line_ids)
+        and amount_to_pay(order.total - _received(order), order.currency_code) > 0,
         email=order.email,
         cart_id=order.cart.id if order.cart else None,
         customer_group_ids=_group_ids(order),
@@ -231,7 +234,7 @@ def _known(order: OrderShape) -> Iterable[OrderDetail]:
         yield OrderDetail.CUSTOMER_GROUPS
 
 
-def _swapped_in(order: OrderShape) -> frozenset[str]:
+def _swapped_line_ids(order: OrderShape) -> frozenset[str]:
     """Return the lines that a claim or an exchange added.
 
     An order does not say which lines were added; it shows whether it had a claim or an exchange, and when lines were
@@ -255,27 +258,27 @@ def _has_claim_or_exchange(order: OrderShape) -> bool:
     return claimed or any(returned.exchange_id or returned.claim_id for returned in returns)
 
 
-def _shares(order: OrderShape, swapped: frozenset[str], refunded: Decimal) -> KeptShares:
-    """Return `kept_shares` of an order. `refunded` is what the shop does not keep although no goods came back."""
-    if not swapped and not refunded:
+def _shares(order: OrderShape, swapped_line_ids: frozenset[str], not_kept: Decimal) -> KeptShares:
+    """Return `kept_shares` of an order. `not_kept` is what the shop does not keep although no goods came back."""
+    if not swapped_line_ids and not not_kept:
         # The usual case: the shop keeps everything.
         return KeptShares()
     before_credit = order.total + order.credit_line_total
-    total = before_credit - refunded
-    gross = sum((item.total for item in order.items if item.id in swapped), Decimal(0))
-    # Credit payments are taken off the order's total. They count as given unless they are part of `refunded`.
+    total = before_credit - not_kept
+    swapped_price = sum((item.total for item in order.items if item.id in swapped_line_ids), Decimal(0))
+    # Credit payments are taken off the order's total. They count as given unless they are part of `not_kept`.
     money = _received(order) + total - order.total
     if order.summary is not None and order.summary.paid_total <= 0:
         # Before the first capture, the ordered items count as paid. Otherwise an order that earned when it was placed
         # would lose its points when it is exchanged before it is paid, because Medusa then withdraws the authorization
         # and requires another one.
-        money = max(money, before_credit - gross + _returned(order, swapped) - refunded)
-    return kept_shares(total=total, not_kept=refunded, swapped=gross, money=money)
+        money = max(money, before_credit - swapped_price + _returned(order, swapped_line_ids) - not_kept)
+    return kept_shares(total=total, not_kept=not_kept, swapped_price=swapped_price, money=money)
 
 
-def _returned(order: OrderShape, swapped: frozenset[str]) -> Decimal:
+def _returned(order: OrderShape, swapped_line_ids: frozenset[str]) -> Decimal:
     """Return the price of the ordered goods that came back, with tax and after discounts."""
-    return sum((_came_back_total(order, item) for item in order.items if item.id not in swapped), Decimal(0))
+    return sum((_came_back_total(order, item) for item in order.items if item.id not in swapped_line_ids), Decimal(0))
 
 
 def _came_back_total(order: OrderShape, item: ItemShape) -> Decimal:

@@ -103,7 +103,7 @@ NOT_CHECKED = (
 )
 
 
-def with_differing_prices(product_ids: Collection[ProductId], medusa: Medusa) -> set[ProductId]:
+def products_with_differing_prices(product_ids: Collection[ProductId], medusa: Medusa) -> set[ProductId]:
     """Return the products among these whose variants differ in price now.
 
     Returns none while Medusa is unavailable: the checkout checks again.

@@ -14,7 +14,7 @@ from bridge.medusa.client import get_medusa
 from bridge.programme.rules import Programme
 from bridge.programme.shop_currencies import ask_currencies, require_currencies, save_currencies
 from bridge.programme.spending import Redeem, least_redeemable
-from bridge.redemptions.pricing.rewards import require_one_price
+from bridge.redemptions.pricing.rewards import require_equal_variant_prices
 
 # A GET adds these keys to the document. A PUT may send them back; they are ignored.
 _READ_ONLY = ("version", "author", "created_at")
@@ -26,7 +26,7 @@ def read_document(document: dict[str, Any]) -> Programme:
     currencies = ask_currencies(get_medusa)
     if currencies:
         require_currencies(programme, currencies)
-    require_one_price(programme.redeem, get_medusa)
+    require_equal_variant_prices(programme.redeem, get_medusa)
     if currencies:
         with transaction() as connection:
             save_currencies(connection, currencies, now=now())

@@ -39,7 +39,7 @@ def offer_rewards(
     cart: Cart | None,
     basket: Basket | None,
     available: int,
-    mixed_prices: Collection[ProductId],
+    mixed_price_products: Collection[ProductId],
     too_many_open: bool,
 ) -> list[RewardOffer]:
     """Return each reward, cheapest first, for this cart, or without a cart if `cart` is None."""
@@ -47,7 +47,7 @@ def offer_rewards(
     for reward in rewards_by_price(rules):
         refusal: DustError | None = None
         try:
-            reward_terms(rules, reward, cart=cart, basket=basket, mixed_prices=mixed_prices)
+            reward_terms(rules, reward, cart=cart, basket=basket, mixed_price_products=mixed_price_products)
         except DustError as error:
             refusal = error
         fits, affordable = refusal is None, reward.dust <= available

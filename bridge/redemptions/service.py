@@ -18,7 +18,7 @@ from bridge.ledger.store import open_accounts, save
 from bridge.medusa.carts import Cart
 from bridge.medusa.client import Medusa
 from bridge.products.settings import ProductSettings, read_products
-from bridge.products.variants import VariantPricesDiffer, with_differing_prices
+from bridge.products.variants import VariantPricesDiffer, products_with_differing_prices
 from bridge.programme.rules import Programme
 from bridge.programme.versions import Version, current_version
 from bridge.redemptions import lifecycle
@@ -107,7 +107,7 @@ def redeem(request: Request, medusa: Medusa) -> Redemption:
         if earlier := _find_earlier(connection, request):
             return earlier
     cart = own_cart(medusa, request.cart_id, request.customer_id) if request.cart_id else None
-    mixed_prices = _mixed_prices(request, cart, medusa)
+    mixed_price_products = _mixed_price_products(request, cart, medusa)
     moment = now()
     with transaction() as connection:
         version = current_version(connection)
@@ -120,7 +120,7 @@ def redeem(request: Request, medusa: Medusa) -> Redemption:
             raise TooManyOpenRedemptions
         account.book_due(now=moment)
         available = max(0, account.available)
-        terms = _terms(connection, request, cart, settings, version.programme, mixed_prices, available)
+        terms = _terms(connection, request, cart, settings, version.programme, mixed_price_products, available)
         redemption = _new_redemption(request, terms, version, moment)
         lifecycle.create(
             connection,
@@ -149,7 +149,7 @@ def _find_earlier(connection: Connection, request: Request) -> Redemption | None
     return lifecycle.as_created(read_redemption(connection, request.customer_id, row.id))
 
 
-def _mixed_prices(request: Request, cart: Cart | None, medusa: Medusa) -> set[ProductId]:
+def _mixed_price_products(request: Request, cart: Cart | None, medusa: Medusa) -> set[ProductId]:
     """Return the products of this request whose variants differ in price."""
     asked = set(request.items)
     with transaction() as connection:
@@ -158,7 +158,7 @@ def _mixed_prices(request: Request, cart: Cart | None, medusa: Medusa) -> set[Pr
         if request.reward_id:
             reward = current_version(connection).programme.redeem.reward(request.reward_id)
             asked |= {ProductId(reward.product_id)} if reward and reward.product_id else set()
-    return with_differing_prices(asked, medusa) if asked else set()
+    return products_with_differing_prices(asked, medusa) if asked else set()
 
 
 def _terms(
@@ -167,14 +167,14 @@ def _terms(
     cart: Cart | None,
     settings: list[ProductSettings],
     programme: Programme,
-    mixed_prices: Collection[ProductId],
+    mixed_price_products: Collection[ProductId],
     available: int,
 ) -> Terms:
     """Price the request. The account is locked, so that a second tab sees what the first has redeemed for the cart."""
     prices, dust_only = prices_of(settings), dust_only_prices(settings)
     if request.items:
-        for product_id in sorted(set(mixed_prices) & set(prices)):
-            raise VariantPricesDiffer(product_id)
+        if refused := set(mixed_price_products) & set(prices):
+            raise VariantPricesDiffer(min(refused))
         if cart:
             require_units_in_cart(
                 cart, prices, request.items, units_paid_for_cart(connection, request.customer_id, cart)
@@ -182,11 +182,11 @@ def _terms(
         return product_terms(prices, request.items)
     if request.pay_dust_only and cart:
         paid = units_paid_for_cart(connection, request.customer_id, cart)
-        wanted = unpaid_units(cart, without(dust_only, mixed_prices), paid)
+        wanted = unpaid_units(cart, without(dust_only, mixed_price_products), paid)
         if not wanted:
             # A quote leaves these products out too. If nothing else is due, this error tells the shopper why.
-            for product_id in unpaid_units(cart, mixed_prices, paid):
-                raise VariantPricesDiffer(product_id)
+            if refused := set(unpaid_units(cart, mixed_price_products, paid)):
+                raise VariantPricesDiffer(min(refused))
             require_whole_units(cart, dust_only)
             raise NothingToPay
         return product_terms(prices, wanted)
@@ -195,7 +195,9 @@ def _terms(
         reward = programme.redeem.reward(request.reward_id)
         if reward is None:
             raise UnknownReward
-        return reward_terms(programme.redeem, reward, cart=cart, basket=basket, mixed_prices=mixed_prices)
+        return reward_terms(
+            programme.redeem, reward, cart=cart, basket=basket, mixed_price_products=mixed_price_products
+        )
     return discount_terms(
         programme.redeem,
         dust=request.dust,

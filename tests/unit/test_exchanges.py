@@ -106,7 +106,7 @@ def test_shares_are_shares_and_no_more_earns_than_the_order_costs(
     bought: Decimal, swapped: Decimal, not_kept: Decimal, money: Decimal
 ) -> None:
     total = bought + swapped - not_kept
-    shares = kept_shares(total=total, not_kept=not_kept, swapped=swapped, money=money)
+    shares = kept_shares(total=total, not_kept=not_kept, swapped_price=swapped, money=money)
     assert 0 <= shares.bought <= 1
     assert 0 <= shares.swapped <= 1
     assert 0 <= shares.unpaid <= swapped
@@ -119,5 +119,5 @@ def test_shares_are_shares_and_no_more_earns_than_the_order_costs(
 @given(amounts, amounts)
 def test_what_is_paid_in_full_earns_in_full(bought: Decimal, swapped: Decimal) -> None:
     total = bought + swapped
-    shares = kept_shares(total=total, not_kept=Decimal(0), swapped=swapped, money=total)
+    shares = kept_shares(total=total, not_kept=Decimal(0), swapped_price=swapped, money=total)
     assert (shares.bought, shares.swapped, shares.unpaid) == (1, 1, 0)

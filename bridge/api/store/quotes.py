@@ -26,7 +26,7 @@ from bridge.medusa.client import get_medusa
 from bridge.medusa.currencies import format_amount
 from bridge.medusa.orders import Order
 from bridge.products.settings import read_products
-from bridge.products.variants import with_differing_prices
+from bridge.products.variants import products_with_differing_prices
 from bridge.programme.fields import CurrencyCode
 from bridge.programme.versions import current_version
 from bridge.redemptions import carts
@@ -136,12 +136,17 @@ def _quote(customer_id: CustomerId, body: QuoteRequest) -> Quote:
     refusal = TooManyOpenRedemptions() if too_many_open else offer.refusal
     free = carts.free_products(rules)
     asked = {*carts.prices_of(settings), *(free & set(carts.product_ids(cart)) if cart else free)}
-    mixed = with_differing_prices(asked, get_medusa()) if asked else set()
-    due = _priced_items(cart, carts.without(dust_only, mixed), paid)
+    mixed_price_products = products_with_differing_prices(asked, get_medusa()) if asked else set()
+    due = _priced_items(cart, carts.without(dust_only, mixed_price_products), paid)
     cost = sum(item.dust for item in due)
-    optional = carts.without(carts.optional_prices(settings), mixed)
+    optional = carts.without(carts.optional_prices(settings), mixed_price_products)
     rewards = offer_rewards(
-        rules, cart=cart, basket=basket, available=available, mixed_prices=mixed, too_many_open=too_many_open
+        rules,
+        cart=cart,
+        basket=basket,
+        available=available,
+        mixed_price_products=mixed_price_products,
+        too_many_open=too_many_open,
     )
     return Quote(
         currency_code=currency,

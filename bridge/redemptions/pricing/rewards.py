@@ -104,7 +104,7 @@ class NoShippingMethod(Conflict):
     message = "Choose a shipping method first: then it is free."
 
 
-def require_one_price(rules: Redeem, medusa: Callable[[], Medusa]) -> None:
+def require_equal_variant_prices(rules: Redeem, medusa: Callable[[], Medusa]) -> None:
     """Raise `FieldErrors` for rewards with a free product whose variants differ in price.
 
     Nothing is refused while Medusa is unavailable: redemptions and the checkout check again.
@@ -125,11 +125,16 @@ def require_one_price(rules: Redeem, medusa: Callable[[], Medusa]) -> None:
 
 
 def reward_terms(
-    rules: Redeem, reward: Reward, *, cart: Cart | None, basket: Basket | None, mixed_prices: Collection[ProductId] = ()
+    rules: Redeem,
+    reward: Reward,
+    *,
+    cart: Cart | None,
+    basket: Basket | None,
+    mixed_price_products: Collection[ProductId] = (),
 ) -> Terms:
     """Return the terms of a reward. Its price in points is the catalogue's, whatever it takes off in the end.
 
-    `mixed_prices` are products whose variants differ in price. They cannot be free, because the free unit could be the
+    `mixed_price_products` are products whose variants differ in price. They cannot be free: the free unit could be the
     most expensive one.
 
     Raises `CartNeeded`, `RewardNotInCurrency`, `CartBelowMinimum`, `ProductNotInCart`, `VariantPricesDiffer`,
@@ -138,7 +143,7 @@ def reward_terms(
     if cart is None or basket is None:
         if reward.needs_cart(rules.max_share):
             raise CartNeeded(reward.name)
-        if reward.product_id in mixed_prices:
+        if reward.product_id in mixed_price_products:
             raise VariantPricesDiffer(str(reward.product_id))
         return _terms(reward)
     currency = cart.currency_code
@@ -151,7 +156,9 @@ def reward_terms(
         case RewardKind.PERCENTAGE:
             return _percentage_terms(reward, basket, least)
         case RewardKind.FREE_PRODUCT:
-            if reward.product_id in mixed_prices and reward.product_id in {line.product_id for line in cart.lines}:
+            if reward.product_id in mixed_price_products and reward.product_id in {
+                line.product_id for line in cart.lines
+            }:
                 raise VariantPricesDiffer(str(reward.product_id))
             return _product_terms(rules, reward, cart, basket, least)
         case RewardKind.FREE_SHIPPING:
