@@ -37,7 +37,6 @@ from bridge.settlement.accounts import (
     record_account,
     record_customer,
 )
-from bridge.settlement.bonuses import credit_signup_bonus
 from bridge.settlement.claims import (
     claim_orders,
     claimable_orders,
@@ -45,6 +44,7 @@ from bridge.settlement.claims import (
     forget_other_emails,
     prove_email,
 )
+from bridge.settlement.signup_bonus import credit_signup_bonus
 from bridge.settlement.tables import Proof
 
 _EMAIL = re.compile(r"[^\s@\x00]+@[^\s@\x00]+")

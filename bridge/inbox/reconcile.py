@@ -35,12 +35,12 @@ from bridge.observability.metrics import DRIFT_FOUND
 from bridge.programme.shop_currencies import ask_currencies, learned_at, save_currencies
 from bridge.programme.versions import current_version
 from bridge.settlement.accounts import CustomerAccount, accounts_with_fresh_mailbox, seen_accounts
-from bridge.settlement.bonuses import customers_with_signup_bonus
 from bridge.settlement.compare_with_medusa import check_due
 from bridge.settlement.email_hash import key_made_at
 from bridge.settlement.escrow import lacks_email_hash
 from bridge.settlement.facts import Age, Facts, check_now, compare
 from bridge.settlement.repository import read_rows
+from bridge.settlement.signup_bonus import customers_with_signup_bonus
 from bridge.settlement.tables import order_settlement
 
 log = structlog.get_logger(__name__)

@@ -143,19 +143,19 @@ class Account(AccountState):
             moves.add(lot, remaining=part)
             left -= part
             matured += part if lot.matured else 0
-        paid = 0 if pending_until_paid else min(left, self.debt)
-        if left > paid:
+        debt_paid = 0 if pending_until_paid else min(left, self.debt)
+        if left > debt_paid:
             lot = self._open_lot(
-                left - paid,
+                left - debt_paid,
                 details,
                 now,
                 matures_at=matures_at,
                 expires_at=expires_at,
                 pending_until_paid=pending_until_paid,
             )
-            moves.add(lot, remaining=left - paid)
-            matured += left - paid if lot.matured else 0
-        self._post(details, now, moves, amount=matured + paid, pending=amount - matured - paid)
+            moves.add(lot, remaining=left - debt_paid)
+            matured += left - debt_paid if lot.matured else 0
+        self._post(details, now, moves, amount=matured + debt_paid, pending=amount - matured - debt_paid)
 
     def adjust(self, amount: int, details: PostingDetails, *, now: datetime) -> None:
         """Post a manual correction: a credit opens a lot, a debit takes available points. Raises `InsufficientDust`."""

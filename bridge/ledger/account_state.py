@@ -174,8 +174,9 @@ class AccountState:
         self.held += held
         self.pending += pending
         self.version += 1
-        # What the balance loses and no lot does is owed; what it gains and no lot gets pays debt. 100 are reversed, and
-        # 60 of them are in lots: the balance changes by -100, the lots by -60, the debt by 40.
+        # The balance is always the matured lots less the debt. So what the lots (`moves.owned`) and the balance
+        # (`amount`) change by differently is the change of the debt. 100 are reversed, and the lots have only 60 of
+        # them: the balance changes by -100, the lots by -60, the debt by 40.
         self.debt += moves.owned - amount
         if self.debt:
             # Only points that this posting freed can be free now, see the module docstring.

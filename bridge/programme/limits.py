@@ -1,8 +1,8 @@
 """Limits on what one customer's orders earn together. Pure arithmetic.
 
-A customer's orders are sorted by the time they were placed. Each gets what the limits leave it after those before. The
-result depends only on the orders as they are now, not on the sequence in which Dust learned of them: when an order is
-canceled, later ones get its part.
+A customer's orders are sorted by the time they were placed. Each gets what the orders before it leave of the limits.
+The result depends only on the orders as they are now, not on the sequence in which Dust learned of them: when an order
+is canceled, later ones get its part.
 
 A worked row, 500 a day: orders worth 400, 300 and 50 get 400, 100 and 0. The first is canceled: 0, 300 and 50.
 """
@@ -42,7 +42,7 @@ class Limits(Part):
     )
 
     @property
-    def join_orders(self) -> bool:
+    def span_orders(self) -> bool:
         """Whether an order's points depend on other orders of the customer."""
         return self.per_day is not None or self.per_customer is not None
 
@@ -84,7 +84,7 @@ class _Tally:
         self.sums.append(self.sums[-1] + dust)
 
 
-def share_out(
+def apply_limits(
     requests: Iterable[EarningRequest], merged_at: Mapping[CustomerId, datetime | None] | None = None
 ) -> dict[str, Allowed]:
     """Return what each of one customer's orders gets, by order id.

@@ -66,7 +66,7 @@ def dust_for_value(rate: Decimal, value: Decimal) -> int:
     return int((value * rate).quantize(MILLIONTH).to_integral_value(ROUND_CEILING))
 
 
-def least_dust_for(rules: Redeem, value: Decimal, currency_code: str) -> int:
+def min_dust_for(rules: Redeem, value: Decimal, currency_code: str) -> int:
     """Return the smallest number of points that takes `value` off, or more. The currency needs a rate.
 
     At 133.3 points per eur, 1.00 costs 134 points: 133 of them take only 0.99 off.
@@ -80,7 +80,7 @@ def useful_dust(rules: Redeem, dust: int, currency_code: str) -> int:
 
     At 100 points per yen, 100 of 199 points: both take 1 yen off.
     """
-    return least_dust_for(rules, discount_value(rules, dust, currency_code) or Decimal(0), currency_code)
+    return min_dust_for(rules, discount_value(rules, dust, currency_code) or Decimal(0), currency_code)
 
 
 def least_redeemable(rules: Redeem, currency_code: str) -> int:
@@ -89,10 +89,10 @@ def least_redeemable(rules: Redeem, currency_code: str) -> int:
     At 100 points per yen it is 100, and 200 if `min_dust` is 150.
     """
     least = useful_dust(rules, rules.min_dust, currency_code)
-    if 0 < least >= rules.min_dust:
+    if least > 0 and least >= rules.min_dust:
         return least
     value = (discount_value(rules, rules.min_dust, currency_code) or Decimal(0)) + smallest_unit(currency_code)
-    return least_dust_for(rules, value, currency_code)
+    return min_dust_for(rules, value, currency_code)
 
 
 def most_dust_within(rules: Redeem, value: Decimal, currency_code: str) -> int | None:
@@ -105,7 +105,7 @@ def most_dust_within(rules: Redeem, value: Decimal, currency_code: str) -> int |
     unit = smallest_unit(currency_code)
     coverable = max(Decimal(0), value.quantize(unit, ROUND_FLOOR))
     # One point less than what takes the next unit off.
-    most = least_dust_for(rules, coverable + unit, currency_code) - 1
+    most = min_dust_for(rules, coverable + unit, currency_code) - 1
     return useful_dust(rules, min(most, rules.max_dust or MAX_DUST), currency_code)
 
 

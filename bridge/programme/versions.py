@@ -105,7 +105,7 @@ def versions_by_number(connection: Connection, numbers: set[int]) -> dict[int, V
     return versions
 
 
-def longest_joint_limit_days(connection: Connection) -> int | None:
+def longest_limit_window(connection: Connection) -> int | None:
     """Return the longest window, in days, of all versions' limits across several orders; None without such limits."""
     per_day, per_customer = (
         programme_version.c.document[("earn", "limits", name)] for name in ("per_day", "per_customer")
@@ -125,12 +125,11 @@ _CURRENT_TIERS = select(programme_version.c.document["tiers"]).order_by(programm
 def current_tiers(connection: Connection) -> Tiers | None:
     """Return the tiers in force now, without reading the other rules; None if there are none."""
     document = connection.scalar(_CURRENT_TIERS)
-    # Versions from before tiers existed have no such field.
     return Tiers.model_validate(document) if document and document["levels"] else None
 
 
 def registrations_proved_since(connection: Connection) -> datetime | None:
-    """Return since when the rules say without a break that new accounts' e-mails are proved; None: not now."""
+    """Return since when, without interruption, the rules trust e-mails of new accounts; None if not now."""
     claim = programme_version.c.document[("guests", "claim")].astext
     unproved = func.coalesce(claim, GuestClaim.TRANSFER.value) == GuestClaim.TRANSFER.value
     last_unproved = select(func.max(programme_version.c.version)).where(unproved).scalar_subquery()

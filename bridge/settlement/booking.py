@@ -32,14 +32,16 @@ class Booking:
         matures_at, _ = maturity_and_expiry(self.version.programme, self.placed_at)
         account.mark_paid(self.order_id, matures_at=matures_at or self.now, now=self.now)
 
-    def bring_to(self, target: int, share: Share, account: Account, less: str, *, counted: int = 0) -> Share:
+    def bring_to(
+        self, target: int, share: Share, account: Account, reversal_description: str, *, counted_by_others: int = 0
+    ) -> Share:
         """Post the difference to `target` and return the new share.
 
-        `less` is the description if points have to be taken back. `counted` are the account's expired points that other
-        shares of the order have counted already.
+        `reversal_description` is for points that have to be taken back. `counted_by_others` are the account's expired
+        points that other shares of the order have counted already.
         """
         if target < share.net:
-            return self._reduce(share, account, share.net - target, less, counted)
+            return self._reduce(share, account, share.net - target, reversal_description, counted_by_others)
         return self._grow(share, account, target - share.net)
 
     def transfer(self, share: Share, giver: Account, taker: Account | None) -> int:
@@ -57,13 +59,15 @@ class Booking:
             taker.receive_lots(transfers, incoming, now=self.now)
         return sum(transfer.amount for transfer in transfers)
 
-    def _reduce(self, share: Share, account: Account, amount: int, less: str, counted: int) -> Share:
-        expired = self._expired_part(share, account, amount, counted)
+    def _reduce(
+        self, share: Share, account: Account, amount: int, reversal_description: str, counted_by_others: int
+    ) -> Share:
+        expired = self._expired_part(share, account, amount, counted_by_others)
         unexpired = amount - expired
         taken = 0
         if unexpired:
             policy = self.version.programme.reversal.negative_balance
-            details = self._details(Kind.REVERSE, less, self.changed_at)
+            details = self._details(Kind.REVERSE, reversal_description, self.changed_at)
             taken = account.reverse(unexpired, details, now=self.now, policy=policy)
         return replace(
             share,
@@ -73,14 +77,14 @@ class Booking:
             taken_back=share.taken_back + taken,
         )
 
-    def _expired_part(self, share: Share, account: Account, amount: int, counted: int) -> int:
+    def _expired_part(self, share: Share, account: Account, amount: int, counted_by_others: int) -> int:
         """Return how much of `amount` is not taken, because it has expired already (see `expired_points.py`).
 
         Expired points of this order count first. Those of other orders count only for what free points do not cover,
         so that they cause no debt. 100 are to be taken back; 30 points of this order have expired; 50 points are free;
         60 expired points may count in all: the 30 count, and 20 of the others. 50 are taken.
         """
-        own = max(0, account.expired_of(self.order_id, now=self.now) - share.expired - counted)
+        own = max(0, account.expired_of(self.order_id, now=self.now) - share.expired - counted_by_others)
         pool = self.pools.get(account.customer_id)
         if pool is None:
             return min(amount, own)

@@ -22,11 +22,11 @@ from bridge.ledger.postings import Kind, PostingDetails
 from bridge.ledger.store import open_accounts, save
 from bridge.programme.dates import maturity_and_expiry
 from bridge.programme.rules import GuestClaim
-from bridge.programme.versions import current_version, longest_joint_limit_days, versions_by_number
+from bridge.programme.versions import current_version, longest_limit_window, versions_by_number
 from bridge.settlement.earning_limits import LimitedOrder, LimitsOfBatch, OwnOrder, lock_persons, read_limit_history
 from bridge.settlement.email_hash import email_hash_key, hash_email
 from bridge.settlement.escrow import lock_escrows, write_escrows
-from bridge.settlement.referrals import due_referrals, lock_referrals, settle_referral
+from bridge.settlement.referrals import due_referrals, lock_referrals, post_referral
 from bridge.settlement.repository import SettlementRow, change_rows, lock_rows
 from bridge.settlement.tables import Proof, guest_escrow, order_settlement, proved_email
 from bridge.settlement.write import write_limited
@@ -142,7 +142,7 @@ def claim_orders(
     Repeated or concurrent claims are booked once.
     """
     ids = list(order_ids)
-    longest_limit_days = longest_joint_limit_days(connection)
+    longest_limit_days = longest_limit_window(connection)
     if longest_limit_days:
         lock_persons(connection, [customer_id])
     settlements = lock_rows(connection, [OrderId(order_id) for order_id in ids])
@@ -241,6 +241,6 @@ def _credit(
             pending_until_paid=row.pending_until_paid,
         )
     for due in referrals:
-        settle_referral(connection, due, accounts, now)
+        post_referral(connection, due, accounts, now)
     save(connection, accounts.values())
     write_limited(connection, others, now=now)

@@ -41,7 +41,7 @@ SAMPLE = 20
 MISSING_FOR = timedelta(minutes=3)
 _MAX_SINGLE_CALLS = 20
 # How long an order for which Medusa fails waits for its next comparison.
-NOT_GIVEN_FOR = timedelta(hours=1)
+FAILED_AT_MEDUSA_DELAY = timedelta(hours=1)
 # If Medusa knows none of at least this many orders, it is the wrong Medusa or one restored from a backup.
 _MIN_KNOWN_BY_NONE = 10
 
@@ -67,7 +67,7 @@ class _Answers:
     orders: list[Order]
     absent: list[OrderId]
     unreadable: list[OrderId]
-    not_given: list[OrderId]
+    failed_at_medusa: list[OrderId]
     """Orders for which Medusa fails; they are requested again later."""
 
 
@@ -94,7 +94,7 @@ def check_due(
             chosen = list(dict.fromkeys(due + _sample(connection, SAMPLE)))
             left_out = waiting(connection, chosen)
         chosen = [order_id for order_id in chosen if order_id not in left_out]
-        _compare(medusa, chosen, result, keep=not dry_run)
+        _compare(medusa, chosen, result, dry_run=dry_run)
         if (len(due) < PAGE and not result.differs) or time.monotonic() > end:
             break
     return result
@@ -106,7 +106,7 @@ def compare_sample(medusa: Medusa, size: int) -> ComparisonResult:
         order_ids = _sample(connection, size)
     result = ComparisonResult()
     for start in range(0, len(order_ids), PAGE):
-        _compare(medusa, order_ids[start : start + PAGE], result, keep=False)
+        _compare(medusa, order_ids[start : start + PAGE], result, dry_run=True)
     return result
 
 
@@ -133,7 +133,7 @@ def _schedule_freed(connection: Connection) -> None:
         clear_second_uses(connection, order_ids)
 
 
-def _compare(medusa: Medusa, order_ids: Sequence[OrderId], result: ComparisonResult, *, keep: bool) -> None:
+def _compare(medusa: Medusa, order_ids: Sequence[OrderId], result: ComparisonResult, *, dry_run: bool) -> None:
     if not order_ids:
         return
     with transaction() as connection:
@@ -141,42 +141,44 @@ def _compare(medusa: Medusa, order_ids: Sequence[OrderId], result: ComparisonRes
     answers = _read_from_medusa(medusa, order_ids)
     result.seen += len(order_ids)
     result.unreadable += answers.unreadable
-    for failed in _transactions(answers.orders, revisions, result, keep=keep):
+    for failed in _settle_page(answers.orders, revisions, result, dry_run=dry_run):
         log.error("order_not_compared", order_id=failed.id)
         answers.unreadable.append(failed.id)
-    if keep and answers.unreadable:
+    if not dry_run and answers.unreadable:
         # Asking again would not help: the cause is in the log, and the order's events fail visibly.
         with transaction() as connection:
             unreadable = among(order_settlement.c.order_id, answers.unreadable)
             connection.execute(update(order_settlement).where(unreadable).values(check_at=None))
-    if answers.not_given:
-        result.unreadable += [each for each in answers.not_given if each not in result.unreadable]
-        if keep:
+    if answers.failed_at_medusa:
+        result.unreadable += [each for each in answers.failed_at_medusa if each not in result.unreadable]
+        if not dry_run:
             with transaction() as connection:
-                later = among(order_settlement.c.order_id, answers.not_given)
-                connection.execute(update(order_settlement).where(later).values(check_at=now() + NOT_GIVEN_FOR))
-    _settle_absent(answers.absent, revisions, result, keep=keep)
+                later = among(order_settlement.c.order_id, answers.failed_at_medusa)
+                connection.execute(
+                    update(order_settlement).where(later).values(check_at=now() + FAILED_AT_MEDUSA_DELAY)
+                )
+    _settle_absent(answers.absent, revisions, result, dry_run=dry_run)
 
 
 def _read_from_medusa(medusa: Medusa, order_ids: Sequence[OrderId]) -> _Answers:
     documents = {OrderId(str(document.get("id"))): document for document in _list_orders(medusa, order_ids)}
-    absent = [order_id for order_id in order_ids if order_id not in documents]
+    not_listed = [order_id for order_id in order_ids if order_id not in documents]
     if len(order_ids) >= _MIN_KNOWN_BY_NONE and not documents:
         log.error("orders_unknown_in_medusa", orders=len(order_ids), hint="Is DUST_MEDUSA_URL the right shop?")
-        return _Answers(orders=[], absent=[], unreadable=[], not_given=[])
-    gone: list[OrderId] = []
-    not_given: list[OrderId] = []
-    for order_id in absent[:_MAX_SINGLE_CALLS]:
+        return _Answers(orders=[], absent=[], unreadable=[], failed_at_medusa=[])
+    absent: list[OrderId] = []
+    failed_at_medusa: list[OrderId] = []
+    for order_id in not_listed[:_MAX_SINGLE_CALLS]:
         # The list leaves drafts out.
         try:
             documents[order_id] = medusa.order(order_id)
         except UnknownInMedusa:
-            gone.append(order_id)
+            absent.append(order_id)
         except MedusaAway as error:
             if not error.only_this_call:
                 raise
-            log.error("order_not_given_by_medusa", order_id=order_id, reason=error.message)
-            not_given.append(order_id)
+            log.error("order_failed_at_medusa", order_id=order_id, reason=error.message)
+            failed_at_medusa.append(order_id)
     orders, unreadable = [], []
     for order_id, document in documents.items():
         try:
@@ -184,7 +186,7 @@ def _read_from_medusa(medusa: Medusa, order_ids: Sequence[OrderId]) -> _Answers:
         except Exception as error:
             log.error("order_unreadable", order_id=order_id, reason=str(error))
             unreadable.append(order_id)
-    return _Answers(orders=orders, absent=gone, unreadable=unreadable, not_given=not_given)
+    return _Answers(orders=orders, absent=absent, unreadable=unreadable, failed_at_medusa=failed_at_medusa)
 
 
 def _list_orders(medusa: Medusa, order_ids: Sequence[OrderId]) -> list[Json]:
@@ -209,44 +211,44 @@ def _list_orders(medusa: Medusa, order_ids: Sequence[OrderId]) -> list[Json]:
     return result
 
 
-def _transactions(
-    orders: list[Order], revisions: dict[OrderId, int], result: ComparisonResult, *, keep: bool
+def _settle_page(
+    orders: list[Order], revisions: dict[OrderId, int], result: ComparisonResult, *, dry_run: bool
 ) -> Iterator[Order]:
     """Settle a page at once, or each order by itself if that fails. Yields the orders that fail even then."""
     try:
-        _settle(orders, revisions, result, keep=keep)
+        _settle(orders, revisions, result, dry_run=dry_run)
     except Unavailable:
         raise
     except Exception:
         log.exception("page_not_compared", orders=len(orders))
         for order in orders:
             try:
-                _settle([order], revisions, result, keep=keep)
+                _settle([order], revisions, result, dry_run=dry_run)
             except Unavailable:
                 raise
             except Exception:
                 yield order
 
 
-def _settle(orders: list[Order], revisions: dict[OrderId, int], result: ComparisonResult, *, keep: bool) -> None:
+def _settle(orders: list[Order], revisions: dict[OrderId, int], result: ComparisonResult, *, dry_run: bool) -> None:
     asked = {order.id: revisions[order.id] for order in orders}
     settled = {}
     try:
         with transaction() as connection:
             settled = settle_orders(connection, orders, now=now(), asked=asked)
-            if not keep:
+            if dry_run:
                 raise _DryRun
     except _DryRun:
         pass
     for order_id, each in settled.items():
         if each.differences:
             result.differs[order_id] = each.differences
-            if keep:
+            if not dry_run:
                 log.warning("order_differed", order_id=order_id, differences=each.differences, dust=each.change)
 
 
 def _settle_absent(
-    absent: list[OrderId], revisions: dict[OrderId, int], result: ComparisonResult, *, keep: bool
+    absent: list[OrderId], revisions: dict[OrderId, int], result: ComparisonResult, *, dry_run: bool
 ) -> None:
     """Mark orders that Medusa does not have; settle them to zero once they have been missing for `MISSING_FOR`."""
     if not absent:
@@ -254,13 +256,13 @@ def _settle_absent(
     columns = order_settlement.c
     with transaction() as connection:
         query = select(order_settlement).where(among(columns.order_id, absent), ~columns.gone)
-        if keep:
+        if not dry_run:
             # Orders known as deleted need no further check.
             known = update(order_settlement).where(among(columns.order_id, absent), columns.gone)
             connection.execute(known.values(check_at=None))
         rows = [row for row in connection.execute(query) if row.revision == revisions[OrderId(row.order_id)]]
     result.missing += [OrderId(row.order_id) for row in rows]
-    if not keep:
+    if dry_run:
         return
     moment = now()
     for row in sorted(rows, key=lambda row: row.order_id):
@@ -275,7 +277,7 @@ def _settle_absent(
                 updated_at=row.facts_updated_at,
             )
             try:
-                _settle([deleted], revisions, result, keep=True)
+                _settle([deleted], revisions, result, dry_run=False)
             except DustError as error:
                 log.error("order_not_compared", order_id=row.order_id, reason=error.message)
         else:

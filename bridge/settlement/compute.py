@@ -156,9 +156,9 @@ def _is_due(loaded: LoadedOrder, earlier: OrderPlan | None) -> bool:
     before = earlier.stays_due if earlier else loaded.row.earning_due
     when = loaded.version.programme.earn.when
     if before and loaded.from_medusa:
-        # The earlier facts may have been forged. A completed order stays completed: if Medusa's answer does not say so,
-        # it never was. A paid order is no longer paid once an edit raises its total: the earlier facts count if their
-        # money can be true.
+        # Earlier facts may have been forged, so Medusa's answer decides. A completed order stays completed, so the
+        # answer says whether it is. A paid order is no longer paid once an edit raises its total, so an earlier payment
+        # still counts if its money can be true.
         before = when is EarnWhen.CAPTURED and _money_is_plausible(loaded)
     match when:
         case EarnWhen.PLACED:

@@ -17,7 +17,7 @@ from bridge.errors import Unavailable
 from bridge.ids import CustomerId, OrderId
 from bridge.ledger.merges import Person, persons_of
 from bridge.medusa.orders import Order
-from bridge.programme.limits import Allowed, EarningRequest, Limits, share_out
+from bridge.programme.limits import Allowed, EarningRequest, Limits, apply_limits
 from bridge.programme.rules import Programme
 from bridge.programme.versions import Version, versions_by_number
 from bridge.settlement.repository import SettlementRow, lock_rows, rows_of_customers
@@ -170,7 +170,7 @@ class LimitsOfBatch:
         """Return what each of the customer's known orders may earn."""
         person = self._history.persons[customer_id]
         if person.id not in self._allowed:
-            self._allowed[person.id] = share_out(self._requests[person.id].values(), person.merged_at)
+            self._allowed[person.id] = apply_limits(self._requests[person.id].values(), person.merged_at)
         return self._allowed[person.id]
 
     def others_that_change(self) -> list[LimitedOrder]:

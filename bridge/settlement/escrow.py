@@ -68,7 +68,7 @@ class Escrow(TypedRow):
             claimed_at=now,
         )
 
-    def expired(self) -> "Escrow":
+    def as_expired(self) -> "Escrow":
         return replace(self, state=EscrowState.EXPIRED, dust=0, email_hash=None)
 
 
@@ -111,7 +111,7 @@ def open_escrow(order: Order, known: Escrow | None, version: Version, *, now: da
         expires_at = order.placed_at + timedelta(days=version.programme.guests.escrow_days)
         known = Escrow(order_id=order.id, placed_at=order.placed_at, expires_at=expires_at)
     if known.state is EscrowState.EXPIRED or known.due(now):
-        return known.expired()
+        return known.as_expired()
     if not order.is_guest and order.customer_id is not None and known.customer_id != order.customer_id:
         return known.claimed_by(order.customer_id, Proof.TRANSFER, now=now)
     return known
@@ -156,7 +156,7 @@ def expire_escrows(connection: Connection, *, now: datetime, limit: int) -> int:
         return 0
     lock_rows(connection, ids)
     over = [escrow for escrow in lock_escrows(connection, ids).values() if escrow.due(now)]
-    write_escrows(connection, [(escrow, escrow.expired()) for escrow in over], now)
+    write_escrows(connection, [(escrow, escrow.as_expired()) for escrow in over], now)
     connection.execute(
         update(order_settlement)
         .where(among(order_settlement.c.order_id, [escrow.order_id for escrow in over]))

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from bridge.medusa.orders import Order
 from bridge.programme.breakdown import RulePart, break_down
-from bridge.programme.versions import longest_joint_limit_days
+from bridge.programme.versions import longest_limit_window
 from bridge.settlement.compute import compute
 from bridge.settlement.load import load
 from bridge.settlement.repository import SettlementRow
@@ -40,7 +40,7 @@ def forecast_each(connection: Connection, orders: list[Order], *, now: datetime)
         connection,
         orders,
         {order.id: SettlementRow(order_id=order.id) for order in orders},
-        longest_limit_days=longest_joint_limit_days(connection),
+        longest_limit_days=longest_limit_window(connection),
         lock=False,
         now=now,
     )

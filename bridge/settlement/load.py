@@ -71,7 +71,7 @@ class LoadedOrder:
         )
 
     @property
-    def is_paid_now(self) -> bool:
+    def payment_arrived(self) -> bool:
         """Whether its points were pending until it is paid, and no longer are. A cancel is no payment."""
         return self.row.pending_until_paid and not self.pending_until_paid and not self.order.canceled
 
@@ -92,7 +92,7 @@ class Loaded:
 def newest_facts(
     rows: Mapping[OrderId, SettlementRow], facts: Iterable[Order], asked: Mapping[OrderId, int]
 ) -> tuple[list[Order], dict[OrderId, list[Order]]]:
-    """Return the facts that count, in sequence, and by order those that only Medusa can decide about.
+    """Return the facts to settle, in sequence, and by order those for which an answer of Medusa is needed.
 
     Of equal facts only the last remain. If some facts of an order count and others are unclear, both results have it.
     """

@@ -259,11 +259,11 @@ def settle_referrals(connection: Connection, customer_ids: Collection[CustomerId
         expired_of=[each.referral.id for each in due],
     )
     for each in due:
-        settle_referral(connection, each, accounts, now)
+        post_referral(connection, each, accounts, now)
     save(connection, accounts.values())
 
 
-def settle_referral(
+def post_referral(
     connection: Connection, due: DueReferral, accounts: Mapping[CustomerId, Account], now: datetime
 ) -> None:
     """Post the changes for both customers, and store them."""

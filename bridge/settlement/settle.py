@@ -24,7 +24,7 @@ from sqlalchemy import Connection
 from bridge.ids import CustomerId, OrderId
 from bridge.ledger.postings import Posting
 from bridge.medusa.orders import Order
-from bridge.programme.versions import longest_joint_limit_days
+from bridge.programme.versions import longest_limit_window
 from bridge.settlement.compute import OrderPlan, compute
 from bridge.settlement.earning_limits import check_owners, lock_customers
 from bridge.settlement.facts import name_differences
@@ -85,7 +85,7 @@ def settle_and_list(
     facts, asked = list(orders), asked or {}
     if not facts:
         return {}, ()
-    longest_limit_days = longest_joint_limit_days(connection)
+    longest_limit_days = longest_limit_window(connection)
     locked = lock_customers(connection, facts) if longest_limit_days else set()
     while True:
         savepoint = connection.begin_nested()

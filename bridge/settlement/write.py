@@ -28,7 +28,7 @@ from bridge.settlement.facts import next_check
 from bridge.settlement.kept_forecasts import compare_forecasts
 from bridge.settlement.lines import line_notes, read_first_uses
 from bridge.settlement.load import Loaded
-from bridge.settlement.referrals import settle_referral
+from bridge.settlement.referrals import post_referral
 from bridge.settlement.repository import add_rows, change_rows
 from bridge.settlement.shares import Share, Shares, former_net, write_former_owners
 from bridge.settlement.tables import EscrowState
@@ -89,7 +89,7 @@ def write(connection: Connection, loaded: Loaded, plan: Plan, *, quiet: Collecti
         ]
         limited = [_post_limited(order, accounts, now) for order in plan.limited]
         for due in plan.referrals:
-            settle_referral(connection, due, accounts.by_customer, now)
+            post_referral(connection, due, accounts.by_customer, now)
         compare_forecasts(connection, settled, now=now)
         postings = tuple(posting for account in accounts.by_customer.values() for posting in account.postings)
         save(connection, accounts.by_customer.values(), quiet=quiet)
@@ -125,32 +125,34 @@ def write_limited(connection: Connection, orders: Collection[LimitedOrder], *, n
 
 def _open_accounts(connection: Connection, plan: Plan, now: datetime) -> _Accounts:
     """Lock all accounts concerned. Accounts that only earn are opened without lots, which is enough for most orders."""
-    quick: set[CustomerId] = set()
-    whole = {order.row.customer_id for order in plan.limited if order.row.customer_id}
-    whole |= {customer_id for due in plan.referrals for customer_id in due.customers}
+    earning_only: set[CustomerId] = set()
+    with_lots = {order.row.customer_id for order in plan.limited if order.row.customer_id}
+    with_lots |= {customer_id for due in plan.referrals for customer_id in due.customers}
     spent: dict[str, dict[str, int]] = {}
     for order in plan.orders:
-        (quick if _only_earns(order) else whole).update(_customers(order))
+        (earning_only if _only_earns(order) else with_lots).update(_customers(order))
         for redemption in order.loaded.redemptions:
             if redemption.id not in spent:
                 captured = redemption.state is RedemptionState.CAPTURED
                 spent[redemption.id] = spent_lots(connection, redemption.customer_id, redemption.id) if captured else {}
-    if not whole:
-        return _Accounts(by_customer=open_accounts(connection, quick, lots=False), pools={}, spent=spent, taken={})
+    if not with_lots:
+        return _Accounts(
+            by_customer=open_accounts(connection, earning_only, lots=False), pools={}, spent=spent, taken={}
+        )
     taken = _taken(connection, plan)
     extra_lots = {lot for lots in spent.values() for lot in lots}
     extra_lots |= {lot for by_customer in taken.values() for lots in by_customer.values() for lot in lots}
     sources: list[str] = [order.order_id for order in plan.orders if not _only_earns(order)]
     sources += [order.row.order_id for order in plan.limited]
     sources += [due.referral.id for due in plan.referrals]
-    accounts = open_accounts(connection, quick | whole, extra_lots=extra_lots, expired_of=sources)
+    accounts = open_accounts(connection, earning_only | with_lots, extra_lots=extra_lots, expired_of=sources)
     return _Accounts(by_customer=accounts, pools=read_pools(connection, accounts, now=now), spent=spent, taken=taken)
 
 
 def _only_earns(order: OrderPlan) -> bool:
     shares, loaded = order.shares, order.loaded
     changes = shares.giver or shares.former or loaded.redemptions or shares.own.taken_back
-    return order.target >= shares.own.net and not loaded.is_paid_now and not changes
+    return order.target >= shares.own.net and not loaded.payment_arrived and not changes
 
 
 def _customers(order: OrderPlan) -> set[CustomerId]:
@@ -212,7 +214,7 @@ def _post_shares(order: OrderPlan, booking: Booking, accounts: _Accounts) -> Ord
     account = accounts.by_customer.get(owner) if owner else None
     if shares.giver is not None:
         shares = shares.transferred(booking.transfer(shares.giver, accounts.of(shares.giver), account))
-    if account and order.loaded.is_paid_now:
+    if account and order.loaded.payment_arrived:
         booking.mark_paid(account)
     worth = order.earned.dust
     # Before former owners get or lose anything: they are part of what is left for the owner. A transfer may have moved
@@ -243,7 +245,7 @@ def _bring_to(
         and other.expired
         and _surviving_account(accounts.of(other)) is _surviving_account(account)
     )
-    return booking.bring_to(target, share, account, _reversal_reason(order), counted=counted)
+    return booking.bring_to(target, share, account, _reversal_reason(order), counted_by_others=counted)
 
 
 def _surviving_account(account: Account) -> Account:

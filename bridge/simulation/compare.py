@@ -120,7 +120,7 @@ def compare(
 
 def begins_at_nothing(*programmes: Programme) -> bool:
     """Whether limits or tiers look back on orders that a comparison does not know, those from before its start."""
-    return any(programme.earn.limits.join_orders or programme.tiers.levels for programme in programmes)
+    return any(programme.earn.limits.span_orders or programme.tiers.levels for programme in programmes)
 
 
 def as_document(comparison: Comparison, present: Version, changed: Programme) -> dict[str, Any]:

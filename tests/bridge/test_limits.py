@@ -13,7 +13,7 @@ from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId, new_id
 from bridge.operations.audit import audit
-from bridge.programme.limits import EarningRequest, Limits, share_out
+from bridge.programme.limits import EarningRequest, Limits, apply_limits
 from bridge.reports.explain import explain
 from bridge.settlement.claims import claim_orders
 from bridge.settlement.escrow import expire_escrows
@@ -188,7 +188,7 @@ def test_whatever_comes_in_which_order_the_end_is_the_same(
     random.Random(seed).shuffle(facts)
     for start in range(0, len(facts), at_once):
         settle(*facts[start : start + at_once])
-    expected = share_out(requests)
+    expected = apply_limits(requests)
     found = booked_points()
     assert {request.order_id: found[request.order_id] for request in requests} == {
         order_id: share.dust for order_id, share in expected.items()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.programme.limits import EarningRequest, Limits, share_out
+from bridge.programme.limits import EarningRequest, Limits, apply_limits
 
 MIDNIGHT = datetime(2026, 11, 22, tzinfo=UTC)
 
@@ -24,7 +24,7 @@ def requests(limits: dict[str, Any], *orders: tuple[float, int]) -> list[Earning
 
 
 def shares(limits: dict[str, Any], *orders: tuple[float, int]) -> list[int]:
-    found = share_out(requests(limits, *orders))
+    found = apply_limits(requests(limits, *orders))
     return [found[f"order_{number}"].dust for number in range(len(orders))]
 
 
@@ -49,7 +49,7 @@ def test_worked_rows(limits: dict[str, Any], orders: list[tuple[float, int]], ex
 
 
 def test_it_says_what_was_limited_by_what() -> None:
-    found = share_out(requests({"per_day": 500}, (1, 400), (2, 300)))
+    found = apply_limits(requests({"per_day": 500}, (1, 400), (2, 300)))
     assert [found[f"order_{n}"].why for n in (0, 1)] == [None, "Worth 300 points, limited to 500 a day."]
 
 
@@ -67,10 +67,10 @@ def test_no_limit_is_passed_and_nothing_left_that_it_allows(
     rules: dict[str, Any], orders: list[tuple[int, int]], chance: Any
 ) -> None:
     placed = requests(rules, *orders)
-    found = share_out(placed)
+    found = apply_limits(placed)
     shuffled = placed.copy()
     chance.shuffle(shuffled)
-    assert share_out(shuffled) == found
+    assert apply_limits(shuffled) == found
     row = sorted(placed, key=lambda each: (each.placed_at, each.order_id))
     for position, request in enumerate(row):
         before = row[:position]

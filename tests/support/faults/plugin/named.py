@@ -213,15 +213,17 @@ def price_unheard(mine: Mine) -> None:
 
 def two_welcomes(mine: Mine) -> None:
     """The sign-up bonus is credited without a check for an earlier one."""
-    from bridge.settlement import bonuses
+    from bridge.settlement import signup_bonus
 
-    known, details = bonuses.customers_with_signup_bonus, bonuses.PostingDetails
+    known, details = signup_bonus.customers_with_signup_bonus, signup_bonus.PostingDetails
 
     def keyless(**how: Any) -> Any:
         return details(**{**how, "idempotency_key": None} if mine(how["reference_id"]) else how)
 
-    bonuses.customers_with_signup_bonus = lambda connection, ids: known(connection, [i for i in ids if not mine(i)])
-    bonuses.PostingDetails = keyless
+    signup_bonus.customers_with_signup_bonus = lambda connection, ids: known(
+        connection, [i for i in ids if not mine(i)]
+    )
+    signup_bonus.PostingDetails = keyless
 
 
 def overdraws(mine: Mine) -> None:
