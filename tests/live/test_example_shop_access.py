@@ -65,6 +65,19 @@ def test_points_are_redeemed_with_the_keyboard_only(browser: Browser, site: str,
         expect(page.get_by_text("You used 900 points.")).to_be_visible()
 
 
+def test_the_title_gets_the_focus_when_a_line_or_the_last_one_is_removed(browser: Browser, site: str) -> None:
+    with shopper_in(browser, site, ZOOMED) as shopper:
+        page = shopper.page
+        for handle in ("mug", "shorts"):
+            shopper.add(handle)
+        page.goto("/cart")
+        for product, title in {"Mug": "Your cart", "Shorts": "Your cart is empty"}.items():
+            page.get_by_role("button", name=f"Remove {product}").focus()
+            page.keyboard.press("Enter")
+            expect(page.get_by_role("link", name=product)).to_have_count(0)
+            expect(page.get_by_role("heading", name=title, exact=True)).to_be_focused()
+
+
 def test_a_german_browser_gets_a_german_shop(browser: Browser, site: str, world: World, mug: SeededProduct) -> None:
     api = Storefront(world.keys)
     api.register()

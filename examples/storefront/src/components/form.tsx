@@ -1,6 +1,15 @@
 "use client"
 
-import { useActionState, useEffect, useRef, useState, type FormEvent, type ReactNode, type RefObject } from "react"
+import {
+  useActionState,
+  useEffect,
+  useRef,
+  useState,
+  type FocusEvent,
+  type FormEvent,
+  type ReactNode,
+  type RefObject,
+} from "react"
 import type { ActionState } from "@/lib/actions"
 
 type Action = (state: ActionState, form: FormData) => Promise<ActionState>
@@ -24,6 +33,7 @@ export function Form({ action, submit, children, className, quiet = false, about
   const [state, forget] = useCurrent(result, about)
   const form = useRef<HTMLFormElement>(null)
   const keepFocus = useKeptFocus(form)
+  const passFocusOn = useFocusOfRemoved()
 
   function onSubmit(event: FormEvent) {
     if (pending) event.preventDefault()
@@ -31,7 +41,7 @@ export function Form({ action, submit, children, className, quiet = false, about
   }
 
   return (
-    <form ref={form} action={run} className={className} onChange={forget} onSubmit={onSubmit}>
+    <form ref={form} action={run} className={className} onChange={forget} onSubmit={onSubmit} {...passFocusOn}>
       {children}
       <button type="submit" className={quiet ? "button quiet" : "button"} aria-disabled={pending} aria-busy={pending}>
         {submit}
@@ -60,6 +70,29 @@ export function useKeptFocus(form: RefObject<HTMLFormElement | null>): () => voi
   })
   return () => {
     name.current = document.activeElement?.getAttribute("name") ?? ""
+  }
+}
+
+/** Props of a form: when it leaves the page with the focus, as that of a removed line does, the page's title gets the focus. */
+function useFocusOfRemoved() {
+  const hasFocus = useRef(false)
+  useEffect(
+    () => () => {
+      if (!hasFocus.current || document.activeElement !== document.body) return
+      const title = document.querySelector<HTMLElement>("main h1")
+      title?.setAttribute("tabindex", "-1")
+      title?.focus({ preventScroll: true })
+    },
+    [],
+  )
+  return {
+    onFocus: () => {
+      hasFocus.current = true
+    },
+    onBlur: ({ target }: FocusEvent) => {
+      // No other element has taken the focus from one that is gone.
+      if (target.isConnected) hasFocus.current = false
+    },
   }
 }
 
