@@ -192,7 +192,21 @@ def _answer(response: httpx.Response, content: bytes, method: str, path: str) ->
             kind=str(answer.get("type", "error")),
             message=str(answer.get("message", "no reason given")),
         )
-    return answer
+    return _Answer(answer, call=f"{method} {path}")
+
+
+class _Answer(dict[str, Any]):
+    """Medusa's answer. Reading a key that is missing or null raises `MedusaAway`: another program has answered."""
+
+    def __init__(self, answer: Json, *, call: str) -> None:
+        super().__init__(answer)
+        self._call = call
+
+    def __getitem__(self, key: str) -> Any:
+        value = self.get(key)
+        if value is None:
+            raise _not_medusa(self._call, f"no {key} in its answer")
+        return value
 
 
 def _key_refused(response: httpx.Response, call: str) -> MedusaAway:
@@ -204,14 +218,14 @@ def _json(response: httpx.Response, content: bytes, call: str) -> Json:
     try:
         answer = json.loads(content, parse_float=Decimal)
     except (ValueError, ArithmeticError, RecursionError) as error:
-        raise _not_medusa(response, call) from error
+        raise _not_medusa(call, f"no JSON object ({response.status_code})") from error
     if not isinstance(answer, dict):
-        raise _not_medusa(response, call)
+        raise _not_medusa(call, f"no JSON object ({response.status_code})")
     return answer
 
 
-def _not_medusa(response: httpx.Response, call: str) -> MedusaAway:
+def _not_medusa(call: str, wrong: str) -> MedusaAway:
     return MedusaAway(
-        f"What answered {call} is not Medusa: no JSON object ({response.status_code}). Is DUST_MEDUSA_URL the address "
-        "of Medusa itself, and does a proxy or firewall in front of it let Dust pass?"
+        f"What answered {call} is not Medusa: {wrong}. Is DUST_MEDUSA_URL the address of Medusa itself, and does a "
+        "proxy or firewall in front of it let Dust pass?"
     )
