@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
 
 from bridge.errors import Conflict, DustError, NotFound, Unavailable
+from bridge.http.dates import read_http_date
 from bridge.medusa.pages import Json as Json
 from bridge.medusa.pages import MedusaAway as MedusaAway
 from bridge.observability.metrics import MEDUSA_ERRORS, MEDUSA_SECONDS
@@ -127,7 +127,7 @@ class Transport:
                 if traceparent := current_traceparent():
                     headers = {**headers, "traceparent": traceparent}
                 response, content = self._request(method, path, params=params, json=body, auth=auth, headers=headers)
-            self.date = _date(response) or self.date
+            self.date = read_http_date(response.headers.get("date", "")) or self.date
             # Medusa's answer to an unknown path is a page, not JSON.
             return {} if optional and response.status_code in {404, 405} else _answer(response, content, method, path)
         except DustError as error:
@@ -151,13 +151,6 @@ class Transport:
                 if time.monotonic() > deadline:
                     raise httpx.ReadTimeout("The answer took too long.", request=response.request)
         return response, bytes(content)
-
-
-def _date(response: httpx.Response) -> datetime | None:
-    try:
-        return parsedate_to_datetime(response.headers.get("date", ""))
-    except ValueError:
-        return None
 
 
 def _call_name(method: str, path: str) -> str:

@@ -60,6 +60,8 @@ class FakeMedusa:
         self.carts_a_call = 20
         # How far Medusa's clock is behind ours.
         self.behind = timedelta(0)
+        # The header of its answers, if it is not its clock.
+        self.date: str | None = None
         # Carts that another request has locked: Medusa gives up after two seconds.
         self.locked_carts: set[str] = set()
         self._lock = threading.Lock()
@@ -390,7 +392,7 @@ def mounted(medusa: FakeMedusa) -> Iterator[respx.MockRouter]:
         status, document = medusa.handle(
             request.method, request.url.path, _query(request.url.query), body, request.headers
         )
-        headers = {"date": format_datetime(datetime.now(UTC) - medusa.behind, usegmt=True)}
+        headers = {"date": medusa.date or format_datetime(datetime.now(UTC) - medusa.behind, usegmt=True)}
         # A path that Medusa does not know gets a page, not JSON.
         return httpx.Response(
             status, headers=headers, **({"html": document} if isinstance(document, str) else {"json": document})
