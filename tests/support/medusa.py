@@ -28,6 +28,9 @@ API_KEY = "sk_test_0123456789"
 PUBLISHABLE_KEY = "pk_test_0123456789"
 
 
+# The plugin's `MAX_CODES`.
+PLUGIN_CODES = 100
+
 # Some of the 126 that Medusa 2.21.2 has.
 CURRENCIES = {"eur": 2, "usd": 2, "gbp": 2, "dkk": 2, "pln": 2, "jpy": 0, "huf": 0, "irt": 0, "kwd": 3, "bhd": 3}
 
@@ -256,6 +259,8 @@ class FakeMedusa:
         """The plugin's own route: the same, in every open cart that holds one of the codes."""
         if not self.plugin:
             return 404, "<pre>Cannot POST /admin/dust/codes/withdraw</pre>"
+        if len(body["codes"]) > PLUGIN_CODES:
+            return 400, {"type": "invalid_data", "message": f"Invalid request: {PLUGIN_CODES} codes at most"}
         codes = set(body["codes"])
         found = {who: codes & codes_in(cart) for who, cart in self.carts.items() if not cart["completed_at"]}
         held_by = {who: sorted(held) for who, held in found.items() if held}
