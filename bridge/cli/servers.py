@@ -3,6 +3,8 @@
 import os
 import sys
 import tempfile
+from collections.abc import Iterable
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated
 
@@ -55,7 +57,7 @@ def serve(
         workers=workers,
         reload=reload,
         log_config=None,
-        forwarded_allow_ips=",".join(settings.trusted_proxies),
+        forwarded_allow_ips=_trusted_addresses(settings.trusted_proxies),
         # The proxy logs requests. Dust logs what happens to events.
         access_log=False,
         server_header=False,
@@ -63,6 +65,19 @@ def serve(
         # Longer than proxies keep a connection (usually 60 s). Otherwise a request could meet a closing connection.
         timeout_keep_alive=75,
     )
+
+
+def _trusted_addresses(proxies: Iterable[str]) -> str:
+    """The proxies in the form that uvicorn understands.
+
+    It ignores a network that is written as one of its addresses. On an IPv6 socket that also serves IPv4, an IPv4 proxy
+    has an address such as `::ffff:10.0.0.1`.
+    """
+    if "*" in proxies:
+        return "*"
+    networks = [ip_network(proxy, strict=False) for proxy in proxies]
+    as_ipv6 = [f"::ffff:{net.network_address}/{96 + net.prefixlen}" for net in networks if net.version == 4]
+    return ",".join([*map(str, networks), *as_ipv6])
 
 
 def worker(

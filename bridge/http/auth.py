@@ -119,7 +119,8 @@ def _actor(token: str, actor_type: str, settings: Settings) -> str:
     actor = claims.get("actor_id")
     if claims.get("actor_type") != actor_type:
         raise NotSignedIn(f"This token is not a {actor_type}'s.")
-    if not isinstance(actor, str) or not actor.strip() or "\x00" in actor:
+    # Not printable: NUL or half a surrogate pair, which Postgres cannot store.
+    if not isinstance(actor, str) or not actor.strip() or not actor.isprintable():
         raise NotSignedIn("This token belongs to a registration that is not finished: log in again.")
     if claims.get("mfa_enabled") and not claims.get("mfa_challenge_completed_at"):
         raise NotSignedIn("The second factor has not been given yet.")

@@ -90,9 +90,14 @@ async def _client(request: Request) -> str:
 
 
 def _network(host: str) -> str:
-    """The IPv4 address, or the /64 network of an IPv6 address, which is what one subscriber has."""
+    """The IPv4 address, or the /64 network of an IPv6 address, which is what one subscriber has.
+
+    A server that listens on both, such as Node, gives an IPv4 address as `::ffff:192.0.2.1`.
+    """
     try:
         address = ip_address(host)
     except ValueError:
         return host
-    return str(ip_network((address, 64), strict=False)) if address.version == 6 else host
+    if address.version == 4:
+        return host
+    return str(address.ipv4_mapped or ip_network((address, 64), strict=False))

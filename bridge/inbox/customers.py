@@ -27,6 +27,7 @@ from bridge.inbox.events import Event
 from bridge.inbox.tables import WEBHOOK_SOURCE
 from bridge.medusa.client import Json, Medusa, get_medusa
 from bridge.medusa.errors import MedusaNotConfigured, UnknownInMedusa
+from bridge.medusa.times import is_storable
 from bridge.programme.rules import GuestClaim
 from bridge.programme.versions import current_version, registrations_proved_since
 from bridge.settlement.accounts import (
@@ -134,7 +135,7 @@ def _moment(value: object) -> datetime | None:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:
         return None
-    return moment if moment and moment.tzinfo else None
+    return moment if moment and moment.tzinfo and is_storable(moment) else None
 
 
 def apply_customer_event(

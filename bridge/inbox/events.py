@@ -8,12 +8,13 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from bridge.errors import InvalidInput
 from bridge.ids import ID_PATTERN
 from bridge.medusa.order_shapes import OrderShape
 from bridge.medusa.orders import Order, OrderDetail, UnreadableOrder, order_of, read_order
+from bridge.medusa.times import StorableTime
 from bridge.settlement.facts import MAX_CLOCK_SKEW
 
 
@@ -133,7 +134,7 @@ class _Envelope(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=False)
 
     type: _Name
-    timestamp: AwareDatetime
+    timestamp: StorableTime
     data: dict[str, Any]
 
 
@@ -190,7 +191,9 @@ def read_event(body: bytes) -> Event:
 def _malformed(error: ValidationError, *parents: str) -> MalformedEvent:
     first = error.errors()[0]
     field = ".".join([*parents, *map(str, first["loc"])]) or "body"
-    wrong = "must be a JSON object with type, timestamp and data" if field == "body" else first["msg"]
+    wrong = first["msg"].removeprefix("Value error, ")
+    if field == "body":
+        wrong = "must be a JSON object with type, timestamp and data"
     return MalformedEvent(f"{field}: {wrong}", field=field)
 
 

@@ -179,8 +179,9 @@ def find_order(event: Event) -> Order | None:
 
 def _order_id(event: Event, medusa: Medusa | None) -> OrderId | None:
     """The id of the order to read from Medusa; None for a payment without an order yet."""
-    if event.about is About.PAYMENT and "order_id" not in event.data:
-        return (medusa or get_medusa()).order_id_of_payment(str(event.data.get("id")))
+    payment_id = event.data.get("id")
+    if event.about is About.PAYMENT and payment_id and not event.data.get("order_id"):
+        return (medusa or get_medusa()).order_id_of_payment(str(payment_id))
     return OrderId(str(event.subject))
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -218,12 +219,18 @@ class Medusa:
         It changes a limited number of carts per call: `remaining` says how many are left. With `dry_run` it only finds
         them.
         """
-        path, body = "/admin/dust/codes/withdraw", {"codes": sorted(codes), "dry_run": dry_run}
-        answer = self._http.admin("POST", path, body=body, optional=True)
-        if "carts" not in answer:
-            return None
-        carts = {cart["cart_id"]: tuple(cart["codes"]) for cart in answer["carts"]}
-        return Withdrawal(carts=carts, remaining=answer["remaining"])
+        carts: dict[str, tuple[str, ...]] = defaultdict(tuple)
+        remaining = 0
+        # The plugin takes a hundred codes per call.
+        for some in _in_portions(sorted(codes)):
+            body = {"codes": some, "dry_run": dry_run}
+            answer = self._http.admin("POST", "/admin/dust/codes/withdraw", body=body, optional=True)
+            if "carts" not in answer:
+                return None
+            for cart in answer["carts"]:
+                carts[cart["cart_id"]] += tuple(cart["codes"])
+            remaining += answer["remaining"]
+        return Withdrawal(carts=carts, remaining=remaining)
 
     def create_promotion(self, body: Json) -> Promotion:
         """Create a promotion. Raises `MedusaRefused` if the code is taken, or for any other refusal."""

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from bridge.medusa.amounts import Number, Quantity
+from bridge.medusa.times import StorableTime
 
 # `items.*`, `shipping_methods.*` and the tax lines are for Medusa before 2.21, which computes totals and quantities
 # only from the fields that a request names (tried on 2.13.6 and 2.18.0). `shipping_methods.*` contains `detail`; 2.13.6
@@ -179,8 +180,8 @@ class OrderShape(Shape):
     is_draft_order: bool = False
     payment_status: Text | None = None
     version: Annotated[int, Field(ge=0, lt=2**31)]
-    created_at: AwareDatetime
-    updated_at: AwareDatetime
+    created_at: StorableTime
+    updated_at: StorableTime
     canceled_at: AwareDatetime | None = None
     total: Number
     credit_line_total: Number = Decimal(0)

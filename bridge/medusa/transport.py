@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
 
 from bridge.errors import DustError
+from bridge.http.dates import read_http_date
 from bridge.medusa.errors import MedusaAway, MedusaNotConfigured, MedusaRefused, UnknownInMedusa
 from bridge.medusa.pages import Json as Json
 from bridge.observability.metrics import MEDUSA_ERRORS, MEDUSA_SECONDS
@@ -102,7 +102,7 @@ class Transport:
                 if traceparent := current_traceparent():
                     headers = {**headers, "traceparent": traceparent}
                 response, content = self._request(method, path, params=params, json=body, auth=auth, headers=headers)
-            self.date = _date(response) or self.date
+            self.date = read_http_date(response.headers.get("date", "")) or self.date
             # Medusa's answer to an unknown path is a page, not JSON.
             return {} if optional and response.status_code in {404, 405} else _answer(response, content, method, path)
         except DustError as error:
@@ -126,13 +126,6 @@ class Transport:
                 if time.monotonic() > deadline:
                     raise httpx.ReadTimeout("The answer took too long.", request=response.request)
         return response, bytes(content)
-
-
-def _date(response: httpx.Response) -> datetime | None:
-    try:
-        return parsedate_to_datetime(response.headers.get("date", ""))
-    except ValueError:
-        return None
 
 
 def _call_name(method: str, path: str) -> str:
@@ -167,7 +160,21 @@ def _answer(response: httpx.Response, content: bytes, method: str, path: str) ->
             kind=str(answer.get("type", "error")),
             message=str(answer.get("message", "no reason given")),
         )
-    return answer
+    return _Answer(answer, call=f"{method} {path}")
+
+
+class _Answer(dict[str, Any]):
+    """Medusa's answer. Reading a key that is missing or null raises `MedusaAway`: another program has answered."""
+
+    def __init__(self, answer: Json, *, call: str) -> None:
+        super().__init__(answer)
+        self._call = call
+
+    def __getitem__(self, key: str) -> Any:
+        value = self.get(key)
+        if value is None:
+            raise _not_medusa(self._call, f"no {key} in its answer")
+        return value
 
 
 def _key_refused(response: httpx.Response, call: str) -> MedusaAway:
@@ -179,14 +186,14 @@ def _json(response: httpx.Response, content: bytes, call: str) -> Json:
     try:
         answer = json.loads(content, parse_float=Decimal)
     except (ValueError, ArithmeticError, RecursionError) as error:
-        raise _not_medusa(response, call) from error
+        raise _not_medusa(call, f"no JSON object ({response.status_code})") from error
     if not isinstance(answer, dict):
-        raise _not_medusa(response, call)
+        raise _not_medusa(call, f"no JSON object ({response.status_code})")
     return answer
 
 
-def _not_medusa(response: httpx.Response, call: str) -> MedusaAway:
+def _not_medusa(call: str, wrong: str) -> MedusaAway:
     return MedusaAway(
-        f"What answered {call} is not Medusa: no JSON object ({response.status_code}). Is DUST_MEDUSA_URL the address "
-        "of Medusa itself, and does a proxy or firewall in front of it let Dust pass?"
+        f"What answered {call} is not Medusa: {wrong}. Is DUST_MEDUSA_URL the address of Medusa itself, and does a "
+        "proxy or firewall in front of it let Dust pass?"
     )

@@ -14,7 +14,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
@@ -24,6 +23,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from bridge.clock import now
 from bridge.db import transaction
+from bridge.http.dates import read_http_date
 from bridge.http.standard_webhooks import signed_headers
 from bridge.observability.logs import redact
 from bridge.observability.metrics import OUTGOING_WEBHOOKS_FAILED, OUTGOING_WEBHOOKS_SENT
@@ -196,11 +196,8 @@ def _retry_after(headers: Mapping[str, str]) -> float:
     value = headers.get("retry-after", "")
     if value.isascii() and value.isdigit():
         return float(value[:9])
-    try:
-        moment = parsedate_to_datetime(value)
-    except ValueError:
-        return 0.0
-    return max(0.0, moment.timestamp() - time.time())
+    moment = read_http_date(value)
+    return max(0.0, moment.timestamp() - time.time()) if moment else 0.0
 
 
 def _store_delivery(row: Row[Any], delivery: Delivery) -> None:

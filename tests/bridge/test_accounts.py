@@ -61,6 +61,14 @@ def delete(api: TestClient, medusa: FakeMedusa, customer_id: str = "cus_1") -> N
     deliver_customer_event(api, "customer.deleted", customer_id)
 
 
+def test_an_account_whose_time_cannot_be_stored_does_not_stop_the_poll(api: TestClient, medusa: FakeMedusa) -> None:
+    set_rules(bonuses={"signup": BONUS})
+    medusa.add_customer("cus_1", EMAIL, created=real_now())
+    medusa.customers["cus_1"]["created_at"] = "9999-12-31T23:59:59.000-05:00"
+    poll()
+    assert balance().balance == BONUS
+
+
 # The sign-up bonus.
 
 

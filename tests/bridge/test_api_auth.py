@@ -133,6 +133,7 @@ _BAD: dict[str, Callable[[], str]] = {
     "a registration, not finished": lambda: token(""),
     "actor_id of blanks": lambda: token("  "),
     "actor_id with a NUL": lambda: token("cus_1\x00"),
+    "actor_id with half a surrogate pair": lambda: token("cus_\ud800"),
     "actor_id a number": lambda: token(actor_id=7),  # type: ignore[arg-type]
     "no actor_type": lambda: token(actor_type="left out"),
     "second factor not given": lambda: token(mfa_enabled=True),

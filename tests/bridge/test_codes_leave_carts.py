@@ -24,7 +24,7 @@ from tests.support import tokens
 from tests.support.clock import moved
 from tests.support.deliveries import deliver
 from tests.support.ledger import give
-from tests.support.medusa import API_KEY, PUBLISHABLE_KEY, FakeMedusa, cart_line, codes_in
+from tests.support.medusa import API_KEY, PLUGIN_CODES, PUBLISHABLE_KEY, FakeMedusa, cart_line, codes_in
 from tests.support.orders import line, order
 from tests.support.store_api import delete, figures, redeem, redeemed, show
 from workers import inbox
@@ -476,6 +476,22 @@ def test_a_redemption_with_several_codes_is_released_when_the_last_one_has_left(
     visit_when_due()
     assert show(api, redemption["id"])["state"] == "released"
     assert figures(api) == (POINTS, 0, POINTS)
+
+
+def test_more_codes_than_the_plugin_takes_at_once_are_released(api: TestClient, medusa: FakeMedusa) -> None:
+    medusa.plugin = True
+    products = [f"prod_{number}" for number in range(PLUGIN_CODES + 1)]
+    prices = {"products": [{"product_id": each, "dust_only": True, "dust_price": 1} for each in products]}
+    assert api.post("/admin/dust/products", json=prices, headers=tokens.admin()).status_code == 200
+    give(POINTS)
+    medusa.add_cart(lines=[cart_line(each) for each in products])
+    redemption = redeemed(api, {"cart_id": "cart_1", "pay": "dust_only"})
+    assert len(redemption["promotions"]) == len(products)
+    assert delete(api, redemption["id"]).json()["redemption"]["state"] == "released"
+    assert figures(api) == (POINTS, 0, POINTS)
+    assert codes_in(medusa.carts["cart_1"]) == set()
+    with moved(timedelta(hours=1)):
+        assert audit_medusa(get_medusa()) == []
 
 
 def test_an_event_without_a_cart_is_refused_and_one_without_codes_changes_nothing(

@@ -524,6 +524,26 @@ def test_a_payment_that_medusa_never_had_is_ignored_after_a_second_look(api: Tes
     assert states()["paid"][0] == "ignored"
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"id": "pay_order_1"},
+        {"id": "pay_order_1", "order_id": None},
+        {"id": "pay_order_1", "order_id": "order_1"},
+        # A snapshot that cannot be used.
+        {"order": {"id": "order_1"}},
+    ],
+)
+def test_the_order_of_a_payment_is_found_however_the_event_names_it(
+    api: TestClient, medusa: FakeMedusa, data: dict[str, Any]
+) -> None:
+    medusa.orders["order_1"] = order(payment_status="captured")
+    medusa.add_payment("order_1", at=now())
+    deliver(api, event("payment.captured", data), event_id="paid")
+    drain()
+    assert (states()["paid"][0], points()) == ("handled", 10)
+
+
 def test_a_payment_of_no_order_yet_is_handled_and_the_order_earns_later(api: TestClient, medusa: FakeMedusa) -> None:
     medusa.payments["pay_1"] = {"id": "pay_1", "payment_collection": {"order": None}}
     deliver(api, event("payment.captured", {"id": "pay_1"}), event_id="paid")

@@ -142,6 +142,8 @@ def test_a_task_that_is_ended_from_outside_parks_its_event(api: TestClient) -> N
         ((403, {"message": "Forbidden"}), ["refused our key (403)", "check the keys"]),
         ((403, "<html>Blocked</html>"), ["is not Medusa", "(403)", "DUST_MEDUSA_URL", "firewall"]),
         ((200, "<html>A shop</html>"), ["is not Medusa", "(200)", "DUST_MEDUSA_URL"]),
+        ((200, {"status": "ok"}), ["is not Medusa", "no order in its answer", "DUST_MEDUSA_URL"]),
+        ((200, {"order": None}), ["is not Medusa", "no order in its answer", "DUST_MEDUSA_URL"]),
         ((404, "<html>No such page</html>"), ["is not Medusa", "(404)", "DUST_MEDUSA_URL"]),
         ((308, ""), ["redirects", "(308)", "DUST_MEDUSA_URL", "https://"]),
     ],

@@ -385,7 +385,17 @@ def test_the_receiver_may_ask_for_a_longer_rest(receiver: Receiver) -> None:
     assert len(receiver.got) == 2
 
 
-@pytest.mark.parametrize("said", ["soon", "-1", "999999999999999999999", "Wed, 21 Oct 2015 07:28:00 GMT", "²"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        "soon",
+        "-1",
+        "999999999999999999999",
+        "Wed, 21 Oct 2015 07:28:00 GMT",
+        "Wed, 21 Oct 2015 07:28:00 +99999999999999999999",
+        "²",
+    ],
+)
 def test_a_strange_retry_after_does_no_harm(receiver: Receiver, said: str) -> None:
     write("one")
     receiver.answer = lambda _: (503, {"retry-after": said.encode().decode("latin-1")}, b"")

@@ -80,6 +80,16 @@ def test_an_ipv6_network_counts_as_one_address(api: TestClient) -> None:
     assert read("2001:db8:1:3::1") == 200
 
 
+def test_ipv4_addresses_that_are_written_as_ipv6_are_counted_apart(api: TestClient) -> None:
+    def read(address: str) -> int:
+        client = TestClient(api.app, client=(address, 50000))
+        return client.get("/store/dust/products").status_code
+
+    assert [read("::ffff:192.0.2.1") for _ in range(4)] == [200, 200, 200, 429]
+    assert read("192.0.2.1") == 429
+    assert read("::ffff:192.0.2.2") == 200
+
+
 def test_releases_of_different_redemptions_count_together(api: TestClient) -> None:
     def release(number: int) -> int:
         path = f"/store/dust/redemptions/dred_{number}"

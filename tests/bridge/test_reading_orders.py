@@ -17,6 +17,7 @@ from bridge.settlement.repository import orders_with_unpaid_dust_only
 from bridge.settlement.tables import order_settlement
 from tests.support import tokens
 from tests.support.deliveries import deliver
+from tests.support.inbox import drain
 from tests.support.ledger import give
 from tests.support.medusa import FakeMedusa, cart_line
 from tests.support.orders import PLACED, SAMPLES, line, order, order_event
@@ -41,6 +42,18 @@ def post(api: TestClient, document: dict[str, Any]) -> int:
     process_batch()
     with transaction() as connection:
         return read_balance(connection, CustomerId(document["customer_id"])).balance
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-05:00"])
+@pytest.mark.parametrize("field", ["created_at", "updated_at"])
+def test_a_time_that_cannot_be_stored_is_read_from_medusa_again(
+    api: TestClient, medusa: FakeMedusa, field: str, moment: str
+) -> None:
+    medusa.orders["order_1"] = order()
+    deliver(api, order_event(order() | {field: moment}, "order.updated")).raise_for_status()
+    drain()
+    answer = api.get("/store/dust/orders/order_1", headers=tokens.customer())
+    assert (answer.status_code, answer.json()["earned"]) == (200, 10)
 
 
 def test_a_total_of_noise_is_paid(api: TestClient) -> None:

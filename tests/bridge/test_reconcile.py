@@ -226,6 +226,14 @@ def test_what_changes_during_a_long_poll_is_seen_by_the_next(medusa: FakeMedusa)
     assert "order_late" in events()
 
 
+@pytest.mark.parametrize("date", ["Wed, 12 May 2027 12:00:00", "Wed, 12 May 2027 12:00:00 +99999999999999999999"])
+def test_a_strange_date_of_medusas_answer_does_no_harm(medusa: FakeMedusa, date: str) -> None:
+    medusa.date = date
+    medusa.orders["order_1"] = order(updated=now())
+    for _ in range(2):
+        assert reconcile(get_medusa()).orders_seen == 1
+
+
 def test_a_clock_that_was_ahead_skips_nothing(medusa: FakeMedusa) -> None:
     medusa.behind = timedelta(hours=3)
     with moved(timedelta(hours=3)):

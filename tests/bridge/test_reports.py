@@ -252,6 +252,7 @@ def test_reports_are_served_as_json_and_as_csv(api: TestClient) -> None:
         ("movements?since=2026-02-01&until=2026-02-01", "until"),
         ("movements?since=2020-01-01", "since"),
         ("movements?since=0001-01-01&until=0001-01-02&by=week", "by"),
+        ("movements?since=9999-12-30&until=9999-12-31&by=month", "until"),
         ("liability?format=xls", "format"),
         ("closes?cursor=Y2xvc2VzOm5vLWRheQ", "cursor"),
     ],

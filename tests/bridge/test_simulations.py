@@ -213,11 +213,18 @@ def test_no_call_to_medusa_without_a_simulation(settings: dict[str, str], medusa
     assert medusa.calls == []
 
 
-@pytest.mark.parametrize("since", ["0001-01-01T00:00:00+14:00", "1999-12-31T23:59:59Z"])
-def test_a_simulation_of_years_without_medusa_is_refused(api: TestClient, since: str) -> None:
-    body = {"document": {"earn": {"rates": {"eur": "1"}}}, "since": since}
+@pytest.mark.parametrize(
+    ("field", "moment"),
+    [
+        ("since", "0001-01-01T00:00:00+14:00"),
+        ("since", "1999-12-31T23:59:59Z"),
+        ("until", "9999-12-31T23:59:59-14:00"),
+    ],
+)
+def test_a_simulation_of_years_without_medusa_is_refused(api: TestClient, field: str, moment: str) -> None:
+    body = {"document": {"earn": {"rates": {"eur": "1"}}}, "since": "2026-01-01T00:00:00Z", field: moment}
     answer = api.post("/admin/dust/programme/simulate", json=body, headers=tokens.admin())
-    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "since")
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, field)
 
 
 def test_one_simulation_runs_at_a_time(api: TestClient, medusa: FakeMedusa) -> None:

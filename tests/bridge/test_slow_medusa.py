@@ -165,5 +165,22 @@ def test_an_answer_that_is_not_json_is_not_medusa(body: bytes) -> None:
         assert medusa.probe("/admin/orders").status == 200
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/store/dust/quote/guest", CART),
+        ("POST", "/store/dust/quote", CART),
+        ("POST", "/admin/dust/reconcile", {}),
+        ("POST", "/admin/dust/orders/order_1/preview", {"cancel": True}),
+    ],
+)
+def test_an_answer_of_another_program_is_a_503(
+    api: TestClient, medusa: FakeMedusa, method: str, path: str, body: dict[str, Any]
+) -> None:
+    medusa.before = lambda *_: (200, {"status": "ok"})
+    answer = api.request(method, path, json=body, headers=tokens.admin() if "admin" in path else tokens.customer())
+    assert (answer.status_code, answer.json()["code"]) == (503, "medusa_unavailable")
+
+
 def make_client(url: str, *, timeout_seconds: float = 10) -> Medusa:
     return Medusa(url, API_KEY, "pk_1", timeout_seconds=timeout_seconds)

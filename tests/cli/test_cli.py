@@ -6,12 +6,14 @@ import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psycopg
 import pytest
 import typer.main
 from sqlalchemy import text
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from bridge.cli import app
 from bridge.clock import now
@@ -246,14 +248,29 @@ def test_an_unreachable_database_is_reported_in_plain_words(
 def test_the_api_keeps_connections_longer_than_a_proxy_and_trusts_only_known_ones(
     dust: Dust, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DUST_TRUSTED_PROXIES", "10.0.0.1, 10.1.0.0/16")
+    monkeypatch.setenv("DUST_TRUSTED_PROXIES", "10.0.0.1, 10.1.0.0/16, 10.2.0.5/16, 2001:db8::1")
     get_settings.cache_clear()
-    served: dict[str, object] = {}
+    served: dict[str, Any] = {}
     monkeypatch.setattr("uvicorn.run", lambda _app, **options: served.update(options))
     assert dust("serve").code == 0
     # nginx keeps a connection to a server for 60 s, and so does the load balancer of AWS.
-    assert int(str(served["timeout_keep_alive"])) > 60
-    assert served["forwarded_allow_ips"] == "10.0.0.1,10.1.0.0/16"
+    assert served["timeout_keep_alive"] > 60
+    trusted = ProxyHeadersMiddleware(None, served["forwarded_allow_ips"]).trusted_hosts
+    for address in ("10.0.0.1", "10.1.2.3", "10.2.0.7", "::ffff:10.0.0.1", "::ffff:10.1.2.3", "2001:db8::1"):
+        assert address in trusted
+    for address in ("10.0.0.2", "127.0.0.1", "::ffff:10.0.0.2", "2001:db8::2", "unix"):
+        assert address not in trusted
+
+
+def test_all_proxies_are_trusted_if_one_of_them_is_a_star(
+    dust: Dust, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DUST_TRUSTED_PROXIES", "127.0.0.1,*")
+    get_settings.cache_clear()
+    served: dict[str, Any] = {}
+    monkeypatch.setattr("uvicorn.run", lambda _app, **options: served.update(options))
+    assert dust("serve").code == 0
+    assert served["forwarded_allow_ips"] == "*"
 
 
 def test_responses_of_an_inherited_socket_leave_at_once(

@@ -28,6 +28,9 @@ API_KEY = "sk_test_0123456789"
 PUBLISHABLE_KEY = "pk_test_0123456789"
 
 
+# The plugin's `MAX_CODES`.
+PLUGIN_CODES = 100
+
 # Some of the 126 that Medusa 2.21.2 has.
 CURRENCIES = {"eur": 2, "usd": 2, "gbp": 2, "dkk": 2, "pln": 2, "jpy": 0, "huf": 0, "irt": 0, "kwd": 3, "bhd": 3}
 
@@ -60,6 +63,8 @@ class FakeMedusa:
         self.carts_a_call = 20
         # How far Medusa's clock is behind ours.
         self.behind = timedelta(0)
+        # The header of its answers, if it is not its clock.
+        self.date: str | None = None
         # Carts that another request has locked: Medusa gives up after two seconds.
         self.locked_carts: set[str] = set()
         self._lock = threading.Lock()
@@ -254,6 +259,8 @@ class FakeMedusa:
         """The plugin's own route: the same, in every open cart that holds one of the codes."""
         if not self.plugin:
             return 404, "<pre>Cannot POST /admin/dust/codes/withdraw</pre>"
+        if len(body["codes"]) > PLUGIN_CODES:
+            return 400, {"type": "invalid_data", "message": f"Invalid request: {PLUGIN_CODES} codes at most"}
         codes = set(body["codes"])
         found = {who: codes & codes_in(cart) for who, cart in self.carts.items() if not cart["completed_at"]}
         held_by = {who: sorted(held) for who, held in found.items() if held}
@@ -390,7 +397,7 @@ def mounted(medusa: FakeMedusa) -> Iterator[respx.MockRouter]:
         status, document = medusa.handle(
             request.method, request.url.path, _query(request.url.query), body, request.headers
         )
-        headers = {"date": format_datetime(datetime.now(UTC) - medusa.behind, usegmt=True)}
+        headers = {"date": medusa.date or format_datetime(datetime.now(UTC) - medusa.behind, usegmt=True)}
         # A path that Medusa does not know gets a page, not JSON.
         return httpx.Response(
             status, headers=headers, **({"html": document} if isinstance(document, str) else {"json": document})

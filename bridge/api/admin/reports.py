@@ -26,6 +26,9 @@ from bridge.settlement.kept_forecasts import FORECASTS_KEPT, read_kept_forecasts
 
 router = admin_router("/reports", tag="reports")
 
+# Python's dates end with the year 9999, and a month must fit after it.
+_LAST_DAY = date(2999, 12, 31)
+
 Format = Annotated[Literal["json", "csv"], Query(description="csv: a text/csv file with one header line")]
 _AS_CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}
 
@@ -135,6 +138,8 @@ def report_movements(
     since = since or _later(until, -30)
     if since >= until:
         raise field_error("until", "must be after since")
+    if until > _LAST_DAY:
+        raise field_error("until", f"must be {_LAST_DAY} or earlier")
     if count_periods(start=since, until=until, period=by) > MAX_PERIODS:
         raise field_error("since", f"asks for more than {MAX_PERIODS} periods: ask by=month, or for fewer")
     with reading() as connection:

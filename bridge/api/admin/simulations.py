@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import Response
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from bridge.api.admin.routing import admin_router
 from bridge.clock import now
@@ -14,6 +14,7 @@ from bridge.http.auth import AdminOperator
 from bridge.http.medusa_threads import FOR_OPERATORS
 from bridge.http.problems import describe_problems
 from bridge.http.schemas import Body, FromAttributes, PathId
+from bridge.medusa.times import StorableTime
 from bridge.queue.enqueue import SIMULATIONS_RUN, enqueue
 from bridge.redemptions.programme_document import read_document
 from bridge.simulation.requests import Simulation, read_simulation, request_simulation
@@ -29,8 +30,8 @@ class SimulationRequest(Body):
     """A programme to compare with the one in force, and the orders to compare them with."""
 
     document: Annotated[dict[str, Any], Field(description="The programme document; missing keys get their defaults")]
-    since: Annotated[AwareDatetime, Field(description="Only orders placed at this time or later")]
-    until: AwareDatetime | None = Field(None, description="Only orders placed before this time; default: now")
+    since: Annotated[StorableTime, Field(description="Only orders placed at this time or later")]
+    until: StorableTime | None = Field(None, description="Only orders placed before this time; default: now")
 
 
 class SimulatedSlice(BaseModel):
