@@ -72,7 +72,7 @@ class Shares:
 
     own: Share
     former: tuple[Share, ...] = ()
-    """The shares of former owners, without the giver's."""
+    """The shares of former owners, by customer id, without the giver's."""
     giver: Share | None = None
     """The share of the last owner, if the order has just gone to another customer."""
     moved: int = 0

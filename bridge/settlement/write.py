@@ -216,21 +216,26 @@ def _post_shares(order: OrderPlan, booking: Booking, accounts: _Accounts) -> Ord
         shares = shares.transferred(booking.transfer(shares.giver, accounts.of(shares.giver), account))
     if account and order.loaded.payment_arrived:
         booking.mark_paid(account)
-    worth = order.earned.dust
     # Before former owners get or lose anything: they are part of what is left for the owner. A transfer may have moved
     # fewer points than `compute` expected.
     target = replace(order, shares=shares).target
-    difference = former_net(shares.former, worth, shares.worth_before) - sum(share.net for share in shares.former)
-    # The last owner to give back is the first to get back.
-    for share in shares.former if difference < 0 else reversed(shares.former):
-        change = max(difference, -share.net) if difference < 0 else min(difference, share.can_regrow)
-        if change:
-            shares = shares.with_former(_bring_to(share.net + change, share, shares, order, booking, accounts))
-            difference -= change
+    shares = _post_former_shares(shares, order, booking, accounts)
     own = shares.own
     if owner and target != own.net:
         own = _bring_to(target, own, shares, order, booking, accounts)
-    return replace(order, shares=replace(shares, own=own, worth_before=worth))
+    return replace(order, shares=replace(shares, own=own, worth_before=order.earned.dust))
+
+
+def _post_former_shares(shares: Shares, order: OrderPlan, booking: Booking, accounts: _Accounts) -> Shares:
+    """Bring what former owners have together to its target. They give back by customer id, and get back in reverse."""
+    target = former_net(shares.former, order.earned.dust, shares.worth_before)
+    missing = target - sum(share.net for share in shares.former)
+    for share in shares.former if missing < 0 else reversed(shares.former):
+        change = max(missing, -share.net) if missing < 0 else min(missing, share.can_regrow)
+        if change:
+            shares = shares.with_former(_bring_to(share.net + change, share, shares, order, booking, accounts))
+            missing -= change
+    return shares
 
 
 def _bring_to(
