@@ -97,12 +97,8 @@ class Medusa:
         portions = self._matching("/admin/products", "id[]", product_ids, fields, with_deleted="true")
         return {product["id"]: product for products in portions for product in products}
 
-    def orders_updated_since(self, since: datetime) -> Iterator[list[Json]]:
-        """Yield pages of orders with `updated_at` at or after `since`, oldest change first."""
-        return _rows(self.updated_orders(Place(since=since)))
-
     def updated_orders(self, place: Place) -> Iterator[Page]:
-        """Like `orders_updated_since`, from a place on; each page has the place where the next one begins."""
+        """Yield pages of orders by `updated_at`, oldest change first, from a place on."""
         return self._list("/admin/orders", "updated_at", {"fields": ORDER_FIELDS}).pages(place)
 
     def orders_placed_since(self, since: datetime) -> Iterator[list[Json]]:
@@ -125,12 +121,8 @@ class Medusa:
         orders = self._list("/admin/orders", "created_at", filters, passes_unreadable=False)
         return _rows(orders.pages(Place(since=since)))
 
-    def payments_updated_since(self, since: datetime) -> Iterator[list[Json]]:
-        """Yield pages of payments changed since then, with their order's id: a capture does not change the order."""
-        return _rows(self.updated_payments(Place(since=since)))
-
     def updated_payments(self, place: Place) -> Iterator[Page]:
-        """Like `payments_updated_since`, from a place on."""
+        """Yield pages of payments by `updated_at`, with their order's id: a capture does not change the order."""
         fields = {"fields": "id,updated_at,payment_collection.order.id"}
         return self._list("/admin/payments", "updated_at", fields, compares_ids=False).pages(place)
 

@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,7 +16,7 @@ from bridge.ids import CustomerId
 from bridge.inbox.reconcile import ReconcileResult, reconcile
 from bridge.medusa.client import get_medusa
 from bridge.medusa.errors import MedusaAway
-from bridge.medusa.pages import PAGE_SIZE
+from bridge.medusa.pages import PAGE_SIZE, Page, Place
 from bridge.settlement.compare_with_medusa import check_due
 from bridge.simulation.compare import read_pages
 from tests.support.clock import moved
@@ -27,6 +27,7 @@ from tests.support.settling import set_rules
 
 pytestmark = pytest.mark.usefixtures("medusa")
 
+SINCE = Place(since=PLACED)
 # Times that end in the middle of a page, at its end, and far beyond it.
 TIES = (1, PAGE_SIZE - 1, 2, PAGE_SIZE, 3, PAGE_SIZE + 1, 4 * PAGE_SIZE + 7, 5)
 
@@ -47,16 +48,25 @@ def fill(medusa: FakeMedusa, rows: dict[str, dict[str, Any]], field: str = "upda
     return list(rows)
 
 
-@pytest.mark.parametrize("walk", ["orders_updated_since", "orders_placed_since", "customers_created_since"])
+def seen_ids(pages: Iterator[Page]) -> list[str]:
+    return [row["id"] for page in pages for row in page.rows]
+
+
+@pytest.mark.parametrize("walk", ["orders_placed_since", "customers_created_since"])
 def test_rows_of_one_time_are_seen_once_each(medusa: FakeMedusa, walk: str) -> None:
     ids = fill(medusa, medusa.customers if walk.startswith("customers") else medusa.orders)
     seen = [row["id"] for page in getattr(get_medusa(), walk)(PLACED) for row in page]
     assert Counter(seen) == Counter(ids)
 
 
+def test_orders_changed_at_one_time_are_seen_once_each(medusa: FakeMedusa) -> None:
+    ids = fill(medusa, medusa.orders)
+    assert Counter(seen_ids(get_medusa().updated_orders(SINCE))) == Counter(ids)
+
+
 def test_payments_of_one_time_are_seen_once_each_though_their_list_does_not_compare_ids(medusa: FakeMedusa) -> None:
     ids = fill(medusa, medusa.payments)
-    seen = [row["id"] for page in get_medusa().payments_updated_since(PLACED) for row in page]
+    seen = seen_ids(get_medusa().updated_payments(SINCE))
     assert Counter(seen) == Counter(ids)
 
 
@@ -89,7 +99,7 @@ def test_a_row_without_an_id_or_a_time_goes_along(medusa: FakeMedusa, bad: dict[
         return status, document
 
     medusa.before = before
-    seen = {row.get("id") for page in get_medusa().orders_updated_since(PLACED) for row in page}
+    seen = {row.get("id") for page in get_medusa().updated_orders(SINCE) for row in page.rows}
     assert seen - {bad.get("id")} == expected
 
 
@@ -108,14 +118,14 @@ def slow(limit: int) -> Any:
 def test_a_page_that_takes_too_long_is_asked_for_in_smaller_pages(medusa: FakeMedusa, limit: int) -> None:
     ids = fill(medusa, medusa.orders)
     medusa.before = slow(limit)
-    seen = [row["id"] for page in get_medusa().orders_updated_since(PLACED) for row in page]
+    seen = seen_ids(get_medusa().updated_orders(SINCE))
     assert Counter(seen) == Counter(ids)
 
 
 def test_a_medusa_that_answers_nothing_is_away_after_two_calls(medusa: FakeMedusa) -> None:
     medusa.before = slow(0)
     with pytest.raises(MedusaAway):
-        list(get_medusa().orders_updated_since(PLACED))
+        list(get_medusa().updated_orders(SINCE))
     assert len(medusa.calls) == 2
 
 
@@ -165,7 +175,7 @@ def test_pages_are_large_again_after_an_order_that_medusa_cannot_give(medusa: Fa
         order_id = f"order_{number:03}"
         medusa.orders[order_id] = small(order_id, PLACED + timedelta(seconds=number))
     medusa.before = broken(medusa, "order_050")
-    seen = [row["id"] for page in get_medusa().orders_updated_since(PLACED) for row in page]
+    seen = seen_ids(get_medusa().updated_orders(SINCE))
     assert set(seen) == set(medusa.orders) - {"order_050"}
     assert len(medusa.calls) < 40
 

@@ -20,13 +20,21 @@ pytestmark = pytest.mark.live
 Walk = Callable[[Medusa, datetime], Iterator[list[dict[str, Any]]]]
 
 
+def changed_orders(medusa: Medusa, since: datetime) -> Iterator[list[dict[str, Any]]]:
+    return (page.rows for page in medusa.updated_orders(pages.Place(since=since)))
+
+
+def changed_payments(medusa: Medusa, since: datetime) -> Iterator[list[dict[str, Any]]]:
+    return (page.rows for page in medusa.updated_payments(pages.Place(since=since)))
+
+
 @pytest.mark.parametrize(
     ("table", "field", "walk"),
     [
         ("order", "created_at", Medusa.orders_placed_since),
-        ("order", "updated_at", Medusa.orders_updated_since),
+        ("order", "updated_at", changed_orders),
         ("customer", "created_at", Medusa.customers_created_since),
-        ("payment", "updated_at", Medusa.payments_updated_since),
+        ("payment", "updated_at", changed_payments),
     ],
 )
 def test_rows_of_one_millisecond_are_seen_once_each(
