@@ -156,11 +156,12 @@ _SQL_CHECKS: dict[str, str] = {
     """,
     "former_owners_have_what_the_order_says": """
         SELECT coalesce(o.order_id, f.order_id) AS subject,
-               format('the order leaves %s to former owners, they have %s', o.former_share, f.share) AS detail
+               format('the order leaves %s to former owners, they have %s to %s', o.former_share, f.least, f.most)
+                   AS detail
         FROM (SELECT order_id, former_share FROM order_settlement WHERE former_share IS NOT NULL) o
-        FULL JOIN (SELECT order_id, sum(booked - waived + unearned) AS share FROM order_former_owner
-                   GROUP BY order_id) f USING (order_id)
-        WHERE o.former_share IS DISTINCT FROM f.share
+        FULL JOIN (SELECT order_id, sum(booked - waived) AS least, sum(booked - waived + unearned) AS most
+                   FROM order_former_owner GROUP BY order_id) f USING (order_id)
+        WHERE (o.former_share BETWEEN f.least AND f.most) IS NOT TRUE
     """,
     "transfers_have_two_sides": """
         SELECT reference_id AS subject,

@@ -37,6 +37,8 @@ class Share(TypedRow):
     """For a former owner: whether they were the order's first owner."""
     unearned: int = 0
     """For a former owner: points that a limit kept them from earning. The next owner does not get them either."""
+    worth: int = 0
+    """For a former owner with `unearned` points: what the order was worth when they lost it."""
 
     @property
     def net(self) -> int:
@@ -53,12 +55,20 @@ class Share(TypedRow):
         """How much of the lost points is restored before anything new is earned."""
         return self.waived + self.taken_back
 
-    def left_behind(self, *, moved: int, claimed: int) -> "Share":
-        """Return what stays with the former owner after a transfer.
+    def withheld(self, worth: int) -> int:
+        """Return the part of `unearned` that still matters now that the order is worth `worth`.
+
+        A limit of 500 kept 300 of an order worth 800 from its first owner. Worth 600, it is 100 above the limit.
+        """
+        return max(0, self.unearned - max(0, self.worth - worth))
+
+    def left_behind(self, *, moved: int, claimed: int, worth: int) -> "Share":
+        """Return what stays with the former owner after a transfer of an order worth `worth`.
 
         `claimed` is the most they could have had of the order: its worth, less what earlier owners keep.
         """
-        return replace(self, booked=self.booked - moved, taken_back=0, unearned=max(0, claimed - self.net))
+        unearned = max(0, claimed - self.net)
+        return replace(self, booked=self.booked - moved, taken_back=0, unearned=unearned, worth=worth)
 
     @property
     def matters(self) -> bool:
@@ -88,7 +98,7 @@ class Shares:
         if self.giver is None:
             return self.former
         claimed = max(0, self.worth_before - self.former_share_before)
-        left_behind = self.giver.left_behind(moved=self.moved, claimed=claimed)
+        left_behind = self.giver.left_behind(moved=self.moved, claimed=claimed, worth=self.worth_before)
         return (*self.former, left_behind) if left_behind.matters else self.former
 
     @property
@@ -100,7 +110,7 @@ class Shares:
     def former_share(self) -> int | None:
         """The part of the order's worth that its owner cannot earn; None without former owners."""
         former = self.of_former_owners
-        return sum(share.net + share.unearned for share in former) if former else None
+        return sum(share.net + share.withheld(self.worth_before) for share in former) if former else None
 
     @property
     def first_owner(self) -> CustomerId | None:
@@ -168,7 +178,7 @@ def former_net(shares: Iterable[Share], worth: int, worth_before: int) -> int:
 def left_for_owner(shares: Iterable[Share], worth: int, worth_before: int) -> int:
     """Return what the present owner can have of the order, before limits across several orders."""
     shares = list(shares)
-    return max(0, worth - former_net(shares, worth, worth_before) - sum(share.unearned for share in shares))
+    return max(0, worth - former_net(shares, worth, worth_before) - sum(share.withheld(worth) for share in shares))
 
 
 def read_former_owners(connection: Connection, order_ids: Collection[OrderId]) -> dict[OrderId, list[Share]]:
@@ -201,5 +211,6 @@ def add_share(share: Share, other: Share) -> Share:
         expired=share.expired + other.expired,
         taken_back=share.taken_back + other.taken_back,
         unearned=0,
+        worth=0,
         first=False,
     )

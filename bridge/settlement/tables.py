@@ -114,6 +114,8 @@ order_former_owner = Table(
     Column("taken_back", BigInteger, nullable=False),
     # What limits kept this customer from earning. The next owner does not earn it.
     Column("unearned", BigInteger, nullable=False),
+    # What the order was worth then. When it is worth less, that part of it is lost first.
+    Column("worth", BigInteger, nullable=False),
     CheckConstraint(
         "expired >= 0 AND waived >= expired AND booked >= waived AND taken_back >= 0 AND unearned >= 0",
         name="figures",

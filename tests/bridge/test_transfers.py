@@ -240,6 +240,15 @@ def test_a_transfer_gets_past_no_limit() -> None:
     assert points("cus_1", "cus_2") == [0, 0]
 
 
+@pytest.mark.parametrize("steps", [[8, 4], [4], [8, 6, 4], [8, 4, 8, 4]])
+def test_a_return_takes_first_what_a_limit_kept_from_the_first_owner(steps: list[int]) -> None:
+    have_rules(limits={"per_day": 500})
+    settle(order_of("cus_1", 1, price=8))
+    for version, price in enumerate(steps, start=2):
+        settle(order_of("cus_2", version, price=price))
+        assert points("cus_1", "cus_2") == [0, min(price * 100, 500)]
+
+
 def test_the_new_owners_limit_holds_for_what_comes_with_an_order() -> None:
     have_rules(limits={"per_day": 1200})
     settle(

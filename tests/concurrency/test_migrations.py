@@ -82,6 +82,7 @@ def upgrade():
         CREATE TABLE order_former_owner (
             order_id text NOT NULL, customer_id text NOT NULL, first boolean NOT NULL, booked bigint NOT NULL,
             waived bigint NOT NULL, expired bigint NOT NULL, taken_back bigint NOT NULL, unearned bigint NOT NULL,
+            worth bigint NOT NULL,
             CONSTRAINT pk_order_former_owner PRIMARY KEY (order_id, customer_id)
         );
         CREATE INDEX ix_order_former_owner_customer_id ON order_former_owner (customer_id);

@@ -53,6 +53,7 @@ CREATE TABLE order_former_owner (
     expired bigint NOT NULL,
     taken_back bigint NOT NULL,
     unearned bigint NOT NULL,
+    worth bigint NOT NULL,
     CONSTRAINT pk_order_former_owner PRIMARY KEY (order_id, customer_id),
     CONSTRAINT ck_order_former_owner_figures
         CHECK (expired >= 0 AND waived >= expired AND booked >= waived AND taken_back >= 0 AND unearned >= 0)
