@@ -227,7 +227,8 @@ def _why_nothing(loaded: LoadedOrder, *, earning_due: bool) -> str | None:
         return "Medusa no longer has the order: it was deleted, unpaid as a rule."
     if order.canceled:
         return "The order is canceled."
-    if why := why_nobody_earns(order, loaded.escrow):
+    # What former owners have of an order that went to a guest stays theirs.
+    if not loaded.shares.of_former_owners and (why := why_nobody_earns(order, loaded.escrow)):
         return why
     if not earning_due:
         event = "completed" if loaded.version.programme.earn.when is EarnWhen.COMPLETED else "paid"

@@ -12,6 +12,7 @@ from bridge.ledger.merges import merge_customers
 from bridge.operations.audit import audit
 from bridge.reports.customer_export import export_customer
 from bridge.reports.explain import explain
+from bridge.settlement.escrow import expire_escrows
 from tests.support.clock import moved
 from tests.support.ledger import capture, end_of_day, hold, lots, points, post_due, release, spend
 from tests.support.medusa import FakeMedusa
@@ -346,3 +347,25 @@ def test_the_audit_is_clean_after_all_of_it() -> None:
         assert audit() == []
     settle(order_of("cus_2", 6, status="canceled"))
     assert audit() == []
+
+
+@pytest.mark.parametrize("swept", [False, True])
+def test_an_expired_escrow_takes_nothing_from_a_former_owner(swept: bool) -> None:
+    have_rules()
+    settle(order_of("cus_1", 1))
+    spend(600, "cus_1")
+    settle(order_of("cus_guest", 2, guest=True))
+    with moved(timedelta(days=100)):
+        if swept:
+            with transaction() as connection:
+                expire_escrows(connection, now=now(), limit=10)
+        settle(order_of("cus_guest", 3, guest=True))
+        assert balance("cus_1").balance == 0
+
+
+def test_an_order_of_a_guest_without_an_email_takes_nothing_from_a_former_owner() -> None:
+    have_rules()
+    settle(order_of("cus_1", 1))
+    spend(600, "cus_1")
+    settle({**order_of("cus_guest", 2, guest=True), "email": None})
+    assert balance("cus_1").balance == 0
