@@ -13,14 +13,10 @@ _ALL, _NOTHING = Decimal(1), Decimal(0)
 
 @dataclass(frozen=True, kw_only=True)
 class KeptShares:
-    """The share of the price that the shop keeps, from 0 to 1, for items bought and items swapped in.
-
-    `unpaid` is the unpaid amount of the swapped items, with tax, in major units.
-    """
+    """The share of the price that the shop keeps, from 0 to 1, for items bought and items swapped in."""
 
     bought: Decimal = _ALL
     swapped: Decimal = _ALL
-    unpaid: Decimal = _NOTHING
 
 
 def kept_shares(*, total: Decimal, not_kept: Decimal, swapped_price: Decimal, money: Decimal) -> KeptShares:
@@ -45,5 +41,4 @@ def kept_shares(*, total: Decimal, not_kept: Decimal, swapped_price: Decimal, mo
     return KeptShares(
         bought=min(kept / bought_price, _ALL) if bought_price > 0 else _ALL,
         swapped=min(max(kept - bought_price, _NOTHING) / swapped_price, _ALL) if swapped_price > 0 else _ALL,
-        unpaid=unpaid,
     )

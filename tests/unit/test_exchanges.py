@@ -109,7 +109,6 @@ def test_shares_are_shares_and_no_more_earns_than_the_order_costs(
     shares = kept_shares(total=total, not_kept=not_kept, swapped_price=swapped, money=money)
     assert 0 <= shares.bought <= 1
     assert 0 <= shares.swapped <= 1
-    assert 0 <= shares.unpaid <= swapped
     assert shares.bought * bought + shares.swapped * swapped <= max(total, Decimal(0)) + Decimal("0.000001")
     # What was bought is served first, and what is swapped in never earns for money that is not there.
     assert shares.swapped == 0 or shares.bought == 1 or swapped == 0
@@ -120,4 +119,4 @@ def test_shares_are_shares_and_no_more_earns_than_the_order_costs(
 def test_what_is_paid_in_full_earns_in_full(bought: Decimal, swapped: Decimal) -> None:
     total = bought + swapped
     shares = kept_shares(total=total, not_kept=Decimal(0), swapped_price=swapped, money=total)
-    assert (shares.bought, shares.swapped, shares.unpaid) == (1, 1, 0)
+    assert (shares.bought, shares.swapped) == (1, 1)
