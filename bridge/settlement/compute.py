@@ -207,7 +207,7 @@ def _earned(loaded: LoadedOrder, tier: Mapping[str, str] | None, *, earning_due:
     if why := _why_nothing(loaded, earning_due=earning_due):
         return Earning(dust=0, lines={}, why=why)
     shipping_net, shipping_gross = kept_shipping(order, rules)
-    return earning(
+    earned = earning(
         rules,
         currency_code=order.currency_code,
         lines=earning_lines(order, rules, loaded.terms, loaded.redemptions),
@@ -216,6 +216,11 @@ def _earned(loaded: LoadedOrder, tier: Mapping[str, str] | None, *, earning_due:
         without=loaded.dust_only_lines,
         factor=(Decimal(tier["factor"]) if tier else Decimal(1)) * _share_that_counts(loaded),
     )
+    if why := why_nobody_earns(order, loaded.escrow):
+        # What former owners have of it stays theirs.
+        kept = sum(share.net for share in loaded.shares.of_former_owners)
+        return Earning(dust=min(earned.dust, kept), lines={}, why=why)
+    return earned
 
 
 def _why_nothing(loaded: LoadedOrder, *, earning_due: bool) -> str | None:
@@ -227,9 +232,6 @@ def _why_nothing(loaded: LoadedOrder, *, earning_due: bool) -> str | None:
         return "Medusa no longer has the order: it was deleted, unpaid as a rule."
     if order.canceled:
         return "The order is canceled."
-    # What former owners have of an order that went to a guest stays theirs.
-    if not loaded.shares.of_former_owners and (why := why_nobody_earns(order, loaded.escrow)):
-        return why
     if not earning_due:
         event = "completed" if loaded.version.programme.earn.when is EarnWhen.COMPLETED else "paid"
         return f"The order earns points once it is {event}."

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from bridge.db.bulk import among
@@ -162,8 +162,8 @@ def expire_escrows(connection: Connection, *, now: datetime, limit: int) -> int:
         .where(among(order_settlement.c.order_id, [escrow.order_id for escrow in over]))
         .values(
             escrowed=0,
-            # Former owners keep what they have, so their order keeps its worth.
-            worth=case((order_settlement.c.former_share.is_not(None), order_settlement.c.worth), else_=0),
+            # Only what former owners keep is left.
+            worth=func.least(order_settlement.c.worth, func.coalesce(order_settlement.c.former_share, 0)),
             note=_EXPIRED,
             updated_at=now,
         )

@@ -323,7 +323,7 @@ def _row(settled: OrderPlan, *, quiet: Collection[str], now: datetime) -> dict[s
         "waived": shares.own.waived,
         "expired": shares.own.expired,
         "taken_back": shares.own.taken_back,
-        "worth": settled.earned.dust if settled.owner or shares.of_former_owners else 0,
+        "worth": settled.earned.dust if settled.owner else _worth_without_owner(settled),
         "former_share": shares.former_share,
         "spent": settled.money,
         "currency_code": order.currency_code,
@@ -342,6 +342,12 @@ def _row(settled: OrderPlan, *, quiet: Collection[str], now: datetime) -> dict[s
         "placed_at": order.placed_at,
         "updated_at": now,
     }
+
+
+def _worth_without_owner(settled: OrderPlan) -> int:
+    """Return what former owners keep of a guest's order, with what is in escrow; 0 without former owners."""
+    kept = settled.shares.former_share
+    return 0 if kept is None else min(settled.earned.dust, kept + settled.escrowed)
 
 
 def order_note(settled: OrderPlan) -> str | None:

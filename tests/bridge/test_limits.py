@@ -99,6 +99,16 @@ def test_what_waits_for_a_guest_is_not_booked_for_the_account_that_had_the_order
     assert audit() == []
 
 
+def test_an_order_of_a_guest_without_an_email_is_not_booked_for_the_account_that_had_it() -> None:
+    set_rules()
+    settle(bought(2, 100))
+    settle(bought(2, 100, version=2) | {"customer": {"id": "cus_1", "has_account": False}, "email": None})
+    a_day(500)
+    settle(bought(1, 50))
+    assert booked_points() == {"order_1": 50, "order_2": 0}
+    assert audit() == []
+
+
 def test_a_claim_gets_past_no_limit() -> None:
     """Ordered as a guest and claimed, they earn as if the account had placed them."""
     a_day(500)
