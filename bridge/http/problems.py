@@ -119,4 +119,8 @@ def install_problems(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def _unexpected(request: Request, error: Exception) -> JSONResponse:
         log.error("unexpected_error", path=request.url.path, exc_info=error)
-        return problem(500, "internal_error", "Something broke on our side; it was logged.")
+        # This response passes no middleware, so it gets its headers here.
+        headers = {"Cache-Control": "private, no-store"}
+        if request_id := structlog.contextvars.get_contextvars().get("request_id"):
+            headers["X-Request-ID"] = str(request_id)
+        return problem(500, "internal_error", "Something broke on our side; it was logged.", headers)
