@@ -21,11 +21,13 @@ from pydantic import ValidationError
 class DustError(Exception):
     """Base class. A class whose errors all say the same has the `message` as an attribute.
 
-    `details` are values for programs, returned beside the message.
+    `details` are values for programs, returned beside the message. Errors whose message is for operators have a
+    `shopper_message`: the Store API returns it instead, without the details.
     """
 
     code: ClassVar[str] = "error"
     message: str
+    shopper_message: ClassVar[str | None] = None
 
     def __init__(self, message: str | None = None, **details: Any) -> None:
         self.message = self.message if message is None else message
@@ -51,6 +53,7 @@ class Conflict(DustError):
 
 class Unavailable(DustError):
     code = "unavailable"
+    shopper_message = "Points are not available right now. Please try again in a moment."
 
 
 class KeyReused(Conflict):

@@ -30,7 +30,6 @@ STATUS_OF_FAMILY: dict[type[DustError], int] = {
     Unavailable: 503,
 }
 RETRY_AFTER_SECONDS = 5
-_UNAVAILABLE_TO_SHOPPERS = "Points are not available right now. Please try again in a moment."
 _TITLES = {
     400: "Bad request",
     401: "Not authenticated",
@@ -82,13 +81,13 @@ def problem(status: int, code: str, detail: str, headers: dict[str, str] | None 
 
 
 def error_response(request: Request, error: DustError) -> JSONResponse:
-    status, message = status_of(error), error.message
-    if status >= 500:
+    status, message, details = status_of(error), error.message, error.details
+    if error.shopper_message:
         log.warning("answered_unavailable", path=request.url.path, code=error.code, detail=message)
         if request.url.path.startswith("/store/"):
-            # Which component is unavailable, and why, is for operators only.
-            message = _UNAVAILABLE_TO_SHOPPERS
-    return problem(status, error.code, message, **error.details)
+            # What is wrong, and where, is for operators only.
+            message, details = error.shopper_message, {}
+    return problem(status, error.code, message, **details)
 
 
 def describe_problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -120,4 +119,8 @@ def install_problems(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def _unexpected(request: Request, error: Exception) -> JSONResponse:
         log.error("unexpected_error", path=request.url.path, exc_info=error)
-        return problem(500, "internal_error", "Dust had an internal error. It was logged.")
+        # This response passes no middleware, so it gets its headers here.
+        headers = {"Cache-Control": "private, no-store"}
+        if request_id := structlog.contextvars.get_contextvars().get("request_id"):
+            headers["X-Request-ID"] = str(request_id)
+        return problem(500, "internal_error", "Dust had an internal error. It was logged.", headers)

@@ -36,6 +36,7 @@ class UnreadableCart(InvalidInput):
     """The JSON is not a cart of the known shape."""
 
     code = "unreadable_cart"
+    shopper_message = "Points cannot be used for this cart right now. Please ask the shop."
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,6 +29,7 @@ class MedusaRefused(Conflict):
     """Medusa refused the call with a 4xx that a retry would not change."""
 
     code = "medusa_refused"
+    shopper_message = "The shop cannot do this right now. Please try again in a moment."
 
     def __init__(self, *, status: int, kind: str, message: str) -> None:
         super().__init__(f"Medusa refused ({status} {kind}): {message}")

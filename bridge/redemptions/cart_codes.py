@@ -57,12 +57,13 @@ def remove_codes_again(redemption: Redemption, codes: Collection[str], medusa: M
 
 @contextmanager
 def _errors_ignored_after_max_attempts(redemption: Redemption) -> Iterator[None]:
-    """Continue the release without its carts once they have failed too often."""
+    """Continue the release without its carts once they have failed too often. Until then, raise `MedusaAway`."""
     try:
         yield
-    except MedusaAway as error:
+    except (MedusaAway, MedusaRefused) as error:
+        # The plugin of another version can refuse the call.
         if redemption.attempts < MAX_CART_ATTEMPTS:
-            raise
+            raise MedusaAway(error.message) from error
         log.warning("cart_not_cleaned", redemption_id=redemption.id, cart_id=redemption.cart_id, reason=error.message)
 
 

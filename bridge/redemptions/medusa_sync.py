@@ -88,7 +88,8 @@ class _TimeBudget:
 def advance(redemption_id: str, medusa: Medusa) -> Outcome:
     """Do the next step of this redemption, if there is one.
 
-    Raises `UnknownRedemption`; raises `Busy` and `MedusaAway` if it must be retried, which the row records.
+    Raises `UnknownRedemption`, and `Busy`, `MedusaAway` or an error of Medusa that nothing here expects. After those it
+    is retried, which the row records.
     """
     lease = secrets.token_hex(8)
     structlog.contextvars.bind_contextvars(redemption_id=redemption_id)
@@ -111,7 +112,7 @@ def advance(redemption_id: str, medusa: Medusa) -> Outcome:
             current = _lock_leased(connection, redemption_id, lease)
             save_redemption(connection, replace(current, next_attempt_at=now()), now=now())
         return Outcome(redemption=redemption, unfinished=True)
-    except Unavailable as error:
+    except DustError as error:
         _reschedule(redemption, lease, error)
         raise
 

@@ -16,17 +16,32 @@ from sqlalchemy.dialects.postgresql import insert
 from bridge.settlement.tables import email_key, guest_escrow, mailbox, proved_email
 
 _KEY_BYTES = 32
+# DNS has no longer ones.
+_MAX_LABEL_CHARACTERS = 63
 _HASHES_AT_ONCE = 10_000
 _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
 def normalise_email(email: str) -> str:
-    """Normalise spellings that every mail system treats as one address: outer space and the case of A to Z.
+    """Normalise spellings that every mail system treats as one address: outer space, the case of A to Z, and the two
+    forms of a domain with other letters (`xn--mnchen-3ya.de` is `münchen.de`).
 
     It does no more than that. Unicode's case folding equates `straße` and `strasse`, and a provider's own rules (dots,
     plus signs) apply nowhere else. Each such equation would give one person another's points.
     """
-    return email.strip().translate(_LOWER)
+    local, at, domain = email.strip().translate(_LOWER).rpartition("@")
+    return local + at + ".".join(_decode_label(label) for label in domain.split("."))
+
+
+def _decode_label(label: str) -> str:
+    """The letters of a part of a domain that is encoded for DNS (RFC 3492); any other part as it is."""
+    if not label.startswith("xn--") or len(label) > _MAX_LABEL_CHARACTERS:
+        return label
+    try:
+        decoded = label.removeprefix("xn--").encode("ascii").decode("punycode")
+    except UnicodeError:
+        return label
+    return label if decoded.isascii() else decoded
 
 
 def hash_email(key: bytes, email: str) -> bytes:

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { Undelivered, UndeliveredPage } from "../src/api/validators"
+import { Undelivered, UndeliveredPage, WithdrawCodes } from "../src/api/validators"
 import { deliveriesPath, filtersOf } from "../src/admin/lib/deliveries"
 
 describe("undelivered events", () => {
@@ -17,5 +17,12 @@ describe("undelivered events", () => {
   it("are read a page at a time", () => {
     expect(UndeliveredPage.parse({ cursor: "50" })).toEqual({ cursor: 50 })
     expect(UndeliveredPage.safeParse({ cursor: "-1" }).success).toBe(false)
+  })
+
+  it("are asked for with nothing that Postgres refuses", () => {
+    expect(UndeliveredPage.safeParse({ cursor: "1e20" }).success).toBe(false)
+    expect(UndeliveredPage.safeParse({ type: "a\0b" }).success).toBe(false)
+    expect(WithdrawCodes.safeParse({ codes: ["a\0b"] }).success).toBe(false)
+    expect(WithdrawCodes.safeParse({ codes: ["DUST-0123"] }).success).toBe(true)
   })
 })

@@ -278,6 +278,22 @@ def test_a_cart_that_medusa_can_never_change_does_not_hold_the_points_for_good(
     assert figures(api) == (POINTS, 0, POINTS)
 
 
+def test_a_plugin_that_refuses_does_not_hold_the_points_for_good(
+    api: TestClient, medusa: FakeMedusa, redemption: dict[str, Any]
+) -> None:
+    refusal = (400, {"type": "invalid_data", "message": "Unrecognized fields: 'dry_run'"})
+    medusa.before = lambda _method, path, _query: refusal if path.endswith("/withdraw") else None
+    assert delete(api, redemption["id"]).status_code == 503
+    for _ in range(MAX_CART_ATTEMPTS - 1):
+        assert figures(api)[1] == POINTS
+        with pytest.raises(Unavailable):
+            advance(redemption["id"], get_medusa())
+    advance(redemption["id"], get_medusa())
+    assert show(api, redemption["id"])["state"] == "released"
+    assert medusa.live_codes() == set()
+    assert figures(api) == (POINTS, 0, POINTS)
+
+
 def test_without_a_publishable_key_a_release_goes_on(
     api: TestClient, medusa: FakeMedusa, redemption: dict[str, Any]
 ) -> None:

@@ -121,6 +121,24 @@ def test_addresses_that_only_unicode_calls_equal_are_two(other: str) -> None:
     assert normalise_email(other) != normalise_email(plain)
 
 
+@pytest.mark.parametrize(
+    ("encoded", "plain"),
+    [
+        ("ada@XN--mnchen-3ya.de", "ada@münchen.de"),
+        ("ada@mail.xn--strae-oqa.de", "ada@mail.straße.de"),
+        ("xn--mnchen-3ya@x.de", "xn--mnchen-3ya@x.de"),
+        # Not encoded domains, but what looks like some.
+        ("ada@xn--.de", "ada@xn--.de"),
+        ("ada@xn--mnchen-\ud800.de", "ada@xn--mnchen-\ud800.de"),
+        ("ada@xn--99999999.de", "ada@xn--99999999.de"),
+        ("ada@xn--ada-.de", "ada@xn--ada-.de"),
+    ],
+)
+def test_a_domain_in_its_encoded_form_is_the_same(encoded: str, plain: str) -> None:
+    assert normalise_email(encoded) == plain
+    assert normalise_email(plain) == plain
+
+
 def test_an_address_with_half_a_surrogate_pair_breaks_nothing() -> None:
     settle(guest(email="\ud800@x.de"))
     assert escrow().dust == 10

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from fastapi.testclient import TestClient
@@ -119,6 +120,17 @@ def test_one_event_has_its_raw_body_and_its_history(api: TestClient, medusa: Fak
         ("retried", 0, None, "user_1"),
     ]
     assert "DUST_MEDUSA_URL" in found["history"][1]["reason"]
+
+
+@pytest.mark.parametrize("event_id", ["shop/1", "shop/1/retry", "a?b#c"])
+def test_an_event_is_found_and_retried_whatever_id_its_sender_chose(
+    api: TestClient, medusa: FakeMedusa, event_id: str
+) -> None:
+    failed(api, event_id)
+    in_path = quote(event_id, safe="")
+    assert one(api, in_path)["id"] == event_id
+    answer = api.post(f"/admin/dust/events/{in_path}/retry", headers=tokens.admin())
+    assert (answer.status_code, answer.json()["retried"]) == (202, True)
 
 
 def test_an_event_that_goes_through_at_once_has_no_history(api: TestClient) -> None:

@@ -69,6 +69,17 @@ def test_a_proxy_s_request_id_is_kept_and_any_other_text_is_not(api: TestClient)
         assert answer.headers["x-request-id"].startswith("req_")
 
 
+@pytest.mark.parametrize(("path", "broken"), [("/store/dust", "read_points"), ("/store/dust/balance", "balance_view")])
+def test_the_answer_to_a_fault_names_its_log_line_and_is_not_stored(
+    api: TestClient, lines: Lines, monkeypatch: pytest.MonkeyPatch, path: str, broken: str
+) -> None:
+    monkeypatch.setattr(f"bridge.api.store.balance.{broken}", lambda *_: 1 / 0)
+    answer = api.get(path, headers=tokens.customer())
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
+    assert answer.headers["x-request-id"] == lines.one("unexpected_error")["request_id"]
+    assert answer.headers["cache-control"] == "private, no-store"
+
+
 class FullDisk(io.StringIO):
     def write(self, _line: str) -> int:
         raise OSError(28, "No space left on device")

@@ -13,6 +13,8 @@ from bridge.db import transaction
 from bridge.ids import CustomerId
 from bridge.inbox.process_batch import process_batch
 from bridge.ledger.queries import read_balance
+from bridge.medusa.client import get_medusa
+from bridge.settings import get_settings
 from bridge.settlement.repository import orders_with_unpaid_dust_only
 from bridge.settlement.tables import order_settlement
 from tests.support import tokens
@@ -132,11 +134,36 @@ def test_points_buy_whole_units_only(api: TestClient, medusa: FakeMedusa) -> Non
 
 
 @pytest.mark.parametrize("quantity", [-1, "NaN", "many", None])
-def test_a_quantity_that_is_none_is_a_clear_error(api: TestClient, medusa: FakeMedusa, quantity: Any) -> None:
+def test_a_quantity_that_is_none_is_a_clear_error(
+    api: TestClient, medusa: FakeMedusa, caplog: pytest.LogCaptureFixture, quantity: Any
+) -> None:
     medusa.carts["cart_1"] = cart([cart_line() | {"quantity": quantity}])
     answer = api.post("/store/dust/quote", headers=tokens.customer(), json={"cart_id": "cart_1"})
     assert (answer.status_code, answer.json()["code"]) == (422, "unreadable_cart")
-    assert "quantity" in answer.json()["detail"]
+    assert answer.json()["detail"] == "Points cannot be used for this cart right now. Please ask the shop."
+    assert "items.0.quantity" in caplog.text
+
+
+@pytest.mark.parametrize(("path", "who"), [("quote", tokens.customer()), ("quote/guest", {})])
+def test_a_shopper_does_not_read_why_medusa_refuses(
+    api: TestClient, medusa: FakeMedusa, caplog: pytest.LogCaptureFixture, path: str, who: dict[str, str]
+) -> None:
+    medusa.before = lambda *_: (400, {"type": "invalid_data", "message": "Entity 'Cart' does not have property 'x'"})
+    answer = api.post(f"/store/dust/{path}", headers=who, json={"cart_id": "cart_1"})
+    assert (answer.status_code, answer.json()["code"]) == (409, "medusa_refused")
+    assert answer.json()["detail"] == "The shop cannot do this right now. Please try again in a moment."
+    assert "Entity 'Cart'" in caplog.text
+
+
+def test_a_shopper_does_not_read_which_setting_is_missing(
+    api: TestClient, medusa: FakeMedusa, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DUST_MEDUSA_PUBLISHABLE_KEY")
+    get_settings.cache_clear()
+    get_medusa.forget()
+    answer = api.post("/store/dust/quote", headers=tokens.customer(), json={"cart_id": "cart_1"})
+    assert (answer.status_code, answer.json()["code"]) == (503, "medusa_not_configured")
+    assert "DUST_" not in answer.text
 
 
 # Gift cards and store credit. A shirt is 10.00, 12.50 with tax; shipping is 6.25 with tax.

@@ -20,7 +20,7 @@ from bridge.errors import Unavailable
 from bridge.http.micro_batching import MicroBatcher
 from bridge.inbox.process_batch import process_batch
 from bridge.ledger.postings import MAX_DUST
-from bridge.medusa.client import get_medusa
+from bridge.medusa.client import UnknownInMedusa, get_medusa
 from bridge.operations.audit import audit_medusa
 from bridge.queue.enqueue import REDEMPTIONS_ADVANCE
 from bridge.redemptions import capture
@@ -101,6 +101,23 @@ def test_a_return_and_a_cancel_give_spent_dust_back(api: TestClient, medusa: Fak
     assert figures(api)[0] == 250 + 7
     deliver(api, order_event(order(lines=lines, version=3, status="canceled"), "order.canceled"))
     process_batch()
+    assert figures(api) == (500, 0, 500)
+
+
+def test_an_error_of_medusa_that_is_not_expected_does_not_keep_a_redemption_busy(
+    api: TestClient, medusa: FakeMedusa
+) -> None:
+    give(500)
+    made = redeem(api, FIVE_EUR).json()["redemption"]
+    missing = (404, {"type": "not_found", "message": "Currency not found"})
+    medusa.before = lambda method, path, _query: missing if (method, path) == ("POST", "/admin/promotions") else None
+    with pytest.raises(UnknownInMedusa):
+        advance(made["id"], get_medusa())
+    with moved(timedelta(seconds=3)):
+        # Tried again after two seconds, like after any other error.
+        with transaction() as connection:
+            assert due_redemptions(connection, now=now(), limit=10) == [made["id"]]
+        assert delete(api, made["id"]).json()["redemption"]["state"] == "released"
     assert figures(api) == (500, 0, 500)
 
 

@@ -8,11 +8,12 @@ from celery import signals
 from celery.exceptions import Reject
 from redis.exceptions import ConnectionError as RedisAway
 from sqlalchemy import text
+from sqlalchemy.event import listen, remove
 
 from bridge.clock import now
-from bridge.db import transaction
+from bridge.db import get_engine, transaction
 from bridge.inbox.events import read_event
-from bridge.inbox.process_batch import OWN_TASK_GRACE, ProcessedBatch, process_batch
+from bridge.inbox.process_batch import OWN_TASK_GRACE, ProcessedBatch, process_batch, split_off_batch
 from bridge.inbox.process_one import RetryLater
 from bridge.inbox.receive import receive
 from bridge.queue.enqueue import INBOX_HANDLE
@@ -55,6 +56,23 @@ def test_a_batch_that_killed_its_process_is_split_into_tasks_of_their_own(monkey
     assert sorted(published) == [(INBOX_HANDLE, f"msg_{number}") for number in range(3)]
     # Nobody else takes them while their own tasks are on their way.
     assert inbox.drain.apply().get() == 0
+
+
+@pytest.mark.usefixtures("settings")
+def test_a_batch_that_killed_its_process_is_split_without_its_bodies() -> None:
+    keep("msg_1", order_event(order()))
+    statements: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        statements.append(statement)
+
+    listen(get_engine(), "before_cursor_execute", note)
+    try:
+        assert split_off_batch() == ProcessedBatch(taken=1, split_off=("msg_1",))
+    finally:
+        remove(get_engine(), "before_cursor_execute", note)
+    assert any("webhook_event" in statement for statement in statements)
+    assert not any("payload" in statement for statement in statements)
 
 
 def test_a_retry_waits_a_whole_second_at_least(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -136,7 +136,7 @@ def read_causes() -> CauseList:
         return CauseList(causes=list_failure_causes(connection, limit=_MAX_CAUSES))
 
 
-@router.get("/events/{event_id}", responses=describe_problems(404, 422))
+@router.get("/events/{event_id:path}", responses=describe_problems(404, 422))
 def read_one_event(event_id: EventId) -> EventDetail:
     """Return one event with its raw body and its history."""
     with transaction() as connection:
@@ -146,7 +146,9 @@ def read_one_event(event_id: EventId) -> EventDetail:
     return EventDetail.model_validate({**vars(event), "body": body, "history": history})
 
 
-@router.post("/events/{event_id}/retry", name="retry_event", status_code=202, responses=describe_problems(404, 422))
+@router.post(
+    "/events/{event_id:path}/retry", name="retry_event", status_code=202, responses=describe_problems(404, 422)
+)
 def retry(event_id: EventId, operator: AdminOperator) -> RetryResponse:
     """Retry a failed event. Events in other states do not change."""
     with transaction() as connection:
