@@ -21,7 +21,7 @@ Answer = Callable[[Request], Awaitable[Response]]
 class _Route:
     """The attribute of a route that `RequestContext` reads."""
 
-    path: str
+    path_format: str
 
 
 class FastPath:

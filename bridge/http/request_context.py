@@ -49,7 +49,7 @@ class RequestContext:
                 await self._app(scope, receive, send_with_id)
         finally:
             # The router stores the matched route. Unmatched paths share one label, as clients can invent any number.
-            route = getattr(scope.get("route"), "path", "none")
+            route = getattr(scope.get("route"), "path_format", "none")
             seconds = time.perf_counter() - started
             HTTP_SECONDS.labels(method, route, f"{status // 100}xx").observe(seconds)
 

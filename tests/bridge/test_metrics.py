@@ -219,10 +219,12 @@ def test_drift_is_counted(api: TestClient, medusa: FakeMedusa) -> None:
 
 def test_requests_are_timed_by_route_and_unknown_ones_by_none(api: TestClient) -> None:
     api.get("/admin/dust/events/msg_1", headers=tokens.admin())
+    api.get("/store/dust/balance")
     api.get("/whatever/4711")
     api.request("INVENTED", "/whatever")
     found = scrape(api)
     route = "/admin/dust/events/{event_id}"
+    assert found("dust_http_request_seconds_count", method="GET", route="/store/dust/balance", status="4xx") == 1
     assert found("dust_http_request_seconds_count", method="GET", route=route, status="4xx") == 1
     assert found("dust_http_request_seconds_count", method="GET", route="none", status="4xx") == 1
     assert found("dust_http_request_seconds_count", method="other", route="none", status="4xx") == 1
