@@ -22,7 +22,7 @@ from bridge.redemptions.tables import RedemptionState
 from bridge.settlement.booking import Booking
 from bridge.settlement.compute import OrderPlan, Plan
 from bridge.settlement.earning_limits import OVER_THE_LIMIT, LimitedOrder
-from bridge.settlement.escrow import settle_escrows, why_nobody_earns
+from bridge.settlement.escrow import settle_escrows
 from bridge.settlement.expired_points import ExpiredPool, read_pools
 from bridge.settlement.facts import next_check
 from bridge.settlement.kept_forecasts import compare_forecasts
@@ -355,8 +355,6 @@ def order_note(settled: OrderPlan) -> str | None:
     if settled.allowed.why:
         return settled.allowed.why
     escrow = settled.loaded.escrow
-    if why := why_nobody_earns(settled.loaded.order, escrow):
-        return why
     if escrow and escrow.state is EscrowState.WAITING:
         return f"A guest's order: {settled.escrowed} points can be claimed until {escrow.expires_at:%d %b %Y}."
     return (
