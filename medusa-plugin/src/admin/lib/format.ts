@@ -8,9 +8,14 @@ function formatsFor(language: string | undefined) {
   }
 }
 
-/** The dashboard's language, which Medusa sets on its page (2.21.2); undefined, for the browser's, where it does not. */
+/**
+ * The dashboard's language, which Medusa sets on its page (2.21.2), as the user's country writes it: `en-GB` for an English
+ * dashboard in a British browser. Undefined, for the browser's own, where Medusa sets none.
+ */
 function language(): string | undefined {
-  return globalThis.document?.documentElement.lang || undefined
+  const code = globalThis.document?.documentElement.lang
+  if (!code) return undefined
+  return globalThis.navigator?.languages?.find((preferred) => preferred.split("-")[0] === code) ?? code
 }
 
 function formats() {
