@@ -173,13 +173,15 @@ beat_schedule = {
     # A new installation has nothing to compare yet.
     "reconcile": _periodic_job("reconcile.orders", _settings.reconcile_seconds, waits_at_first=True),
     "publish-drafts": _periodic_job("programme.publish_drafts", 60),
-    "every-minute": _periodic_job("upkeep.every_minute", 60),
+    "heartbeat": _periodic_job("upkeep.heartbeat", 60),
+    "correct-future-times": _periodic_job("upkeep.correct_future_times", 60),
+    "fold-totals": _periodic_job("upkeep.fold_totals", 60),
     # Those whose message was lost, or whose worker died.
     "simulations": _sweep("simulations.run", 60),
     "audit": _periodic_job("upkeep.audit", 3600),
     "close-days": _periodic_job("upkeep.close_days", 3600),
     "strip-old-bodies": _periodic_job("upkeep.strip_old_bodies", 3600),
-    "forget": _periodic_job("upkeep.forget", 86_400),
+    "erase-late-data": _periodic_job("upkeep.erase_late_data", 86_400),
     "prune-outgoing-webhooks": _periodic_job("outgoing.prune", 86_400),
     "delete-old-forecasts": _periodic_job("upkeep.delete_old_forecasts", 86_400),
 }

@@ -18,7 +18,7 @@ import psutil
 import psycopg
 import structlog
 
-from bridge.db import forget_engine, migrations
+from bridge.db import dispose_engine, migrations
 from bridge.development.stack.postgres import embedded_postgres
 from bridge.development.stack.processes import bound_socket, spawn, stop, until
 from bridge.development.stack.redis import embedded_redis
@@ -202,7 +202,7 @@ def wait_for_http(port: int, path: str) -> None:
 
 
 def _move_to(environment: Mapping[str, str]) -> None:
-    forget_engine()
+    dispose_engine()
     get_settings.cache_clear()
     os.environ.clear()
     os.environ.update(environment)

@@ -94,7 +94,7 @@ def move_clock(connection: Connection, offset: timedelta) -> None:
 
 def reread_clock() -> None:
     """Drop the cached offset, so that the next `now()` reads it again."""
-    _clock.forget()
+    _clock.expire()
 
 
 class _TestClock:
@@ -103,9 +103,9 @@ class _TestClock:
     def __init__(self) -> None:
         self._reading = threading.Lock()
         self._offset = timedelta()
-        self.forget()
+        self.expire()
 
-    def forget(self) -> None:
+    def expire(self) -> None:
         self._until = 0.0
 
     def offset(self) -> timedelta:

@@ -36,6 +36,6 @@ class PerProcess(Generic[Value]):
                     self._values[pid] = self._make()
         return self._values[pid]
 
-    def forget(self) -> Value | None:
+    def clear(self) -> Value | None:
         """Remove and return the value, if any, for the caller to close. The next call creates another."""
         return self._values.pop(os.getpid(), None)

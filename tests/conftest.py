@@ -161,18 +161,18 @@ def database(request: pytest.FixtureRequest, postgres: str) -> Iterator[str]:
 
 def _forget() -> None:
     _forget_all_but_engine()
-    db.forget_engine()
+    db.dispose_engine()
 
 
 def _forget_all_but_engine() -> None:
     # A task that ran in this process has started a thread that saves what it counts, to a database that goes away now.
-    if keeper := metrics._keeper.forget():
+    if keeper := metrics._keeper.clear():
         keeper._leaving.set()
         # Until it has returned its connection: one that comes back after the engine was disposed of is never closed.
         keeper.join()
     get_settings.cache_clear()
-    medusa_client.get_medusa.forget()
-    shop_currencies.forget_currencies()
+    medusa_client.get_medusa.clear()
+    shop_currencies.reset_currencies()
 
 
 @pytest.fixture(autouse=True)
@@ -212,7 +212,7 @@ def settings(
         yield environment
         breaches = reused.breaches() if reused else audit()
         _forget_all_but_engine()
-    db.forget_engine()
+    db.dispose_engine()
     assert breaches == []
     assert out_of_order == []
 

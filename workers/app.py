@@ -129,17 +129,17 @@ app.steps["worker"].add(EndsInTime)
 
 
 @signals.setup_logging.connect
-def _set_up_logs(**_: object) -> None:
+def _on_setup_logging(**_: object) -> None:
     set_up_logs(get_settings())
 
 
 @signals.worker_process_init.connect
-def _collect_seldom(**_: object) -> None:
+def _on_worker_process_init(**_: object) -> None:
     tune_gc()
 
 
 @signals.task_prerun.connect
-def _name_the_task(task_id: str, task: Any, **_: object) -> None:
+def _on_task_prerun(task_id: str, task: Any, **_: object) -> None:
     """Add the task's id and name to every log line while it runs."""
     structlog.contextvars.clear_contextvars()
     # If the test clock was moved before this task was sent, the new time applies.
@@ -151,11 +151,11 @@ def _name_the_task(task_id: str, task: Any, **_: object) -> None:
 
 
 @signals.task_postrun.connect
-def _forget_the_task(**_: object) -> None:
+def _on_task_postrun(**_: object) -> None:
     structlog.contextvars.clear_contextvars()
 
 
 @signals.worker_process_shutdown.connect
-def _save_and_send_what_is_left(**_: object) -> None:
+def _on_worker_process_shutdown(**_: object) -> None:
     stop_saving()
     stop_tracing()

@@ -8,8 +8,7 @@ import structlog
 from bridge.clock import now
 from bridge.db import in_batches, transaction
 from bridge.errors import Unavailable
-from bridge.inbox.erasure import erased_customers
-from bridge.inbox.erasure import forget as forget_again
+from bridge.inbox.erasure import delete_personal_data, erased_customers
 from bridge.inbox.retention import strip_old_bodies as strip_bodies
 from bridge.ledger.merges import merge_new_points
 from bridge.ledger.scheduled import post_due_lots
@@ -17,9 +16,9 @@ from bridge.ledger.totals import fold
 from bridge.medusa.client import get_medusa
 from bridge.operations.audit import CHECK_NAMES, audit_medusa
 from bridge.operations.audit import audit as audit_books
-from bridge.operations.future_times import correct_future_times
+from bridge.operations.future_times import correct_future_times as correct_times
 from bridge.queue import enqueue
-from bridge.queue.heartbeats import AUDIT, EVERY_MINUTE, read_runs, record_run
+from bridge.queue.heartbeats import AUDIT, BEAT, read_runs, record_run
 from bridge.reports.closes import close_days as close_days_over
 from bridge.settings import get_settings
 from bridge.settlement.claims import claim_orders, claimable_by_proof
@@ -69,17 +68,24 @@ def carry_over() -> int:
         return merge_new_points(connection, limit=_CUSTOMERS_AT_ONCE)
 
 
-@app.task(name=enqueue.UPKEEP_EVERY_MINUTE, retryable=True)
-def every_minute() -> int:
-    """Correct times from clocks that were ahead, merge the rows of the ledger's totals, and record a heartbeat.
-
-    Return how many rows of totals there were.
-    """
-    correct_future_times(now=now())
+@app.task(name=enqueue.UPKEEP_HEARTBEAT, retryable=True)
+def heartbeat() -> None:
+    """Record that beat sends tasks and that a worker runs them."""
     with transaction() as connection:
-        folded = fold(connection)
-        record_run(connection, EVERY_MINUTE, {"folded": folded}, now=now())
-    return folded
+        record_run(connection, BEAT, {}, now=now())
+
+
+@app.task(name=enqueue.UPKEEP_CORRECT_FUTURE_TIMES, retryable=True)
+def correct_future_times() -> int:
+    """Correct times that a clock which was ahead has written; return how many."""
+    return correct_times(now=now())
+
+
+@app.task(name=enqueue.UPKEEP_FOLD_TOTALS, retryable=True)
+def fold_totals() -> int:
+    """Merge the rows of the ledger's totals into one per kind; return how many rows there were."""
+    with transaction() as connection:
+        return fold(connection)
 
 
 @app.task(name=enqueue.UPKEEP_AUDIT, retryable=True, acks_late=False, time_limit=_LONG_SECONDS)
@@ -131,14 +137,14 @@ def delete_old_forecasts() -> int:
     )
 
 
-@app.task(name=enqueue.UPKEEP_FORGET, retryable=True)
-def forget() -> int:
-    """Delete data that arrived late about erased customers; return the number of event bodies."""
+@app.task(name=enqueue.UPKEEP_ERASE_LATE_DATA, retryable=True)
+def erase_late_data() -> int:
+    """Delete personal data that arrived after its customer was erased; return the number of event bodies."""
     stripped, after = 0, ""
     while True:
         with transaction() as connection:
             erased = erased_customers(connection, limit=_CUSTOMERS_AT_ONCE, after=after)
-            stripped += forget_again(connection, erased, now=now())
+            stripped += delete_personal_data(connection, erased, now=now())
         if len(erased) < _CUSTOMERS_AT_ONCE:
             return stripped
         after = erased[-1]

@@ -162,9 +162,9 @@ def get_engine() -> Engine:
     return make_engine(settings.database_url, pooled=settings.database_pooled)
 
 
-def forget_engine() -> None:
+def dispose_engine() -> None:
     """Close this process's connections. The next use creates an engine from the settings at that time."""
-    if engine := get_engine.forget():
+    if engine := get_engine.clear():
         engine.dispose()
 
 

@@ -58,11 +58,11 @@ _SIGNUP_SUFFIX = "_signup"
 
 
 class BackfillState(StrEnum):
-    """`forgotten`: given up, so that another one could begin."""
+    """`abandoned`: given up, so that another one could begin."""
 
     RUNNING = "running"
     DONE = "done"
-    FORGOTTEN = "forgotten"
+    ABANDONED = "abandoned"
 
 
 backfill_run = Table(
@@ -228,7 +228,7 @@ def open_run(options: BackfillOptions, *, restart: bool = False) -> Run | None:
             return None
         if restart:
             connection.execute(
-                update(backfill_run).where(backfill_run.c.id == row.id).values(state=BackfillState.FORGOTTEN)
+                update(backfill_run).where(backfill_run.c.id == row.id).values(state=BackfillState.ABANDONED)
             )
             return None
         same_until = options.until in {None, row.until}
@@ -240,7 +240,7 @@ def open_run(options: BackfillOptions, *, restart: bool = False) -> Run | None:
             return _run(connection, row)
         raise UnfinishedBackfill(
             f"Another backfill, of orders from {row.since:%Y-%m-%d} to {row.until:%Y-%m-%d}, was not finished: give its"
-            " options again to go on with it, or --restart to forget it."
+            " options again to go on with it, or --restart to give it up."
         )
 
 

@@ -42,7 +42,7 @@ from bridge.settlement.claims import (
     claim_orders,
     claimable_orders,
     customers_with_proved_email,
-    forget_other_emails,
+    delete_earlier_emails,
     prove_email,
 )
 from bridge.settlement.signup_bonus import credit_signup_bonus
@@ -179,8 +179,8 @@ def _claim(
     if mode is GuestClaim.TRANSFER or account.email is None:
         return None
     customer_id, moment = account.customer_id, now()
-    # After a change of e-mail, later guest orders with the old one may be another customer's. So forget that proof.
-    forget_other_emails(connection, customer_id, account.email, now=moment)
+    # After a change of e-mail, later guest orders with the old one may be another customer's. So delete that proof.
+    delete_earlier_emails(connection, customer_id, account.email, now=moment)
     if _is_proved(connection, mode, event, account, sighting, origin):
         proved_at = moment if mode is GuestClaim.ACCOUNT else account.created_at or moment
         proof = Proof.REGISTRATION

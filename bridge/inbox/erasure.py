@@ -25,12 +25,12 @@ from bridge.ids import CustomerId
 from bridge.inbox.events import strip_to_ids
 from bridge.inbox.tables import EventState, webhook_event
 from bridge.ledger.merges import merged_into
-from bridge.outgoing.outbox import forget_customers
+from bridge.outgoing.outbox import delete_webhooks_about
 from bridge.redemptions.service import request_release_of_all
-from bridge.settlement.accounts import forget_mailboxes
-from bridge.settlement.claims import forget_emails
-from bridge.settlement.escrow import forget_guests
-from bridge.settlement.referral_codes import forget_codes
+from bridge.settlement.accounts import unlink_mailboxes
+from bridge.settlement.claims import delete_proved_emails
+from bridge.settlement.escrow import unlink_guest_orders
+from bridge.settlement.referral_codes import delete_referral_codes
 from bridge.settlement.tables import order_former_owner, order_settlement
 
 customer_erasure = Table(
@@ -54,20 +54,20 @@ def erase_customer(connection: Connection, customer_id: CustomerId, *, actor: st
         insert(customer_erasure).on_conflict_do_nothing(),
         [{"customer_id": customer_id, "erased_at": now, "actor": actor} for customer_id in everybody],
     )
-    stripped = forget(connection, everybody, now=now)
+    stripped = delete_personal_data(connection, everybody, now=now)
     # Same lock order as in settlement: escrow before redemptions.
     request_release_of_all(connection, customer_id, now=now)
     return stripped
 
 
-def forget(connection: Connection, customer_ids: Iterable[CustomerId], *, now: datetime) -> int:
+def delete_personal_data(connection: Connection, customer_ids: Iterable[CustomerId], *, now: datetime) -> int:
     """Delete all personal data of these customers. Returns the number of event bodies that had some."""
     ids = list(customer_ids)
-    forget_mailboxes(connection, ids)
-    forget_emails(connection, ids)
-    forget_codes(connection, ids)
-    forget_guests(connection, ids, now=now)
-    forget_customers(connection, ids)
+    unlink_mailboxes(connection, ids)
+    delete_proved_emails(connection, ids)
+    delete_referral_codes(connection, ids)
+    unlink_guest_orders(connection, ids, now=now)
+    delete_webhooks_about(connection, ids)
     return _strip_events(connection, ids)
 
 

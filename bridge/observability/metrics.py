@@ -190,7 +190,7 @@ def start_saving() -> None:
 def stop_saving() -> None:
     """Save a last time and stop, before the process ends."""
     _keeper().stop()
-    _keeper.forget()
+    _keeper.clear()
 
 
 # A forked child has its parent's counts and none of its threads.

@@ -25,7 +25,7 @@ from bridge.operations.alert_limits import (
 from bridge.outgoing.outbox import webhooks_configured
 from bridge.outgoing.queries import count_webhooks, oldest_failed_webhook, oldest_waiting_webhook
 from bridge.outgoing.tables import OutgoingWebhookState
-from bridge.queue.heartbeats import AUDIT, EVERY_MINUTE, read_runs
+from bridge.queue.heartbeats import AUDIT, BEAT, read_runs
 from bridge.redemptions.repository import oldest_pending
 from bridge.settings import get_settings
 
@@ -131,11 +131,11 @@ def _outgoing(connection: Connection, now: datetime) -> Iterator[Alert]:
 
 def _jobs(connection: Connection, now: datetime) -> Iterator[Alert]:
     runs = read_runs(connection)
-    minute, audit = runs.get(EVERY_MINUTE), runs.get(AUDIT)
-    if minute is None or _is_late(minute.at, CLOCK_STOPPED, now):
+    beat, audit = runs.get(BEAT), runs.get(AUDIT)
+    if beat is None or _is_late(beat.at, CLOCK_STOPPED, now):
         yield Alert(
             code=AlertCode.CLOCK_STOPPED,
-            since=minute.at if minute else None,
+            since=beat.at if beat else None,
             message="The periodic jobs of Dust do not run. Points do not mature or expire.",
             action="Ask your administrator to start `dust beat`, the broker, and a worker for the queue `sweeps`.",
         )

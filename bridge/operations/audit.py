@@ -270,7 +270,7 @@ _LATE_CHECKS: dict[str, tuple[str, timedelta]] = {
         """,
         _REDEMPTION_GRACE,
     ),
-    "no_event_is_forgotten": (
+    "no_event_is_overdue": (
         """
         SELECT id AS subject, format('%s, due since %s', type, next_attempt_at) AS detail FROM webhook_event
         WHERE state = 'pending' AND next_attempt_at < :late

@@ -27,7 +27,7 @@ from bridge.observability.metrics import read_counts, save_counts
 from bridge.outgoing.outbox import webhooks_configured
 from bridge.outgoing.queries import count_webhooks, oldest_waiting_webhook
 from bridge.outgoing.tables import OutgoingWebhookState
-from bridge.queue.heartbeats import AUDIT, EVERY_MINUTE, read_runs
+from bridge.queue.heartbeats import AUDIT, BEAT, read_runs
 from bridge.redemptions.repository import oldest_pending
 from bridge.redemptions.tables import OPEN_STATES
 from bridge.settlement.escrow import read_escrow_totals
@@ -160,8 +160,8 @@ def _outgoing_webhooks(connection: Connection) -> Iterator[Metric]:
 
 def _runs(connection: Connection) -> Iterator[Metric]:
     runs = read_runs(connection)
-    minute, audit = runs.get(EVERY_MINUTE), runs.get(AUDIT)
-    yield _moment("dust_beat_timestamp_seconds", "When beat's last task ran", minute.at if minute else None)
+    beat, audit = runs.get(BEAT), runs.get(AUDIT)
+    yield _moment("dust_beat_timestamp_seconds", "When beat's last task ran", beat.at if beat else None)
     yield _moment(
         "dust_reconcile_timestamp_seconds", "When Medusa was last asked for what was missed", last_poll(connection)
     )

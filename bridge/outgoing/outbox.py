@@ -59,7 +59,7 @@ def add_webhooks(connection: Connection, webhooks: Iterable[OutgoingWebhook], *,
     return [str(row["id"]) for row in rows]
 
 
-def forget_customers(connection: Connection, customer_ids: Iterable[CustomerId]) -> int:
+def delete_webhooks_about(connection: Connection, customer_ids: Iterable[CustomerId]) -> int:
     """Delete all webhooks about these customers, with the receiver's responses. Returns their number."""
     theirs = select(outgoing_webhook.c.id).where(among(outgoing_webhook.c.customer_id, list(customer_ids)))
     ids = list(connection.scalars(theirs.order_by(outgoing_webhook.c.id).with_for_update()))

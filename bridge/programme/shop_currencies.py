@@ -38,7 +38,7 @@ def load_currencies(connection: Connection) -> None:
     _reload_at = time.monotonic() + _RELOAD_SECONDS
 
 
-def forget_currencies() -> None:
+def reset_currencies() -> None:
     """Use Medusa's built-in currencies until the table is read again."""
     global _reload_at
     use_currencies({})

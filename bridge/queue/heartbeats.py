@@ -22,8 +22,8 @@ last_run = Table(
     Column("result", JSONB, nullable=False),
 )
 
-# Runs once a minute and only by the scheduler, unlike the sweep of the inbox, which webhooks trigger too.
-EVERY_MINUTE = "every_minute"
+# By the test clock, unlike claimed runs.
+BEAT = "beat"
 AUDIT = "audit"
 
 

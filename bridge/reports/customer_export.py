@@ -31,7 +31,7 @@ _NOT_THEIRS = {
     # Another customer.
     "referrer_id",
     # Hashes of the customer's own e-mail, which Dust cannot reverse.
-    "email_hash", "forgotten",
+    "email_hash", "erased",
 }  # fmt: skip
 # In the currency of their row.
 _AMOUNTS = {"value", "least_cart", "spent", "facts_money"}

@@ -136,7 +136,7 @@ def has_one_mailbox(connection: Connection, emails: Iterable[str | None], *, now
     return None not in hashes and len(set(hashes)) == 1
 
 
-def forget_mailboxes(connection: Connection, customer_ids: Iterable[CustomerId]) -> None:
+def unlink_mailboxes(connection: Connection, customer_ids: Iterable[CustomerId]) -> None:
     """Remove the links from mailboxes to these customers.
 
     The mailboxes stay stored as having had an account.

@@ -69,8 +69,8 @@ def prove_email(
     return kept.one_or_none() is not None
 
 
-def forget_other_emails(connection: Connection, customer_id: CustomerId, email: str, *, now: datetime) -> None:
-    """Forget the account's earlier e-mails after a change. E-mails that the customer proved to support stay."""
+def delete_earlier_emails(connection: Connection, customer_id: CustomerId, email: str, *, now: datetime) -> None:
+    """After a change of e-mail, delete the proofs of earlier ones. Those that were proved to support stay."""
     kept = hash_email(email_hash_key(connection, now=now), email)
     connection.execute(
         delete(proved_email).where(
@@ -81,7 +81,7 @@ def forget_other_emails(connection: Connection, customer_id: CustomerId, email: 
     )
 
 
-def forget_emails(connection: Connection, customer_ids: Iterable[CustomerId]) -> None:
+def delete_proved_emails(connection: Connection, customer_ids: Iterable[CustomerId]) -> None:
     """Delete all proofs of these customers."""
     theirs = select(proved_email.c.email_hash).where(among(proved_email.c.customer_id, list(customer_ids)))
     hashes = list(connection.scalars(theirs.order_by(proved_email.c.email_hash).with_for_update()))

@@ -41,7 +41,7 @@ class Escrow(TypedRow):
 
     order_id: OrderId
     email_hash: bytes | None = field(default=None, repr=False)
-    forgotten: bool = False
+    erased: bool = False
     state: EscrowState = EscrowState.WAITING
     dust: int = 0
     customer_id: CustomerId | None = None
@@ -138,7 +138,7 @@ def settle_escrows(
         after = escrow
         if escrow.state is EscrowState.WAITING:
             after = replace(escrow, dust=dust)
-            if order.email and not escrow.forgotten:
+            if order.email and not escrow.erased:
                 # Written each time: the first facts may have come without an e-mail, and a new key gives another hash.
                 after = replace(after, email_hash=hash_email(email_hash_key(connection, now=now), order.email))
         if after != known:
@@ -171,16 +171,16 @@ def expire_escrows(connection: Connection, *, now: datetime, limit: int) -> int:
     return len(ids)
 
 
-def forget_guests(connection: Connection, customer_ids: Iterable[CustomerId], *, now: datetime) -> None:
+def unlink_guest_orders(connection: Connection, customer_ids: Iterable[CustomerId], *, now: datetime) -> None:
     """Delete the link from guests' orders to these customers for good; the points stay in escrow until they expire."""
     erased = list(customer_ids)
     theirs = or_(among(order_settlement.c.customer_id, erased), among(order_settlement.c.buyer_id, erased))
     ids = select(guest_escrow.c.order_id).join(
         order_settlement, order_settlement.c.order_id == guest_escrow.c.order_id
     )  # fmt: skip
-    known = lock_escrows(connection, list(connection.scalars(ids.where(theirs, ~guest_escrow.c.forgotten))))
+    known = lock_escrows(connection, list(connection.scalars(ids.where(theirs, ~guest_escrow.c.erased))))
     write_escrows(
-        connection, [(escrow, replace(escrow, email_hash=None, forgotten=True)) for escrow in known.values()], now
+        connection, [(escrow, replace(escrow, email_hash=None, erased=True)) for escrow in known.values()], now
     )
 
 
@@ -261,7 +261,7 @@ def lacks_email_hash() -> ColumnElement[bool]:
             guest_escrow.c.order_id == order_settlement.c.order_id,
             or_(
                 guest_escrow.c.email_hash.is_not(None),
-                guest_escrow.c.forgotten,
+                guest_escrow.c.erased,
                 guest_escrow.c.state != EscrowState.WAITING,
             ),
         )

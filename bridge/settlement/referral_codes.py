@@ -216,6 +216,6 @@ def read_referral_results(connection: Connection, customer_id: CustomerId) -> Re
     return ReferralResults(stated=row.stated, qualified=row.qualified, dust=int(row.dust), notes=tuple(sorted(notes)))
 
 
-def forget_codes(connection: Connection, customer_ids: Collection[CustomerId]) -> None:
+def delete_referral_codes(connection: Connection, customer_ids: Collection[CustomerId]) -> None:
     """Delete these customers' codes. The bonuses already given stay in the ledger."""
     connection.execute(referral_code.delete().where(among(referral_code.c.customer_id, list(customer_ids))))

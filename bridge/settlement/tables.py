@@ -150,7 +150,7 @@ guest_escrow = Table(
     # HMAC of the e-mail, see `email_hash.py`; null once it is not needed: claimed, expired, or the guest was erased.
     Column("email_hash", LargeBinary),
     # The guest was erased: later facts of the order must not bring the hash back.
-    Column("forgotten", Boolean, nullable=False, server_default="false"),
+    Column("erased", Boolean, nullable=False, server_default="false"),
     Column("state", EnumText(EscrowState), nullable=False),
     Column("dust", BigInteger, nullable=False),
     # Who claimed it, and how they proved that the order was theirs.

@@ -18,7 +18,7 @@ from bridge.operations.alerts import AlertCode, AlertSeverity, severity_of
 from bridge.outgoing import queries
 from bridge.outgoing.send import send_waiting
 from bridge.queue.enqueue import OUTGOING_SEND
-from bridge.queue.heartbeats import AUDIT, EVERY_MINUTE, record_run
+from bridge.queue.heartbeats import AUDIT, BEAT, record_run
 from bridge.settings import get_settings
 from tests.support import tokens
 from tests.support.alerts import RULES
@@ -42,7 +42,7 @@ def healthy(api: TestClient) -> TestClient:
 
 def run_jobs() -> None:
     with transaction() as connection:
-        record_run(connection, EVERY_MINUTE, {}, now=now())
+        record_run(connection, BEAT, {}, now=now())
         record_run(connection, AUDIT, {"breaches": {}}, now=now())
     complete(now())
 

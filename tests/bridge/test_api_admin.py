@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import text
 
 from bridge.clock import now
-from bridge.db import forget_engine, transaction
+from bridge.db import dispose_engine, transaction
 from bridge.errors import DustError
 from bridge.inbox.process_batch import process_batch
 from bridge.inbox.process_one import process_event
@@ -619,7 +619,7 @@ def test_ready_names_what_is_missing(
 def use_database(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("DUST_DATABASE_URL", url)
     get_settings.cache_clear()
-    forget_engine()
+    dispose_engine()
 
 
 # What Medusa says no to
@@ -630,7 +630,7 @@ def test_a_medusa_that_refuses_our_publishable_key_is_a_problem_and_no_fault_of_
 ) -> None:
     monkeypatch.setenv("DUST_MEDUSA_PUBLISHABLE_KEY", "pk_of_another_shop")
     get_settings.cache_clear()
-    get_medusa.forget()
+    get_medusa.clear()
     answer = api.post("/store/dust/quote", json={"cart_id": "cart_1"}, headers=tokens.customer())
     assert (answer.status_code, answer.json()["code"]) == (503, "medusa_unavailable")
     assert "check the keys" in caplog.text

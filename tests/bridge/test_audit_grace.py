@@ -15,7 +15,7 @@ def test_an_event_may_wait_but_not_for_ever(api: TestClient) -> None:
     deliver(api, order_event(order()), event_id="msg_1")
     assert audit() == []
     with moved(timedelta(hours=2)):
-        assert [(breach.check, breach.subject) for breach in audit()] == [("no_event_is_forgotten", "msg_1")]
+        assert [(breach.check, breach.subject) for breach in audit()] == [("no_event_is_overdue", "msg_1")]
     process_batch()
 
 

@@ -11,7 +11,7 @@ from bridge.db import transaction
 from bridge.inbox.reconcile import reconcile
 from bridge.medusa.client import get_medusa
 from bridge.medusa.currencies import decimal_digits
-from bridge.programme.shop_currencies import forget_currencies, load_currencies, save_currencies
+from bridge.programme.shop_currencies import load_currencies, reset_currencies, save_currencies
 from tests.support import tokens
 from tests.support.ledger import give
 from tests.support.medusa import FakeMedusa, cart_line
@@ -50,7 +50,7 @@ def test_the_shop_says_how_many_decimals_there_are(api: TestClient, medusa: Fake
     assert redeemed(api, {"dust": 10, "currency_code": "huf"})["value"] == "3.33"
     # Another process, and one that starts while Medusa is away.
     medusa.away = True
-    forget_currencies()
+    reset_currencies()
     assert decimal_digits("huf") == 0
     with transaction() as connection:
         load_currencies(connection)
@@ -123,7 +123,7 @@ def test_a_currency_that_is_gone_keeps_its_last_figure(medusa: FakeMedusa) -> No
     with transaction() as connection:
         save_currencies(connection, {"eur": 2, "xyz": 4}, now=now())
         save_currencies(connection, {"eur": 2}, now=now())
-    forget_currencies()
+    reset_currencies()
     with transaction() as connection:
         load_currencies(connection)
     assert decimal_digits("xyz") == 4

@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 from psycopg import sql
 from sqlalchemy import text
 
-from bridge.db import DatabaseReadOnly, forget_engine, migrations, transaction
+from bridge.db import DatabaseReadOnly, dispose_engine, migrations, transaction
 from bridge.db.migrations import MigrationRefused
 from bridge.inbox.process_batch import process_batch
 from bridge.operations.doctor import database as checks
@@ -30,7 +30,7 @@ def alter(settings: dict[str, str]) -> Iterator[Alter]:
     def change(what: str) -> None:
         with psycopg.connect(url, options="-c default_transaction_read_only=off", autocommit=True) as owner:
             owner.execute(sql.SQL("ALTER DATABASE {} {}").format(name, sql.SQL(what)))  # type: ignore[arg-type]
-        forget_engine()
+        dispose_engine()
 
     yield change
     change("RESET ALL")

@@ -13,7 +13,7 @@ from tests.support import tokens
 from tests.support.deliveries import deliver
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import event, order, order_event
-from workers.upkeep import forget
+from workers.upkeep import erase_late_data
 
 EMAIL = "ada@example.com"
 
@@ -63,7 +63,7 @@ def test_an_event_that_is_being_handled_is_not_waited_for_but_stripped_later(
         answer = api.post("/admin/dust/customers/cus_1/erase", headers=tokens.admin())
     assert (answer.status_code, answer.json()["events_stripped"]) == (200, 1)
     assert EMAIL in everything_in_the_database()
-    assert forget() == 1
+    assert erase_late_data() == 1
     assert EMAIL not in everything_in_the_database()
 
 
@@ -74,7 +74,7 @@ def test_what_comes_in_late_is_stripped_too(api: TestClient, medusa: FakeMedusa)
     deliver(api, order_event(order_of_ada(version=2), "order.updated"))
     process_batch()
     assert EMAIL in everything_in_the_database()
-    assert forget() > 0
+    assert erase_late_data() > 0
     assert EMAIL not in everything_in_the_database()
 
 

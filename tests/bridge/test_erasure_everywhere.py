@@ -24,7 +24,7 @@ from tests.support import tokens
 from tests.support.deliveries import deliver
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import PLACED, event, order, order_event
-from workers.upkeep import forget
+from workers.upkeep import erase_late_data
 
 EMAIL = "Ada.Lovelace@Example.com"
 ADDRESS = {
@@ -142,7 +142,7 @@ def test_erasing_a_person_leaves_no_trace_in_any_column_and_the_books_as_they_we
     deliver(api, order_event(hers("order_1"), "order.archived"))
     work_off()
     assert found_in() == {"webhook_event.payload"}
-    forget()
+    erase_late_data()
     assert (found_in(), hashes_left()) == (set(), 0)
     said = logged.getvalue().lower()
     assert "event_failed" in said

@@ -40,7 +40,7 @@ def due() -> list[str]:
 def after_the_clock_was_corrected(work: Callable[[], int]) -> int:
     """What is done then, of what is done once the times are corrected too."""
     assert work() == 0
-    upkeep.every_minute.run()
+    upkeep.correct_future_times.run()
     return work()
 
 

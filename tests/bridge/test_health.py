@@ -8,7 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import create_engine, text
 
-from bridge.db import DatabaseReadOnly, driver_url, forget_engine, make_engine, migrations
+from bridge.db import DatabaseReadOnly, dispose_engine, driver_url, make_engine, migrations
 from bridge.inbox.process_batch import process_batch
 from bridge.settings import get_settings
 from tests.support import tokens
@@ -69,13 +69,13 @@ def test_a_server_that_only_follows_another_takes_nothing_and_parks_nothing(
     name = database.rpartition("/")[2]
     deliver(api, order_event(order(lines=[line(price=100)])))
     as_owner(database, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
-    forget_engine()
+    dispose_engine()
     answer = deliver(api, order_event(order("order_2")))
     assert (answer.status_code, answer.json()["code"]) == (503, "database_read_only")
     with pytest.raises(DatabaseReadOnly):
         process_batch()
     as_owner(database, f"SET TRANSACTION READ WRITE; ALTER DATABASE {name} RESET default_transaction_read_only")
-    forget_engine()
+    dispose_engine()
     process_batch()
     assert api.get("/store/dust/balance", headers=tokens.customer()).json()["balance"] == 100
 

@@ -124,7 +124,7 @@ def test_each_line_of_a_task_names_the_task(api: TestClient, medusa: FakeMedusa,
     found = lines.one("event_failed")
     assert (found["task_id"], found["task"]) == ("task-1", "inbox.handle")
     assert (found["event_id"], found["order_id"]) == ("msg_1", "order_1")
-    upkeep.every_minute.apply(task_id="task-2")
+    upkeep.fold_totals.apply(task_id="task-2")
     get_task_logger(__name__).warning("between tasks")
     assert "task_id" not in lines.one("between tasks")
 

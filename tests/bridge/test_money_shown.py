@@ -14,7 +14,7 @@ from bridge.db import transaction
 from bridge.ids import CustomerId
 from bridge.medusa.currencies import format_amount, format_money
 from bridge.products.variants import differing_prices
-from bridge.programme.shop_currencies import forget_currencies, save_currencies
+from bridge.programme.shop_currencies import reset_currencies, save_currencies
 from bridge.reports.closes import close_days
 from bridge.reports.explain import explain
 from tests.support import tokens
@@ -102,7 +102,7 @@ def test_the_digits_of_the_shop_count_in_a_process_that_has_read_nothing_else(
         save_currencies(connection, {"xts": 3}, now=now())
     give(7)
     made = redeemed(api, {"dust": 7, "currency_code": "xts"})
-    forget_currencies()
+    reset_currencies()
     assert show(api, made["id"])["value"] == "7.000"
 
 

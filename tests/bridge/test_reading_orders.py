@@ -160,7 +160,7 @@ def test_a_shopper_does_not_read_which_setting_is_missing(
 ) -> None:
     monkeypatch.delenv("DUST_MEDUSA_PUBLISHABLE_KEY")
     get_settings.cache_clear()
-    get_medusa.forget()
+    get_medusa.clear()
     answer = api.post("/store/dust/quote", headers=tokens.customer(), json={"cart_id": "cart_1"})
     assert (answer.status_code, answer.json()["code"]) == (503, "medusa_not_configured")
     assert "DUST_" not in answer.text

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bridge.clock import real_now
-from bridge.db import forget_engine
+from bridge.db import dispose_engine
 from bridge.development.scenarios.document import UnreadableScenario, read_scenario
 from bridge.development.scenarios.play import Failure, play
 from bridge.development.scenarios.shop import Shop, serving
@@ -22,10 +22,10 @@ def shop(settings: dict[str, str], enqueued: list[Any], monkeypatch: pytest.Monk
     with serving(shop) as address:
         monkeypatch.setenv("DUST_MEDUSA_URL", address)
         get_settings.cache_clear()
-        get_medusa.forget()
+        get_medusa.clear()
         yield shop
         get_medusa().close()
-        forget_engine()
+        dispose_engine()
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.stem)

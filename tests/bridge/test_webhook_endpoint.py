@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from bridge.clock import now
-from bridge.db import forget_engine, transaction
+from bridge.db import dispose_engine, transaction
 from bridge.inbox.events import MalformedEvent, read_event, read_stored_order
 from bridge.queue.enqueue import INBOX_DRAIN
 from bridge.settings import get_settings
@@ -218,7 +218,7 @@ def test_a_postgres_that_is_away_is_503_with_retry_after(
     there = get_settings().database_url
     monkeypatch.setenv("DUST_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
     get_settings.cache_clear()
-    forget_engine()
+    dispose_engine()
     try:
         answer = deliver(api, BODY)
         assert answer.status_code == 503
@@ -228,7 +228,7 @@ def test_a_postgres_that_is_away_is_503_with_retry_after(
     finally:
         monkeypatch.setenv("DUST_DATABASE_URL", str(there))
         get_settings.cache_clear()
-        forget_engine()
+        dispose_engine()
 
 
 _header_bytes = st.binary(max_size=300).filter(lambda b: b"\r" not in b and b"\n" not in b)

@@ -134,7 +134,7 @@ def test_a_run_that_was_cut_off_goes_on_where_it_was(
     assert sum(balance(dust, f"cus_{number}") for number in range(3)) == 350
     start_run(EVERYTHING, actor="test", now=now())
     assert dust("backfill", "--since", NEXT_DAY, "--yes", "--restart").code == 0
-    assert count("SELECT count(*) FROM backfill_run WHERE state = 'forgotten'") == 1
+    assert count("SELECT count(*) FROM backfill_run WHERE state = 'abandoned'") == 1
 
 
 def test_a_run_goes_on_after_medusa_was_away(dust: Dust, medusa: FakeMedusa) -> None:

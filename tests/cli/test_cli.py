@@ -17,7 +17,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from bridge.cli import app
 from bridge.clock import now
-from bridge.db import forget_engine, transaction
+from bridge.db import dispose_engine, transaction
 from bridge.development.stack.processes import bound_socket
 from bridge.inbox.events import read_event
 from bridge.inbox.process_batch import process_batch
@@ -233,7 +233,7 @@ def test_an_unreachable_database_is_reported_in_plain_words(
     def use(url: str) -> None:
         monkeypatch.setenv("DUST_DATABASE_URL", url)
         get_settings.cache_clear()
-        forget_engine()
+        dispose_engine()
 
     use("postgresql://nobody@127.0.0.1:1/none")
     try:

@@ -26,7 +26,7 @@ from bridge.operations.doctor.finding import Finding
 from bridge.programme.rules import Programme
 from bridge.programme.versions import add_version
 from bridge.queue import enqueue
-from bridge.queue.heartbeats import EVERY_MINUTE, record_run
+from bridge.queue.heartbeats import BEAT, record_run
 from bridge.settings import get_settings
 from tests.support import clock, tokens
 from tests.support.brokers import own_broker
@@ -129,8 +129,8 @@ def broker(postgres: str) -> Iterator[str]:
 def reread_clock() -> None:
     """Forget what was read of the environment; Celery's settings are a module that is read once."""
     get_settings.cache_clear()
-    db.forget_engine()
-    enqueue._publisher.forget()
+    db.dispose_engine()
+    enqueue._publisher.clear()
     sys.modules.pop("celeryconfig", None)
 
 
@@ -186,7 +186,7 @@ def installation(
     made = Installation(monkeypatch)
     made.change(BROKER_URL=broker, MEDUSA_URL=shop.url, FLOWER_PORT=flower.url.rpartition(":")[2])
     with db.transaction() as connection:
-        record_run(connection, EVERY_MINUTE, {}, now=now())
+        record_run(connection, BEAT, {}, now=now())
     yield made
     # The audit at the end wants the database that there was at first.
     made.change(**{name.removeprefix("DUST_"): value for name, value in settings.items()})
@@ -360,7 +360,7 @@ def test_a_queue_without_a_worker(installation: Installation, database: str) -> 
 
 def test_a_clock_that_stopped(installation: Installation) -> None:
     with db.transaction() as connection:
-        record_run(connection, EVERY_MINUTE, {}, now=now() - timedelta(minutes=30))
+        record_run(connection, BEAT, {}, now=now() - timedelta(minutes=30))
     found = installation.only_wrong("beat")
     assert "30 minutes ago" in found.detail
     assert "dust beat" in found.fix

@@ -181,7 +181,13 @@ class Crowd:
             open_accounts(connection, [who])
             over = text("UPDATE dust_lot SET expires_at = :now WHERE customer_id = :who AND random() < 0.3")
             connection.execute(over, {"who": who, "now": now()})
-        for task in (upkeep.mature_and_expire, upkeep.every_minute, upkeep.forget, upkeep.strip_old_bodies):
+        for task in (
+            upkeep.mature_and_expire,
+            upkeep.fold_totals,
+            upkeep.correct_future_times,
+            upkeep.erase_late_data,
+            upkeep.strip_old_bodies,
+        ):
             task.apply(throw=True)
 
     def send_outgoing(self) -> None:

@@ -114,7 +114,7 @@ def pooled(
 
 def reread_clock() -> None:
     get_settings.cache_clear()
-    db.forget_engine()
+    db.dispose_engine()
 
 
 def wrong(*checks: str) -> dict[str, Finding]:

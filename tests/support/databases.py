@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from sqlalchemy import Engine, QueuePool, StaticPool, create_engine, text
 
-from bridge.db import driver_url, forget_engine, get_engine, make_engine, transaction
+from bridge.db import dispose_engine, driver_url, get_engine, make_engine, transaction
 from bridge.operations.audit import Breach, find_breaches
 from bridge.settings import get_settings
 
@@ -79,7 +79,7 @@ class ReusedDatabase:
         self._engine_of_dust = None
         get_engine._values[os.getpid()] = kept
         yield
-        used = get_engine.forget()
+        used = get_engine.clear()
         if used is kept and isinstance(kept.pool, QueuePool) and not kept.pool.checkedout():
             self._engine_of_dust = kept
         elif used:
@@ -164,7 +164,7 @@ def at_database(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def _look_again() -> None:
     get_settings.cache_clear()
-    forget_engine()
+    dispose_engine()
 
 
 def waiting_for_locks(database_url: str) -> int:

@@ -47,7 +47,7 @@ def test_a_child_makes_its_own_although_a_thread_of_the_parent_was_making_one() 
 
 def test_a_forgotten_value_is_handed_over_to_be_closed() -> None:
     value = PerProcess(object)
-    assert value.forget() is None
+    assert value.clear() is None
     first = value()
-    assert value.forget() is first
+    assert value.clear() is first
     assert value() is not first

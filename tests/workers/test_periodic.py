@@ -93,7 +93,7 @@ class Claims:
         with transaction() as connection:
             return claim_run(
                 connection,
-                "upkeep.forget",
+                "upkeep.erase_late_data",
                 f"task_{self.number}",
                 min_gap=self.min_gap,
                 time_limit=self.time_limit,
@@ -103,7 +103,7 @@ class Claims:
 
     def end(self, *, failed: bool = False) -> None:
         with transaction() as connection:
-            record_run_end(connection, "upkeep.forget", f"task_{self.number}", failed=failed)
+            record_run_end(connection, "upkeep.erase_late_data", f"task_{self.number}", failed=failed)
 
 
 @pytest.mark.usefixtures("settings")
@@ -163,7 +163,7 @@ def asked_by_beat(task: Any, task_id: str, min_gap: float) -> Any:
 def test_a_job_is_skipped_when_beat_asks_too_soon_and_never_when_others_ask(monkeypatch: pytest.MonkeyPatch) -> None:
     runs: list[str] = []
     monkeypatch.setattr(upkeep, "fold", lambda _: runs.append("run") or 0)
-    task = upkeep.every_minute
+    task = upkeep.fold_totals
     assert asked_by_beat(task, "1", 30) == 0
     assert "skipped" in asked_by_beat(task, "2", 30)
     advance(timedelta(seconds=30))
@@ -180,8 +180,8 @@ def test_a_job_that_failed_is_not_skipped(monkeypatch: pytest.MonkeyPatch) -> No
     with monkeypatch.context() as broken:
         broken.setattr(upkeep, "fold", fails)
         with pytest.raises(RuntimeError):
-            asked_by_beat(upkeep.every_minute, "1", DAY)
-    assert asked_by_beat(upkeep.every_minute, "2", DAY) == 0
+            asked_by_beat(upkeep.fold_totals, "1", DAY)
+    assert asked_by_beat(upkeep.fold_totals, "2", DAY) == 0
 
 
 @contextmanager
@@ -217,5 +217,5 @@ def test_all_jobs_run_by_real_processes_with_a_worker_whose_clock_is_ahead(
             first = runs()
             with running(environment, again="beat"):
                 eventually(lambda: runs()["products.mirror"].at > first["products.mirror"].at)
-    for task in ("upkeep.forget", "outgoing.prune", "upkeep.audit"):
+    for task in ("upkeep.erase_late_data", "outgoing.prune", "upkeep.audit"):
         assert runs()[task].at == first[task].at

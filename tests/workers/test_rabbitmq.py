@@ -149,7 +149,7 @@ def publishing() -> Iterator[None]:
 
     def reread_clock() -> None:
         get_settings.cache_clear()
-        enqueue._publisher.forget()
+        enqueue._publisher.clear()
         sys.modules.pop("celeryconfig", None)
 
     reread_clock()

@@ -52,7 +52,7 @@ def stage() -> Iterator[Player]:
                     try:
                         return play(scenario, shop, report)
                     finally:
-                        db.forget_engine()
+                        db.dispose_engine()
 
             yield on_a_fresh_database
 
@@ -69,7 +69,7 @@ def _put_environment(folder: Path) -> None:
 def _set(variables: Mapping[str, str]) -> None:
     os.environ.update(variables)
     get_settings.cache_clear()
-    client.get_medusa.forget()
+    client.get_medusa.clear()
 
 
 def _copy(template: str, number: int) -> str:

@@ -13,7 +13,7 @@ from bridge.outgoing.queries import count_webhooks, list_webhooks, oldest_waitin
 from bridge.outgoing.tables import OutgoingWebhookState
 from bridge.queue.broker import broker_problem
 from bridge.queue.enqueue import queues_with_workers
-from bridge.queue.heartbeats import EVERY_MINUTE, read_runs
+from bridge.queue.heartbeats import BEAT, read_runs
 from bridge.settings import Settings
 
 _WORKERS_ANSWER_SECONDS = 2.0
@@ -61,7 +61,7 @@ def _outgoing_webhooks(settings: Settings) -> str:
 
 def _beat(_: Settings) -> str:
     with transaction() as connection:
-        run = read_runs(connection).get(EVERY_MINUTE)
+        run = read_runs(connection).get(BEAT)
     if run is None or now() - run.at > alert_limits.CLOCK_STOPPED:
         raise Wrong(
             f"was last heard of {minutes(now() - run.at)} ago" if run else "was never heard of",

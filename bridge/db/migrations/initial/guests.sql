@@ -3,7 +3,7 @@
 CREATE TABLE guest_escrow (
     order_id text NOT NULL,
     email_hash bytea,
-    forgotten boolean NOT NULL DEFAULT false,
+    erased boolean NOT NULL DEFAULT false,
     state text NOT NULL,
     dust bigint NOT NULL,
     customer_id text,

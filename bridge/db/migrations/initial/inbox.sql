@@ -64,7 +64,7 @@ CREATE TABLE backfill_run (
     created_at timestamptz NOT NULL,
     finished_at timestamptz,
     CONSTRAINT pk_backfill_run PRIMARY KEY (id),
-    CONSTRAINT ck_backfill_run_state CHECK (state IN ('running', 'done', 'forgotten'))
+    CONSTRAINT ck_backfill_run_state CHECK (state IN ('running', 'done', 'abandoned'))
 );
 CREATE UNIQUE INDEX uq_backfill_run_running ON backfill_run (state) WHERE state = 'running';
 
