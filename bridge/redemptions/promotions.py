@@ -7,6 +7,7 @@ from typing import assert_never
 
 from bridge.ids import ProductId
 from bridge.medusa.client import Json
+from bridge.medusa.currencies import smallest_unit
 from bridge.redemptions.repository import Code, Redemption
 from bridge.redemptions.tables import RedemptionKind
 
@@ -63,7 +64,11 @@ def _rules(redemption: Redemption, max_share: Decimal) -> list[Json]:
     rules: list[Json] = [owner]
     if redemption.least_cart is not None:
         # With tax, before any discount: a cart that met the minimum at the redemption meets it here.
-        rules.append(_rule("original_item_total", "gte", _number(redemption.least_cart)))
+        least = redemption.least_cart
+        if redemption.reward_id and redemption.currency_code:
+            # The minimum counts as shown, and Medusa compares the exact total: 59.9998 is shown as 60.00.
+            least -= smallest_unit(redemption.currency_code) / 2
+        rules.append(_rule("original_item_total", "gte", _number(least)))
     if redemption.currency_code and redemption.kind is not RedemptionKind.FIXED and redemption.value is None:
         rules.append(_rule("currency_code", "eq", redemption.currency_code))
     return rules

@@ -161,7 +161,7 @@ def test_a_percentage_with_a_most_is_a_fixed_discount_for_carts_that_are_worth_i
         "currency_code": "eur",
     }
     assert the_promotion(shop)["rules"][1:] == [
-        {"attribute": "original_item_total", "operator": "gte", "values": ["50"]}
+        {"attribute": "original_item_total", "operator": "gte", "values": ["49.995"]}
     ]
     assert shop.carts["cart_1"]["promotions"] == [{"code": redemption["code"]}]
     shop.add_cart("cart_2", lines=[cart_line(total=49)])
@@ -174,6 +174,24 @@ def test_below_its_most_a_percentage_is_what_it_comes_to(api: TestClient, shop: 
     shop.add_cart("cart_2", lines=[cart_line(total=33.33)])
     redemption = redeemed(api, {"reward_id": "capped", "cart_id": "cart_2"})
     assert (redemption["value"], redemption["min_cart"]) == ("6.66", "33.30")
+
+
+@pytest.mark.parametrize(("currency", "total", "least"), [("eur", 59.9998, "60"), ("jpy", 5999.6, "6000")])
+def test_the_minimum_of_a_cart_counts_as_the_shop_shows_it(
+    api: TestClient, shop: FakeMedusa, currency: str, total: float, least: str
+) -> None:
+    """59.9998 is shown as 60.00."""
+    offer_rewards(api, {**PARCEL, "max_value": {}, "min_cart": {currency: least}})
+    shop.add_cart("cart_2", lines=[cart_line(total=total)], currency_code=currency, shipping=5)
+    redemption = redeemed(api, {"reward_id": "parcel", "cart_id": "cart_2"})
+    assert shop.carts["cart_2"]["promotions"] == [{"code": redemption["code"]}]
+
+
+def test_a_cart_that_is_shown_below_the_minimum_is_refused(api: TestClient, shop: FakeMedusa) -> None:
+    offer_rewards(api, {**PARCEL, "min_cart": {"eur": "60"}})
+    shop.add_cart("cart_2", lines=[cart_line(total=59.994)], shipping=5)
+    answer = redeem(api, {"reward_id": "parcel", "cart_id": "cart_2"})
+    assert answer.json()["detail"].startswith("Your cart comes to 59.99 EUR")
 
 
 def test_free_shipping(api: TestClient, shop: FakeMedusa) -> None:

@@ -150,8 +150,10 @@ def reward_terms(
     if not reward.exists_in(currency):
         raise RewardNotInCurrency(reward.name, currency)
     least = reward.min_cart.get(currency)
-    if least is not None and basket.total < least:
-        raise CartBelowMinimum(least=least, total=basket.total, currency_code=currency)
+    # As the shop shows it: a cart of 59.9998 is shown as 60.00.
+    total = amount_to_pay(basket.total, currency)
+    if least is not None and total < least:
+        raise CartBelowMinimum(least=least, total=total, currency_code=currency)
     match reward.kind:
         case RewardKind.PERCENTAGE:
             return _percentage_terms(reward, basket, least)
