@@ -38,7 +38,7 @@ from bridge.settlement.accounts import CustomerAccount, accounts_with_fresh_mail
 from bridge.settlement.compare_with_medusa import check_due
 from bridge.settlement.email_hash import key_made_at
 from bridge.settlement.escrow import lacks_email_hash
-from bridge.settlement.facts import Age, Facts, check_now, compare
+from bridge.settlement.facts import FactMarks, Verdict, check_now, compare
 from bridge.settlement.repository import read_rows
 from bridge.settlement.signup_bonus import customers_with_signup_bonus
 from bridge.settlement.tables import order_settlement
@@ -182,13 +182,13 @@ def _compare_readable(orders: Mapping[OrderId, tuple[Json, Order]], *, dry_run: 
         check: list[OrderId] = []
         for order_id, (document, order) in orders.items():
             id_suffix = unclaimable.get(order_id, "") if order.email else ""
-            facts, before = Facts.of(order), known.get(order_id)
+            facts, before = FactMarks.of(order), known.get(order_id)
             if before is not None and not id_suffix:
                 if facts == before:
                     continue
-                if (age := compare(facts, before)) is not Age.NEWER:
+                if (age := compare(facts, before)) is not Verdict.NEWEST:
                     check.append(order_id)
-                    drifted += [order_id] if dry_run and age is Age.UNCLEAR else []
+                    drifted += [order_id] if dry_run and age is Verdict.UNCLEAR else []
                     continue
             if dry_run or _store_order(connection, document, order, id_suffix=id_suffix, source=source):
                 drifted.append(order_id)
@@ -223,10 +223,10 @@ def _have_pending_events(connection: Connection, order_ids: Collection[OrderId])
     return {OrderId(order_id) for order_id in connection.scalars(query)}
 
 
-def settled_facts(connection: Connection, order_ids: Iterable[OrderId]) -> dict[OrderId, Facts]:
+def settled_facts(connection: Connection, order_ids: Iterable[OrderId]) -> dict[OrderId, FactMarks]:
     """The facts by which each of these orders was last settled. Orders that were never settled are left out."""
     rows = read_rows(connection, list(order_ids))
-    return {order_id: facts for order_id, row in rows.items() if (facts := Facts.from_row(row)) is not None}
+    return {order_id: facts for order_id, row in rows.items() if (facts := FactMarks.from_row(row)) is not None}
 
 
 def _guests_without_hash(connection: Connection, order_ids: Iterable[OrderId]) -> dict[OrderId, str]:

@@ -9,10 +9,10 @@ from typing import Any
 from bridge.ids import CustomerId, OrderId, ProductId
 from bridge.medusa.amounts import sum_of
 from bridge.medusa.carts import Cart
-from bridge.medusa.exchanges import KeptShares, kept_shares
+from bridge.medusa.exchanges import MoneyKept, money_kept
 from bridge.medusa.orders import CodeUse, Line, Order, OrderDetail
 
-_ALL = KeptShares()
+_ALL = MoneyKept()
 
 
 def future_order(
@@ -26,7 +26,7 @@ def future_order(
     shipping_gross: Decimal = Decimal(0),
     promotion_codes: frozenset[str] = frozenset(),
     customer_group_ids: frozenset[str] = frozenset(),
-    shares_without_credit: KeptShares = _ALL,
+    money_kept_without_credit: MoneyKept = _ALL,
     now: datetime,
 ) -> Order:
     """Return an order that could be placed now, as it is once it is paid and completed. Amounts in major units."""
@@ -55,10 +55,10 @@ def future_order(
         promotion_codes=promotion_codes,
         customer_group_ids=customer_group_ids,
         knows=frozenset(OrderDetail),
-        shares=_ALL,
-        shares_without_credit=shares_without_credit,
+        money_kept=_ALL,
+        money_kept_without_credit=money_kept_without_credit,
         money_moved=Decimal(0),
-        awaits_payment=False,
+        has_unpaid_exchange=False,
         # A guest enters an e-mail before the order. It is never stored from here.
         email="unknown",
     )
@@ -119,7 +119,7 @@ def order_of_cart(cart: Cart, *, now: datetime) -> Order:
         shipping_gross=max(shipping, Decimal(0)),
         promotion_codes=cart.promotion_codes,
         customer_group_ids=cart.customer_group_ids,
-        shares_without_credit=kept_shares(total=total, not_kept=cart.credit, swapped_price=Decimal(0), money=total),
+        money_kept_without_credit=money_kept(total=total, not_kept=cart.credit, swapped_price=Decimal(0), money=total),
         now=now,
     )
     return replace(order, cart_id=cart.id)

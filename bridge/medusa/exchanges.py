@@ -12,14 +12,14 @@ _ALL, _NOTHING = Decimal(1), Decimal(0)
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeptShares:
+class MoneyKept:
     """The share of the price that the shop keeps, from 0 to 1, for items bought and items swapped in."""
 
     bought: Decimal = _ALL
     swapped: Decimal = _ALL
 
 
-def kept_shares(*, total: Decimal, not_kept: Decimal, swapped_price: Decimal, money: Decimal) -> KeptShares:
+def money_kept(*, total: Decimal, not_kept: Decimal, swapped_price: Decimal, money: Decimal) -> MoneyKept:
     """Divide the money that the shop keeps among an order's items: first those bought, then those swapped in.
 
     All amounts with tax, in major units. `total` is the order's, after `not_kept` was taken off it. `swapped_price` is
@@ -38,7 +38,7 @@ def kept_shares(*, total: Decimal, not_kept: Decimal, swapped_price: Decimal, mo
     bought_price = total + not_kept - swapped_price
     unpaid = min(max(total - money, _NOTHING), swapped_price)
     kept = max(total - unpaid, _NOTHING)
-    return KeptShares(
+    return MoneyKept(
         bought=min(kept / bought_price, _ALL) if bought_price > 0 else _ALL,
         swapped=min(max(kept - bought_price, _NOTHING) / swapped_price, _ALL) if swapped_price > 0 else _ALL,
     )

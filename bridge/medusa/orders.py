@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from bridge.errors import InvalidInput, wrong_fields
 from bridge.ids import CustomerId, OrderId
 from bridge.medusa.currencies import amount_to_pay
-from bridge.medusa.exchanges import KeptShares, kept_shares
+from bridge.medusa.exchanges import MoneyKept, money_kept
 from bridge.medusa.order_credit import split_credit
 from bridge.medusa.order_payment import read_payment
 from bridge.medusa.order_shapes import AdjustmentShape, ItemShape, OrderShape, ShippingMethodShape, category_ids
@@ -110,13 +110,13 @@ class Order:
     customer_group_ids: frozenset[str]
     knows: frozenset[OrderDetail]
     """The details that the facts contain. For others, an empty value has no meaning."""
-    shares: KeptShares
+    money_kept: MoneyKept
     """The share of its money that the shop keeps, with gift cards and store credit counted as money."""
-    shares_without_credit: KeptShares
+    money_kept_without_credit: MoneyKept
     """The same, without what they paid at placement."""
     money_moved: Decimal
     """The sum of all captured and refunded money: it only grows."""
-    awaits_payment: bool
+    has_unpaid_exchange: bool
     """Whether something that a claim or an exchange added is not paid yet."""
     email: str | None = field(repr=False)
     """The e-mail of the order, used only for a guest's points. Never logged, never stored in clear."""
@@ -129,7 +129,7 @@ class Order:
 
         It is below 1 after a refund without a return, and for unpaid items that a claim or an exchange added.
         """
-        shares = self.shares if include_credit else self.shares_without_credit
+        shares = self.money_kept if include_credit else self.money_kept_without_credit
         return shares.swapped if line and line.swapped_in else shares.bought
 
     @property
@@ -188,11 +188,11 @@ def order_of(order: OrderShape) -> Order:
         shipping_net=shipping_net,
         shipping_gross=shipping_gross,
         promotion_codes=frozenset(p.code for p in order.promotions or () if p and p.code),
-        shares=_shares(order, swapped_line_ids, refunded),
-        shares_without_credit=_shares(order, swapped_line_ids, refunded + paid_with_credit),
+        money_kept=_money_kept(order, swapped_line_ids, refunded),
+        money_kept_without_credit=_money_kept(order, swapped_line_ids, refunded + paid_with_credit),
         money_moved=order.summary.paid_total + order.summary.refunded_total if order.summary else Decimal(0),
         # Also before the first capture, when `_shares` counts the ordered items as paid: a payment would change that.
-        awaits_payment=bool(swapped_line_ids)
+        has_unpaid_exchange=bool(swapped_line_ids)
         and amount_to_pay(order.total - _received(order), order.currency_code) > 0,
         email=order.email,
         cart_id=order.cart.id if order.cart else None,
@@ -258,11 +258,11 @@ def _has_claim_or_exchange(order: OrderShape) -> bool:
     return claimed or any(returned.exchange_id or returned.claim_id for returned in returns)
 
 
-def _shares(order: OrderShape, swapped_line_ids: frozenset[str], not_kept: Decimal) -> KeptShares:
-    """Return `kept_shares` of an order. `not_kept` is what the shop does not keep although no goods came back."""
+def _money_kept(order: OrderShape, swapped_line_ids: frozenset[str], not_kept: Decimal) -> MoneyKept:
+    """Return `money_kept` of an order. `not_kept` is what the shop does not keep although no goods came back."""
     if not swapped_line_ids and not not_kept:
         # The usual case: the shop keeps everything.
-        return KeptShares()
+        return MoneyKept()
     before_credit = order.total + order.credit_line_total
     total = before_credit - not_kept
     swapped_price = sum((item.total for item in order.items if item.id in swapped_line_ids), Decimal(0))
@@ -273,7 +273,7 @@ def _shares(order: OrderShape, swapped_line_ids: frozenset[str], not_kept: Decim
         # would lose its points when it is exchanged before it is paid, because Medusa then withdraws the authorization
         # and requires another one.
         money = max(money, before_credit - swapped_price + _returned(order, swapped_line_ids) - not_kept)
-    return kept_shares(total=total, not_kept=not_kept, swapped_price=swapped_price, money=money)
+    return money_kept(total=total, not_kept=not_kept, swapped_price=swapped_price, money=money)
 
 
 def _returned(order: OrderShape, swapped_line_ids: frozenset[str]) -> Decimal:

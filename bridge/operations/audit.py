@@ -145,21 +145,22 @@ _SQL_CHECKS: dict[str, str] = {
     # Compares the points of an order in all accounts with what its facts are worth: its points must exist only once.
     "no_order_gives_more_than_it_is_worth": """
         SELECT o.order_id AS subject,
-               format('worth %s; the books of all customers have %s for it, of which %s are waived', o.worth, t.dust,
-                      o.waived + coalesce(f.waived, 0)) AS detail
+               format('worth %s; the ledger has %s for it, of which %s were not taken back', o.worth, t.dust,
+                      o.not_taken + coalesce(f.not_taken, 0)) AS detail
         FROM order_settlement o
         JOIN (SELECT reference_id, sum(amount + pending) AS dust FROM dust_transaction
               WHERE reference_type = 'order' AND kind IN ('earn', 'reverse', 'transfer')
               GROUP BY reference_id) t ON t.reference_id = o.order_id
-        LEFT JOIN (SELECT order_id, sum(waived) AS waived FROM order_former_owner GROUP BY order_id) f USING (order_id)
-        WHERE t.dust - o.waived - coalesce(f.waived, 0) > o.worth
+        LEFT JOIN (SELECT order_id, sum(not_taken) AS not_taken
+                   FROM order_former_owner GROUP BY order_id) f USING (order_id)
+        WHERE t.dust - o.not_taken - coalesce(f.not_taken, 0) > o.worth
     """,
     "former_owners_have_what_the_order_says": """
         SELECT coalesce(o.order_id, f.order_id) AS subject,
                format('the order leaves %s to former owners, they have %s to %s', o.former_share, f.least, f.most)
                    AS detail
         FROM (SELECT order_id, former_share FROM order_settlement WHERE former_share IS NOT NULL) o
-        FULL JOIN (SELECT order_id, sum(booked - waived) AS least, sum(booked - waived + unearned) AS most
+        FULL JOIN (SELECT order_id, sum(booked - not_taken) AS least, sum(booked - not_taken + unearned) AS most
                    FROM order_former_owner GROUP BY order_id) f USING (order_id)
         WHERE (o.former_share BETWEEN f.least AND f.most) IS NOT TRUE
     """,

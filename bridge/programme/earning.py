@@ -104,17 +104,17 @@ class Multiplier(Part):
             raise ValueError("must be after starts_at")
         return ends_at
 
-    def applies(self, traits: LineAttributes, *, moment: datetime) -> bool:
+    def applies(self, attributes: LineAttributes, *, moment: datetime) -> bool:
         if (self.starts_at and moment < self.starts_at) or (self.ends_at and moment >= self.ends_at):
             return False
-        if self.customer_group_ids and traits.customer_group_ids.isdisjoint(self.customer_group_ids):
+        if self.customer_group_ids and attributes.customer_group_ids.isdisjoint(self.customer_group_ids):
             return False
         if not self.product_ids and not self.category_ids and not self.collection_ids:
             return True
         return (
-            traits.product_id in self.product_ids
-            or traits.collection_id in self.collection_ids
-            or not traits.category_ids.isdisjoint(self.category_ids)
+            attributes.product_id in self.product_ids
+            or attributes.collection_id in self.collection_ids
+            or not attributes.category_ids.isdisjoint(self.category_ids)
         )
 
 
@@ -280,16 +280,16 @@ def _base(rules: Earn, line: EarningLine, rate: Decimal) -> Decimal:
     return _amount(rules, line.net, line.gross) * rate
 
 
-def line_terms(rules: Earn, traits: LineAttributes, *, moment: datetime) -> LineTerms:
+def line_terms(rules: Earn, attributes: LineAttributes, *, moment: datetime) -> LineTerms:
     """Return the terms of a line in an order placed at `moment`."""
-    matching = [multiplier for multiplier in rules.multipliers if multiplier.applies(traits, moment=moment)]
+    matching = [multiplier for multiplier in rules.multipliers if multiplier.applies(attributes, moment=moment)]
     return LineTerms(
         factor=prod((multiplier.factor for multiplier in matching), start=Decimal(1)),
         multipliers=tuple(multiplier.name for multiplier in matching),
-        fixed=rules.fixed_by_product.get(traits.product_id) if traits.product_id else None,
+        fixed=rules.fixed_by_product.get(attributes.product_id) if attributes.product_id else None,
         excluded=(
-            traits.product_id in rules.excluded_product_ids
-            or traits.collection_id in rules.excluded_collection_ids
-            or not traits.category_ids.isdisjoint(rules.excluded_category_ids)
+            attributes.product_id in rules.excluded_product_ids
+            or attributes.collection_id in rules.excluded_collection_ids
+            or not attributes.category_ids.isdisjoint(rules.excluded_category_ids)
         ),
     )

@@ -62,9 +62,9 @@ def _rules(redemption: Redemption, max_share: Decimal) -> list[Json]:
     """
     owner = {**_rule("customer.id", "eq", redemption.customer_id), "description": _facts(redemption, max_share)}
     rules: list[Json] = [owner]
-    if redemption.least_cart is not None:
+    if redemption.min_cart is not None:
         # With tax, before any discount: a cart that met the minimum at the redemption meets it here.
-        least = redemption.least_cart
+        least = redemption.min_cart
         if redemption.reward_id and redemption.currency_code:
             # The minimum counts as shown, and Medusa compares the exact total: 59.9998 is shown as 60.00.
             least -= smallest_unit(redemption.currency_code) / 2

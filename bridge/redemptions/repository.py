@@ -67,7 +67,7 @@ class Redemption(TypedRow):
     currency_code: str | None
     reward_id: str | None
     percent: Decimal | None
-    least_cart: Decimal | None
+    min_cart: Decimal | None
     cart_id: str | None
     order_id: OrderId | None = None
     expires_at: datetime

@@ -227,7 +227,7 @@ def _new_redemption(request: Request, terms: Terms, version: Version, now: datet
         currency_code=terms.currency_code,
         reward_id=terms.reward_id,
         percent=terms.percent,
-        least_cart=terms.least_cart,
+        min_cart=terms.min_cart,
         cart_id=request.cart_id,
         expires_at=now + timedelta(minutes=version.programme.redeem.code_ttl_minutes),
         programme_version=version.number,

@@ -56,7 +56,7 @@ dust_redemption = Table(
     Column("kind", EnumText(RedemptionKind), nullable=False, server_default="fixed"),
     Column("reward_id", Text),
     Column("percent", Numeric(7, 4)),
-    Column("least_cart", Numeric(20, 6)),
+    Column("min_cart", Numeric(20, 6)),
     Column("cart_id", Text),
     Column("order_id", Text),
     Column("expires_at", DateTime(timezone=True), nullable=False),

@@ -34,7 +34,7 @@ _NOT_THEIRS = {
     "email_hash", "erased",
 }  # fmt: skip
 # In the currency of their row.
-_AMOUNTS = {"value", "least_cart", "spent", "facts_money"}
+_AMOUNTS = {"value", "min_cart", "spent", "facts_money"}
 _TABLES: dict[str, Table] = {
     "balance": dust_balance,
     "transactions": dust_transaction,

@@ -72,7 +72,7 @@ class Booking:
         return replace(
             share,
             booked=share.booked - taken,
-            waived=share.waived + amount - taken,
+            not_taken=share.not_taken + amount - taken,
             expired=share.expired + expired,
             taken_back=share.taken_back + taken,
         )
@@ -96,8 +96,8 @@ class Booking:
     def _grow(self, share: Share, account: Account, amount: int) -> Share:
         """Reverse the steps of `_reduce`. What was left with the customer counts first.
 
-        100 of 200 were to be taken back: 60 were, 30 were waived, 10 had expired. The order is worth 200 again: the 30
-        are no longer waived, 60 are restored, and the 10 stay expired.
+        100 of 200 were to be taken back: 60 were, 30 were left with the customer, 10 had expired. The order is worth
+        200 again: the 30 count again, 60 are restored, and the 10 stay expired.
         """
         forgiven = min(amount, share.left_with_customer)
         restored = min(amount - forgiven, share.taken_back)
@@ -136,7 +136,7 @@ class Booking:
         return replace(
             share,
             booked=share.booked + restored + new,
-            waived=share.waived - forgiven - expired,
+            not_taken=share.not_taken - forgiven - expired,
             expired=share.expired - expired,
             taken_back=share.taken_back - restored,
         )

@@ -93,11 +93,11 @@ class OrderPlan:
             return False
         raised = programme.earn.when is EarnWhen.CAPTURED and not order.paid
         for_referral = programme.bonuses.referral.offered and not self.paid
-        return order.awaits_payment or self.loaded.pending_until_paid or raised or for_referral
+        return order.has_unpaid_exchange or self.loaded.pending_until_paid or raised or for_referral
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class BatchPlan:
     """What settling a batch should change."""
 
     orders: tuple[OrderPlan, ...]
@@ -106,7 +106,7 @@ class Plan:
     referrals: tuple[DueReferral, ...]
 
 
-def compute(loaded: Loaded, *, now: datetime) -> Plan:
+def compute(loaded: Loaded, *, now: datetime) -> BatchPlan:
     """Return what the ledger should hold for these orders. `now` is when a referral qualifies.
 
     A later entry of an order replaces the earlier one.
@@ -123,7 +123,7 @@ def compute(loaded: Loaded, *, now: datetime) -> Plan:
             tiers.put(each.order, counts_for, dust=plan.earned.dust, spent=plan.money)
         plans[each.order.id] = plan
     orders = tuple(_limited(plan, limits) for plan in plans.values())
-    return Plan(
+    return BatchPlan(
         orders=orders,
         limited=tuple(limits.others_that_change()) if limits else (),
         referrals=tuple(due_referrals(loaded.referrals, _paid_orders(orders), now=now)),
@@ -278,10 +278,11 @@ def _paid_orders(plans: Sequence[OrderPlan]) -> list[PaidOrder]:
     return [
         PaidOrder(
             order_id=plan.order_id,
-            # Empty if no account ever owned the order: its row may still name a customer.
-            customer_id=plan.shares.first_owner or CustomerId(""),
+            customer_id=plan.shares.first_owner,
             placed_at=plan.loaded.order.placed_at,
-            worth=plan.earned.dust if plan.paid and plan.shares.first_owner else 0,
+            worth=plan.earned.dust,
         )
         for plan in plans
+        # No account has ever owned some orders, although their row may name a customer.
+        if plan.paid and plan.shares.first_owner
     ]

@@ -37,8 +37,8 @@ class ExpiredPool:
     """By order: the expired points counted so far."""
     orders: set[str] = field(default_factory=set)
 
-    def note(self, order_id: str, share: Share) -> None:
-        """Store the customer's current share of an order."""
+    def update(self, order_id: str, share: Share) -> None:
+        """Set the customer's current share of an order."""
         self.orders.add(order_id)
         self.net[order_id], self.counted[order_id] = share.net, share.expired
 
@@ -96,11 +96,11 @@ def _add_shares(connection: Connection, pools: Mapping[CustomerId, ExpiredPool])
         return
     for table in (order_settlement, order_former_owner):
         columns = table.c
-        query = select(columns.customer_id, columns.order_id, columns.booked, columns.waived, columns.expired).where(
-            among(columns.customer_id, list(pools)), text("(booked > waived OR expired > 0)")
+        query = select(columns.customer_id, columns.order_id, columns.booked, columns.not_taken, columns.expired).where(
+            among(columns.customer_id, list(pools)), text("(booked > not_taken OR expired > 0)")
         )
         for row in connection.execute(query):
             pool = pools[CustomerId(row.customer_id)]
             pool.orders.add(row.order_id)
-            pool.net[row.order_id] += row.booked - row.waived
+            pool.net[row.order_id] += row.booked - row.not_taken
             pool.counted[row.order_id] += row.expired

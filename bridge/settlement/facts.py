@@ -1,11 +1,13 @@
 """Decide which facts of an order count: the known ones, or the new ones.
 
+Facts are an order as one event or one answer of Medusa shows it.
+
 Medusa increments `version` with each change of an order's lines and moves `updated_at`. A payment moves neither, but
 the money captured and refunded only grows. That is not always enough: Medusa 2.21.2 takes a version back when it undoes
 an order edit, and the clocks of two servers differ. If the marks contradict each other, Dust has to ask Medusa.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -35,17 +37,18 @@ CHECK_YOUNG_AGAIN = timedelta(minutes=15)
 _BACKFILLED_AFTER = timedelta(days=1)
 
 
-class Age(StrEnum):
-    """How new facts compare with the known ones. Equal facts count as newer."""
+class Verdict(StrEnum):
+    """What comparing facts with the known ones gives."""
 
-    NEWER = "newer"
-    OLDER = "older"
+    NEWEST = "newest"
+    """They count. Equal facts do too."""
+    OUTDATED = "outdated"
     UNCLEAR = "unclear"
     """Medusa must be asked."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Facts:
+class FactMarks:
     """The marks that say how new an order's facts are.
 
     `gone` means that Medusa no longer had the order.
@@ -58,7 +61,7 @@ class Facts:
     gone: bool = False
 
     @classmethod
-    def of(cls, order: Order) -> "Facts":
+    def of(cls, order: Order) -> "FactMarks":
         return cls(
             version=order.version,
             updated_at=order.updated_at,
@@ -68,7 +71,7 @@ class Facts:
         )
 
     @classmethod
-    def from_row(cls, row: SettlementRow) -> "Facts | None":
+    def from_row(cls, row: SettlementRow) -> "FactMarks | None":
         """Read the facts from an order's row; None before the order was settled."""
         if row.facts_version is None or row.facts_updated_at is None:
             return None
@@ -81,34 +84,57 @@ class Facts:
         )
 
 
-def compare(new: Facts, known: Facts | None) -> Age:
+def compare(new: FactMarks, known: FactMarks | None) -> Verdict:
     """Compare `new` facts, from a webhook or a list of orders, with the `known` ones.
 
     | version | updated_at | result |
     |---|---|---|
-    | 1 → 2 | 9:00 → 9:05 | newer |
-    | 2 → 2 | 9:05 → 9:05 | newer; older when less money had moved |
-    | 2 → 1 | 9:05 → 9:00 | older |
+    | 1 → 2 | 9:00 → 9:05 | newest |
+    | 2 → 2 | 9:05 → 9:05 | newest; outdated if less money had moved |
+    | 2 → 1 | 9:05 → 9:00 | outdated |
     | 2 → 1 | 9:05 → 9:10 | unclear: an order edit was undone, or one of them is forged |
     | 1 → 2 | 9:05 → 9:04 | unclear: two servers whose clocks differ |
 
     A cancel is final in Medusa, so it takes precedence over all other marks.
     """
     if new.gone or new.version > (MAX_FIRST_VERSION if known is None else known.version + MAX_VERSION_STEP):
-        return Age.UNCLEAR
+        return Verdict.UNCLEAR
     if known is None:
-        return Age.NEWER
+        return Verdict.NEWEST
     if known.gone:
-        return Age.UNCLEAR
+        return Verdict.UNCLEAR
     if new.canceled or known.canceled:
-        return Age.NEWER if new.canceled else Age.OLDER
+        return Verdict.NEWEST if new.canceled else Verdict.OUTDATED
     by_version = (new.version > known.version) - (new.version < known.version)
     by_time = (new.updated_at > known.updated_at) - (new.updated_at < known.updated_at)
     if by_version * by_time < 0:
-        return Age.UNCLEAR
+        return Verdict.UNCLEAR
     if by_version or by_time:
-        return Age.NEWER if by_version + by_time > 0 else Age.OLDER
-    return Age.NEWER if new.money >= known.money else Age.OLDER
+        return Verdict.NEWEST if by_version + by_time > 0 else Verdict.OUTDATED
+    return Verdict.NEWEST if new.money >= known.money else Verdict.OUTDATED
+
+
+def newest_facts(
+    rows: Mapping[OrderId, SettlementRow], facts: Iterable[Order], asked: Mapping[OrderId, int]
+) -> tuple[list[Order], dict[OrderId, list[Order]]]:
+    """Return the facts to settle, in sequence, and by order those for which an answer of Medusa is needed.
+
+    Of equal facts only the last remain. If some facts of an order count and others are unclear, both results have it.
+    """
+    known = {order_id: FactMarks.from_row(row) for order_id, row in rows.items()}
+    fresh: dict[tuple[OrderId, FactMarks], Order] = {}
+    unclear: dict[OrderId, list[Order]] = {}
+    for order in facts:
+        new = FactMarks.of(order)
+        # Medusa's answer counts without a comparison if the order was not settled since we asked.
+        is_present_answer = asked.get(order.id) == rows[order.id].revision
+        verdict = Verdict.NEWEST if is_present_answer else compare(new, known[order.id])
+        if verdict is Verdict.NEWEST:
+            fresh[order.id, new] = order
+            known[order.id] = new
+        elif verdict is Verdict.UNCLEAR:
+            unclear.setdefault(order.id, []).append(order)
+    return list(fresh.values()), unclear
 
 
 def next_check(order: Order, *, asked: bool, quiet: bool, now: datetime) -> datetime | None:
@@ -157,7 +183,7 @@ def name_differences(row: SettlementRow, order: Order, *, booked: int, escrowed:
 
     `booked` and `escrowed` are what the order holds by Medusa's answer.
     """
-    known = Facts.from_row(row)
+    known = FactMarks.from_row(row)
     if known is None:
         return ()
     if order.gone:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Row, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from bridge.db.bulk import among, update_rows
-from bridge.medusa.exchanges import KeptShares
+from bridge.medusa.exchanges import MoneyKept
 from bridge.medusa.orders import Order
 from bridge.settlement.compute import OrderPlan
 from bridge.settlement.forecast import Forecast
@@ -89,7 +89,7 @@ def _outcome(row: Row[Any], plan: OrderPlan) -> ForecastOutcome:
         return ForecastOutcome.KEPT
     if plan.loaded.version.number != row.programme_version:
         return ForecastOutcome.RULES_CHANGED
-    if _hash(plan.loaded.order) != row.cart_hash or plan.loaded.order.shares != KeptShares():
+    if _hash(plan.loaded.order) != row.cart_hash or plan.loaded.order.money_kept != MoneyKept():
         return ForecastOutcome.CART_CHANGED
     limited = plan.allowed.dust < plan.earned.dust
     if limited or row.tier != (plan.tier["name"] if plan.tier else None):
@@ -109,7 +109,7 @@ def _hash(order: Order) -> str:
         ]
         for line in order.lines
     )
-    kept = _plain(order.shares_without_credit.bought)
+    kept = _plain(order.money_kept_without_credit.bought)
     parts = [order.currency_code, lines, _plain(order.shipping_gross), sorted(order.customer_group_ids), kept]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 

@@ -1,43 +1,40 @@
-"""What an order's lines earn by the rules, and what is stored of that at their first settlement."""
+"""What of an order's lines and shipping earns points, and by which terms."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import replace
 from decimal import Decimal
-from typing import Any
 
 from bridge.ids import ProductId
 from bridge.medusa.orders import Line, Order
 from bridge.programme.earning import Earn, EarningLine, LineAttributes, LineTerms, line_terms
-from bridge.redemptions.capture import FirstUse, FirstUses
+from bridge.redemptions.capture import FirstUses
 from bridge.redemptions.repository import Redemption
+from bridge.settlement.stored_lines import StoredLine
 
 
-def dust_only_lines(
-    order: Order, known: Mapping[str, Mapping[str, Any]], dust_only: Collection[ProductId]
-) -> frozenset[str]:
-    """Return the lines that never earn.
+def dust_only_lines(order: Order, known: Mapping[str, StoredLine], products: Collection[ProductId]) -> frozenset[str]:
+    """Return the ids of dust-only lines; `products` are those that are dust-only now.
 
     This is decided when a line is first seen: a setting changed later does not affect old orders.
     """
     return frozenset(
         line.id
         for line in order.lines
-        if (known[line.id]["dust_only"] if line.id in known else line.product_id in dust_only)
+        if (known[line.id].dust_only if line.id in known else line.product_id in products)
     )
 
 
-def terms_of_lines(order: Order, known: Mapping[str, Mapping[str, Any]], rules: Earn) -> dict[str, LineTerms]:
-    """Return the terms of each line, as they were when the line was first settled.
-
-    Later changes of a product's categories or of the customer's groups do not affect an old order.
-    """
+def terms_of_lines(order: Order, known: Mapping[str, StoredLine], rules: Earn) -> dict[str, LineTerms]:
+    """Return the terms of each line, as they were when the line was first settled."""
     return {
-        line.id: read_terms(known.get(line.id, {})) or line_terms(rules, _traits(line, order), moment=order.placed_at)
+        line.id: known[line.id].terms
+        if line.id in known
+        else line_terms(rules, _line_attributes(line, order), moment=order.placed_at)
         for line in order.lines
     }
 
 
-def _traits(line: Line, order: Order) -> LineAttributes:
+def _line_attributes(line: Line, order: Order) -> LineAttributes:
     return LineAttributes(
         product_id=line.product_id,
         category_ids=line.category_ids,
@@ -95,82 +92,35 @@ def _share_paid_with_money(line: Line, dust_codes: set[str]) -> Decimal:
     return line.gross / (line.gross + with_dust) if with_dust > 0 else Decimal(1)
 
 
-def line_notes(
+def lines_to_store(
     order: Order,
-    known: Mapping[str, Mapping[str, Any]],
+    known: Mapping[str, StoredLine],
     terms: Mapping[str, LineTerms],
     dust_only: Collection[str],
-    shares: Mapping[str, Decimal],
+    points: Mapping[str, Decimal],
     uses: FirstUses,
     *,
     final: bool = False,
-) -> dict[str, dict[str, Any]]:
-    """Return what the order's row stores about its lines; of the terms only what differs from an ordinary line.
-
-    `final` says that Medusa's own answer has decided the terms, so that they never change again.
+) -> dict[str, StoredLine]:
+    """Return what the order's row stores of its lines.
 
     A line removed by an order edit stays stored if points paid for a part of it: they are given back for it.
     """
+    present = {line.id for line in order.lines}
     removed = {
-        line_id: {**note, "share": "0"}
-        for line_id, note in known.items()
-        if "codes" in note and all(line.id != line_id for line in order.lines)
+        line_id: replace(line, points=Decimal(0))
+        for line_id, line in known.items()
+        if line.uses and line_id not in present
     }
     return removed | {
-        line.id: {
-            "dust_only": line.id in dust_only,
-            "share": str(shares.get(line.id, Decimal(0))),
-            **_note_terms(terms[line.id]),
-            **_note_uses(line.id, known.get(line.id, {}), uses),
-            **({"final": True} if final or "final" in known.get(line.id, {}) else {}),
-        }
+        line.id: StoredLine(
+            dust_only=line.id in dust_only,
+            terms=terms[line.id],
+            final=final or (line.id in known and known[line.id].final),
+            points=points.get(line.id, Decimal(0)),
+            # Stored uses are those of the first settlement.
+            uses={code: lines[line.id] for code, lines in uses.items() if line.id in lines}
+            | (dict(known[line.id].uses) if line.id in known else {}),
+        )
         for line in order.lines
     }
-
-
-def final_notes(known: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    """Return what is stored of the lines whose terms Medusa's answer has decided."""
-    return {line_id: note for line_id, note in known.items() if "final" in note}
-
-
-def _note_uses(line_id: str, known: Mapping[str, Any], uses: FirstUses) -> dict[str, Any]:
-    codes = {
-        code: {name: f"{value:f}" for name, value in asdict(lines[line_id]).items()}
-        for code, lines in uses.items()
-        if line_id in lines
-    }
-    codes |= known.get("codes", {})
-    return {"codes": codes} if codes else {}
-
-
-def read_first_uses(known: Mapping[str, Mapping[str, Any]]) -> FirstUses:
-    """Return what codes took off the order's lines at its first settlement, as far as its row has it."""
-    uses: dict[str, dict[str, FirstUse]] = {}
-    for line_id, note in known.items():
-        for code, use in note.get("codes", {}).items():
-            first = FirstUse(**{name: Decimal(value) for name, value in use.items()})
-            uses.setdefault(code, {})[line_id] = first
-    return uses
-
-
-def _note_terms(terms: LineTerms) -> dict[str, Any]:
-    note: dict[str, Any] = {"factor": f"{terms.factor:f}"}
-    if terms.multipliers:
-        note["multipliers"] = list(terms.multipliers)
-    if terms.fixed is not None:
-        note["fixed"] = terms.fixed
-    if terms.excluded:
-        note["excluded"] = True
-    return note
-
-
-def read_terms(note: Mapping[str, Any]) -> LineTerms | None:
-    """Return a line's stored terms; None if it was not settled yet, or was settled before terms were stored."""
-    if "factor" not in note:
-        return None
-    return LineTerms(
-        factor=Decimal(note["factor"]),
-        multipliers=tuple(note.get("multipliers", ())),
-        fixed=note.get("fixed"),
-        excluded=note.get("excluded", False),
-    )

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import Connection
 
@@ -21,11 +20,11 @@ from bridge.redemptions.capture import first_uses, is_used_by, product_codes
 from bridge.redemptions.repository import Redemption, redemptions_of_orders
 from bridge.settlement.earning_limits import LimitHistory, OwnOrder, read_limit_history
 from bridge.settlement.escrow import Escrow, lock_escrows, open_escrow, owner_of
-from bridge.settlement.facts import Age, Facts, compare
-from bridge.settlement.lines import dust_only_lines, final_notes, line_notes, terms_of_lines
+from bridge.settlement.lines import dust_only_lines, lines_to_store, terms_of_lines
 from bridge.settlement.referrals import ReferralHistory, lock_referrals
 from bridge.settlement.repository import SettlementRow
 from bridge.settlement.shares import Share, Shares, divide, read_former_owners
+from bridge.settlement.stored_lines import StoredLine, read_lines
 from bridge.settlement.tiers import TierHistory, read_tier_history
 
 # How long after an order was created Medusa's answer replaces terms that were stored by other facts.
@@ -41,7 +40,7 @@ class LoadedOrder:
     version: Version
     """The version of the rules of its first settlement."""
     dust_only_lines: frozenset[str]
-    known_lines: Mapping[str, Mapping[str, Any]]
+    known_lines: Mapping[str, StoredLine]
     """What is known of its lines from before these facts: from its row, or from earlier facts of the same batch."""
     terms: Mapping[str, LineTerms]
     """By line id."""
@@ -87,29 +86,6 @@ class Loaded:
     referrals: ReferralHistory
     second_uses: tuple[tuple[Redemption, Order], ...] = ()
     """Redemptions whose code an order carries although another order has used it."""
-
-
-def newest_facts(
-    rows: Mapping[OrderId, SettlementRow], facts: Iterable[Order], asked: Mapping[OrderId, int]
-) -> tuple[list[Order], dict[OrderId, list[Order]]]:
-    """Return the facts to settle, in sequence, and by order those for which an answer of Medusa is needed.
-
-    Of equal facts only the last remain. If some facts of an order count and others are unclear, both results have it.
-    """
-    known = {order_id: Facts.from_row(row) for order_id, row in rows.items()}
-    fresh: dict[tuple[OrderId, Facts], Order] = {}
-    unclear: dict[OrderId, list[Order]] = {}
-    for order in facts:
-        new = Facts.of(order)
-        # Medusa's answer counts without a comparison if the order was not settled since we asked.
-        is_present_answer = asked.get(order.id) == rows[order.id].revision
-        age = Age.NEWER if is_present_answer else compare(new, known[order.id])
-        if age is Age.NEWER:
-            fresh[order.id, new] = order
-            known[order.id] = new
-        elif age is Age.UNCLEAR:
-            unclear.setdefault(order.id, []).append(order)
-    return list(fresh.values()), unclear
 
 
 def load(
@@ -164,7 +140,7 @@ def _load_orders(
     numbers = {number for order in orders if (number := rows[order.id].programme_version) is not None}
     versions = versions_by_number(connection, numbers) | {current.number: current}
     products = {line.product_id for order in orders for line in order.lines if line.product_id}
-    dust_only = dust_only_among(connection, products)
+    dust_only_products = dust_only_among(connection, products)
     # Orders that never were a guest's need no query.
     guests = {order.id for order in orders if order.is_guest or rows[order.id].guest}
     escrows = lock_escrows(connection, guests) if lock else {}
@@ -173,24 +149,25 @@ def _load_orders(
     former_owners = read_former_owners(connection, with_former)
     first_owners: dict[OrderId, CustomerId] = {}
     facts_per_order = Counter(order.id for order in orders)
-    lines_in_batch: dict[OrderId, Mapping[str, Mapping[str, Any]]] = {}
+    lines_in_batch: dict[OrderId, Mapping[str, StoredLine]] = {}
     loaded = []
     for order, used in zip(orders, redemptions, strict=True):
         row = rows[order.id]
         version = current if row.programme_version is None else versions[row.programme_version]
         decides_terms = order.id in asked and _decides_terms(order, version, now)
+        stored_lines = read_lines(row.lines)
         if decides_terms:
-            row = replace(row, lines=final_notes(row.lines))
+            stored_lines = {line_id: line for line_id, line in stored_lines.items() if line.final}
         # From earlier facts of this batch, or from its row. The terms of a draft do not apply to the order that it
         # becomes; which of its lines are points-only does.
-        known_lines = lines_in_batch.get(order.id, row.lines)
+        known_lines = lines_in_batch.get(order.id, stored_lines)
         known_terms = {} if row.programme_version is None and order.id not in lines_in_batch else known_lines
         terms = terms_of_lines(order, known_terms, version.programme.earn)
-        never_earns = dust_only_lines(order, known_lines, dust_only)
+        dust_only = dust_only_lines(order, known_lines, dust_only_products)
         if facts_per_order[order.id] > 1 and not (order.is_draft or order.gone):
             # What its row would have stored if these facts had been settled before the next ones arrived.
             uses = first_uses(order, used, product_codes(used))
-            lines_in_batch[order.id] = line_notes(order, known_lines, terms, never_earns, {}, uses)
+            lines_in_batch[order.id] = lines_to_store(order, known_lines, terms, dust_only, {}, uses)
         known_escrow = escrows.get(order.id)
         escrow = open_escrow(order, known_escrow, version, now=now)
         former = tuple(former_owners.get(order.id, ()))
@@ -199,7 +176,7 @@ def _load_orders(
                 order=order,
                 row=row,
                 version=version,
-                dust_only_lines=never_earns,
+                dust_only_lines=dust_only,
                 known_lines=known_lines,
                 terms=terms,
                 known_escrow=known_escrow,

@@ -18,7 +18,7 @@ from bridge.programme.breakdown import RulePart, break_down
 from bridge.programme.earning import SHIPPING, Earning
 from bridge.programme.spending import dust_for_value
 from bridge.redemptions.tables import dust_redemption, dust_redemption_code
-from bridge.settlement.lines import read_first_uses, read_terms
+from bridge.settlement.stored_lines import read_lines, uses_by_code
 from bridge.settlement.tables import order_settlement
 
 
@@ -152,17 +152,18 @@ def _order_points(connection: Connection, row: Row[Any]) -> OrderPoints:
 
 def _breakdown(row: Row[Any]) -> tuple[RulePart, ...]:
     # Points that a former owner keeps, or that could not be taken back, come from no rule.
-    if not row.booked or row.waived or row.former_share is not None:
+    if not row.booked or row.not_taken or row.former_share is not None:
         return ()
-    terms = {line_id: line_terms for line_id, note in row.lines.items() if (line_terms := read_terms(note))}
-    shares = {line_id: Decimal(note["share"]) for line_id, note in row.lines.items()}
-    if row.shipping_share is not None:
-        shares[SHIPPING] = row.shipping_share
-    return break_down(Earning(dust=row.booked, lines=shares), terms, tier=row.tier)
+    lines = read_lines(row.lines)
+    points = {line_id: line.points for line_id, line in lines.items()}
+    if row.shipping_points is not None:
+        points[SHIPPING] = row.shipping_points
+    terms = {line_id: line.terms for line_id, line in lines.items()}
+    return break_down(Earning(dust=row.booked, lines=points), terms, tier=row.tier)
 
 
 def _spent_on_lines(connection: Connection, row: Row[Any]) -> tuple[LinePoints, ...]:
-    uses, codes = read_first_uses(row.lines), dust_redemption_code.c
+    uses, codes = uses_by_code(read_lines(row.lines)), dust_redemption_code.c
     if not uses:
         return ()
     query = (

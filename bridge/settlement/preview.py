@@ -12,7 +12,7 @@ from bridge.ledger.queries import Balance, read_balance
 from bridge.medusa.orders import Order
 from bridge.settlement.facts import read_revisions
 from bridge.settlement.repository import read_rows
-from bridge.settlement.settle import settle_and_list
+from bridge.settlement.settle import settle_and_return_postings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ def preview_order(connection: Connection, order: Order, *, now: datetime) -> Pre
     """Settle the order as it would be, read what that gives, and undo it. The locks end with the transaction."""
     savepoint = connection.begin_nested()
     asked = read_revisions(connection, [order.id])
-    results, postings = settle_and_list(connection, [order], now=now, asked=asked)
+    results, postings = settle_and_return_postings(connection, [order], now=now, asked=asked)
     settled = results[order.id]
     owner = settled.customer_id or CustomerId("")
     owner = persons_of(connection, [owner])[owner].survivor

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from bridge.ids import CustomerId
+from bridge.settlement.stored_lines import read_lines
 from bridge.settlement.tables import order_settlement
 
 
@@ -49,11 +50,11 @@ def rules_at_work(connection: Connection, customer_id: CustomerId) -> dict[str, 
 
 
 def _of_order(row: Row[Any]) -> OrderRules:
-    lines = list(row.lines.values())
+    terms = [line.terms for line in read_lines(row.lines).values()]
     return OrderRules(
-        multipliers=tuple(dict.fromkeys(name for line in lines for name in line.get("multipliers", ()))),
-        fixed=tuple(dict.fromkeys(str(line["fixed"]) for line in lines if "fixed" in line)),
-        excluded=any(line.get("excluded") for line in lines),
+        multipliers=tuple(dict.fromkeys(name for each in terms for name in each.multipliers)),
+        fixed=tuple(dict.fromkeys(str(each.fixed) for each in terms if each.fixed is not None)),
+        excluded=any(each.excluded for each in terms),
         tier=row.tier["name"] if row.tier else None,
         tier_factor=str(row.tier["factor"]) if row.tier else None,
         note=str(row.note) if row.booked and row.note else None,

@@ -209,7 +209,7 @@ def read_referral_results(connection: Connection, customer_id: CustomerId) -> Re
         select(
             func.count().label("stated"),
             func.count(referral.c.order_id).label("qualified"),
-            func.coalesce(func.sum(referral.c.referrer_booked - referral.c.referrer_waived), 0).label("dust"),
+            func.coalesce(func.sum(referral.c.referrer_booked - referral.c.referrer_not_taken), 0).label("dust"),
         ).where(mine)
     ).one()
     notes = connection.scalars(select(referral.c.note).where(mine, referral.c.note.is_not(None)).distinct().limit(10))

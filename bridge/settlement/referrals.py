@@ -42,18 +42,15 @@ class Referral(TypedRow):
     qualified_at: datetime | None
     referrer_due: int
     referrer_booked: int
-    referrer_waived: int
+    referrer_not_taken: int
     referred_booked: int
-    referred_waived: int
+    referred_not_taken: int
     note: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class PaidOrder:
-    """An order that is being settled, as referrals need it.
-
-    `worth` is 0 unless the order is paid and earns.
-    """
+    """A paid order, as referrals need it. `worth` is what it earns."""
 
     order_id: OrderId
     customer_id: CustomerId
@@ -105,8 +102,8 @@ class DueReferral:
         row = self.referral
         return bool(
             row.order_id != self.order_id
-            or row.referrer_booked - row.referrer_waived != self.referrer_target
-            or row.referred_booked - row.referred_waived != self.referred_target
+            or row.referrer_booked - row.referrer_not_taken != self.referrer_target
+            or row.referred_booked - row.referred_not_taken != self.referred_target
         )
 
 
@@ -271,12 +268,13 @@ def post_referral(
     referred, referrer = (accounts[customer_id] for customer_id in due.customers)
     # Merged accounts share what has expired.
     expired: Counter[CustomerId] = Counter()
-    referred_booked, referred_waived = _bring_to(
-        due, referred, due.referred_target, row.referred_booked, row.referred_waived, "You were referred", expired, now
+    why = "You were referred"
+    referred_booked, referred_not_taken = _bring_to(
+        due, referred, due.referred_target, row.referred_booked, row.referred_not_taken, why, expired, now
     )
     why = "You referred a customer"
-    referrer_booked, referrer_waived = _bring_to(
-        due, referrer, due.referrer_target, row.referrer_booked, row.referrer_waived, why, expired, now
+    referrer_booked, referrer_not_taken = _bring_to(
+        due, referrer, due.referrer_target, row.referrer_booked, row.referrer_not_taken, why, expired, now
     )
     connection.execute(
         update(referral)
@@ -286,9 +284,9 @@ def post_referral(
             qualified_at=due.qualified_at,
             referrer_due=due.referrer_due,
             referrer_booked=referrer_booked,
-            referrer_waived=referrer_waived,
+            referrer_not_taken=referrer_not_taken,
             referred_booked=referred_booked,
-            referred_waived=referred_waived,
+            referred_not_taken=referred_not_taken,
             note=due.note,
         )
     )
@@ -299,31 +297,31 @@ def _bring_to(
     account: Account,
     target: int,
     booked: int,
-    waived: int,
+    not_taken: int,
     why: str,
     expired: Counter[CustomerId],
     now: datetime,
 ) -> tuple[int, int]:
     programme = due.version.programme
-    too_much = booked - waived - target
+    too_much = booked - not_taken - target
     if too_much > 0:
         reason = "Both accounts belong to the same customer" if due.one_person else "The order was canceled or returned"
         details = _details(due, Kind.REVERSE, reason, now)
-        # Expired points are not taken a second time. They count as waived.
+        # Expired points are not taken a second time. They count as not taken.
         wanted = too_much - account.count_expired(too_much, due.referral.id, expired, now=now)
         policy = programme.reversal.negative_balance
         taken = account.reverse(wanted, details, now=now, policy=policy) if wanted else 0
-        return booked - taken, waived + too_much - taken
+        return booked - taken, not_taken + too_much - taken
     # Waived points are still with the customer; those that had expired stay expired.
-    forgiven = min(waived, -too_much)
-    if left := min(forgiven, max(0, waived - account.expired_of(due.referral.id, now=now))):
+    forgiven = min(not_taken, -too_much)
+    if left := min(forgiven, max(0, not_taken - account.expired_of(due.referral.id, now=now))):
         details = _details(due, Kind.BONUS, why, now)
         account.forgive(left, details, now=now, matures_at=due.matures_at, expires_at=expiry(programme, now))
     new = -too_much - forgiven
     if new:
         details = _details(due, Kind.BONUS, why, now)
         account.earn(new, details, now=now, matures_at=due.matures_at, expires_at=expiry(programme, now))
-    return booked + new, waived - forgiven
+    return booked + new, not_taken - forgiven
 
 
 def _details(due: DueReferral, kind: Kind, description: str, now: datetime) -> PostingDetails:

@@ -37,7 +37,7 @@ class SettlementRow(TypedRow):
     paid: bool = False
     pending_until_paid: bool = False
     booked: int = 0
-    waived: int = 0
+    not_taken: int = 0
     expired: int = 0
     taken_back: int = 0
     worth: int = 0
@@ -66,7 +66,7 @@ class SettlementRow(TypedRow):
         return Share(
             customer_id=self.customer_id,
             booked=self.booked,
-            waived=self.waived,
+            not_taken=self.not_taken,
             expired=self.expired,
             taken_back=self.taken_back,
         )

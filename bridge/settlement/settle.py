@@ -6,7 +6,8 @@
 
     load      lock and read what decides, see `load.py`
     compute   the target of each order, without a database, see `compute.py`
-    write     post the differences and store the rows, see `write.py`
+    insert    the rows of orders that had none; if another transaction was first, load again
+    write     post the differences and update the other rows, see `write.py`
 
 A guest's order has no customer to book it for; its points are held in `guest_escrow` instead, see `escrow.py`.
 
@@ -25,12 +26,12 @@ from bridge.ids import CustomerId, OrderId
 from bridge.ledger.postings import Posting
 from bridge.medusa.orders import Order
 from bridge.programme.versions import longest_limit_window
-from bridge.settlement.compute import OrderPlan, compute
+from bridge.settlement.compute import BatchPlan, OrderPlan, compute
 from bridge.settlement.earning_limits import check_owners, lock_customers
-from bridge.settlement.facts import name_differences
-from bridge.settlement.load import load, newest_facts
+from bridge.settlement.facts import name_differences, newest_facts
+from bridge.settlement.load import Loaded, load
 from bridge.settlement.repository import SettlementRow, lock_rows
-from bridge.settlement.write import add_new_rows, order_note, write
+from bridge.settlement.write import insert_first_rows, order_note, write
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +46,7 @@ class Settled:
     order_id: OrderId
     customer_id: CustomerId | None
     booked: int
-    waived: int = 0
+    not_taken: int = 0
     change: int = 0
     stale: bool = False
     note: str | None = None
@@ -70,10 +71,10 @@ def settle_orders(
     that its row had before that request (see `read_revisions`). If the revision is still the same, the order is taken
     without comparing its age; otherwise it is compared like a webhook's.
     """
-    return settle_and_list(connection, orders, now=now, quiet=quiet, asked=asked)[0]
+    return settle_and_return_postings(connection, orders, now=now, quiet=quiet, asked=asked)[0]
 
 
-def settle_and_list(
+def settle_and_return_postings(
     connection: Connection,
     orders: Iterable[Order],
     *,
@@ -82,9 +83,39 @@ def settle_and_list(
     asked: Mapping[OrderId, int] | None = None,
 ) -> tuple[dict[OrderId, Settled], tuple[Posting, ...]]:
     """Like `settle_orders`; return what was posted too."""
-    facts, asked = list(orders), asked or {}
+    facts = list(orders)
     if not facts:
         return {}, ()
+    first = _insert_rows(connection, facts, asked or {}, quiet=quiet, now=now)
+    result = write(connection, first.loaded, first.plan, quiet=quiet, now=now)
+    written = {plan.order_id: plan for plan in result.orders}
+    settled = {
+        order_id: _result(written[order_id], first.unclear_of(order_id))
+        if order_id in written
+        else _stale(first.rows[order_id], first.unclear_of(order_id))
+        for order_id in [*first.rows.keys() - written.keys(), *written]
+    }
+    return settled, result.postings
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Inserted:
+    """A batch whose rows all exist and are locked. Nothing is posted yet."""
+
+    rows: Mapping[OrderId, SettlementRow]
+    """As they were before."""
+    unclear: Mapping[OrderId, list[Order]]
+    loaded: Loaded
+    plan: BatchPlan
+
+    def unclear_of(self, order_id: OrderId) -> tuple[Order, ...]:
+        return tuple(self.unclear.get(order_id, ()))
+
+
+def _insert_rows(
+    connection: Connection, facts: list[Order], asked: Mapping[OrderId, int], *, quiet: Collection[str], now: datetime
+) -> _Inserted:
+    """Load, compute, and insert the rows of orders that had none, until no other transaction is first."""
     longest_limit_days = longest_limit_window(connection)
     locked = lock_customers(connection, facts) if longest_limit_days else set()
     while True:
@@ -92,39 +123,30 @@ def settle_and_list(
         rows = lock_rows(connection, {order.id for order in facts})
         if longest_limit_days:
             check_owners(connection, rows.values(), locked)
-        fresh, unclear = newest_facts(rows, facts, asked)
-        loaded = load(connection, fresh, rows, asked=asked, longest_limit_days=longest_limit_days, now=now)
+        newest, unclear = newest_facts(rows, facts, asked)
+        loaded = load(connection, newest, rows, asked=asked, longest_limit_days=longest_limit_days, now=now)
         plan = compute(loaded, now=now)
-        if add_new_rows(connection, plan, quiet=quiet, now=now):
+        if insert_first_rows(connection, plan, quiet=quiet, now=now):
             savepoint.commit()
-            break
+            return _Inserted(rows=rows, unclear=unclear, loaded=loaded, plan=plan)
         # Another transaction has settled one of them for the first time since we looked. Its row exists now, and its
         # facts count. The rollback releases the locks too, so the lock order is kept.
         savepoint.rollback()
-    result = write(connection, loaded, plan, quiet=quiet, now=now)
-    written = {order.order_id: order for order in result.orders}
-    settled = {
-        order_id: _result(written[order_id], tuple(unclear.get(order_id, ())))
-        if order_id in written
-        else _stale(rows[order_id], tuple(unclear.get(order_id, ())))
-        for order_id in [*rows.keys() - written.keys(), *written]
-    }
-    return settled, result.postings
 
 
-def _result(settled: OrderPlan, unclear: tuple[Order, ...]) -> Settled:
-    loaded, shares = settled.loaded, settled.shares
+def _result(plan: OrderPlan, unclear: tuple[Order, ...]) -> Settled:
+    loaded, shares = plan.loaded, plan.shares
     before = loaded.row.booked + sum(share.booked for share in loaded.former_owners)
     differences: tuple[str, ...] = ()
     if loaded.from_medusa:
-        differences = name_differences(loaded.row, loaded.order, booked=shares.own.booked, escrowed=settled.escrowed)
+        differences = name_differences(loaded.row, loaded.order, booked=shares.own.booked, escrowed=plan.escrowed)
     return Settled(
-        order_id=settled.order_id,
-        customer_id=settled.owner or loaded.order.customer_id,
+        order_id=plan.order_id,
+        customer_id=plan.owner or loaded.order.customer_id,
         booked=shares.own.booked,
-        waived=shares.own.waived,
+        not_taken=shares.own.not_taken,
         change=shares.booked - before,
-        note=order_note(settled),
+        note=order_note(plan),
         unclear=unclear,
         differences=differences,
     )
@@ -135,7 +157,7 @@ def _stale(row: SettlementRow, unclear: tuple[Order, ...]) -> Settled:
         order_id=row.order_id,
         customer_id=row.customer_id,
         booked=row.booked,
-        waived=row.waived,
+        not_taken=row.not_taken,
         stale=True,
         note="Newer facts of this order were settled before.",
         unclear=unclear,

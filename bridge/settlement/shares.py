@@ -27,10 +27,10 @@ class Share(TypedRow):
     customer_id: CustomerId | None
     booked: int = 0
     """What the ledger has booked for the customer."""
-    waived: int = 0
+    not_taken: int = 0
     """The part of `booked` that was not taken back: it had expired, or the policy left it with the customer."""
     expired: int = 0
-    """The part of `waived` that had expired."""
+    """The part of `not_taken` that had expired."""
     taken_back: int = 0
     """What was taken back. It is restored first when the order is worth more again."""
     first: bool = False
@@ -43,17 +43,17 @@ class Share(TypedRow):
     @property
     def net(self) -> int:
         """What the customer should have of the order."""
-        return self.booked - self.waived
+        return self.booked - self.not_taken
 
     @property
     def left_with_customer(self) -> int:
-        """The part of `waived` that the customer still has, because it had not expired."""
-        return self.waived - self.expired
+        """The part of `not_taken` that the customer still has, because it had not expired."""
+        return self.not_taken - self.expired
 
     @property
     def can_regrow(self) -> int:
         """How much of the lost points is restored before anything new is earned."""
-        return self.waived + self.taken_back
+        return self.not_taken + self.taken_back
 
     def withheld(self, worth: int) -> int:
         """Return the part of `unearned` that still matters now that the order is worth `worth`.
@@ -207,7 +207,7 @@ def add_share(share: Share, other: Share) -> Share:
     return replace(
         share,
         booked=share.booked + other.booked,
-        waived=share.waived + other.waived,
+        not_taken=share.not_taken + other.not_taken,
         expired=share.expired + other.expired,
         taken_back=share.taken_back + other.taken_back,
         unearned=0,

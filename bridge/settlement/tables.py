@@ -50,10 +50,11 @@ order_settlement = Table(
     Column("programme_version", Integer),
     # Whether the event has happened that the programme requires before an order earns (`earn.when`).
     Column("earning_due", Boolean, nullable=False, server_default="false"),
-    # Points in the ledger for this order, pending included, and what could not be taken back under `within_balance`.
+    # Points in the ledger for this order, pending included, and the part of them that the order is no longer worth and
+    # that was not taken back: it had expired, or `within_balance` left it with the customer.
     Column("booked", BigInteger, nullable=False, server_default="0"),
-    Column("waived", BigInteger, nullable=False, server_default="0"),
-    # The part of `waived` that had expired, and what reversals took that was not given back since.
+    Column("not_taken", BigInteger, nullable=False, server_default="0"),
+    # The part of `not_taken` that had expired, and what reversals took that was not given back since.
     Column("expired", BigInteger, nullable=False, server_default="0"),
     Column("taken_back", BigInteger, nullable=False, server_default="0"),
     # What it would earn if its customer had no other order. Limits across several orders make `booked` less than that.
@@ -69,12 +70,10 @@ order_settlement = Table(
     Column("tier", JSONB(none_as_null=True)),
     # Points in `guest_escrow` for this order; they are in no customer's ledger.
     Column("escrowed", BigInteger, nullable=False, server_default="0"),
-    # By line id: its exact share before rounding, whether it is dust-only (then it never earns), and the rules' terms
-    # at its first settlement: `factor`, and if set `multipliers` (names), `fixed` (points per unit) and `excluded`;
-    # `final` if Medusa's own answer has decided them.
+    # By line id, see `stored_lines.py`.
     Column("lines", JSONB, nullable=False, server_default="{}"),
-    # Its shipping's exact share before rounding; null if shipping earns nothing.
-    Column("shipping_share", Numeric),
+    # What its shipping earns, before rounding; null if it earns nothing.
+    Column("shipping_points", Numeric),
     # It has a dust-only product that points have not paid: placed by the merchant, past the checkout's guard.
     Column("unpaid_dust_only", Boolean, nullable=False, server_default="false"),
     # A payment would change what it earns, or a referral. Medusa's payments change neither the order's version nor its
@@ -88,7 +87,7 @@ order_settlement = Table(
     Column("order_number", Text),
     Column("placed_at", DateTime(timezone=True)),
     Column("updated_at", DateTime(timezone=True)),
-    CheckConstraint("booked >= 0 AND waived >= 0", name="figures"),
+    CheckConstraint("booked >= 0 AND not_taken >= 0", name="figures"),
     Index(None, "customer_id"),
     Index("ix_order_settlement_buyer_id", "buyer_id", postgresql_where=text("buyer_id IS NOT NULL")),
     Index("ix_order_settlement_unpaid_dust_only", "order_id", postgresql_where=text("unpaid_dust_only")),
@@ -109,7 +108,7 @@ order_former_owner = Table(
     Column("first", Boolean, nullable=False),
     # As in `order_settlement`; what was taken back before the transfer is not counted.
     Column("booked", BigInteger, nullable=False),
-    Column("waived", BigInteger, nullable=False),
+    Column("not_taken", BigInteger, nullable=False),
     Column("expired", BigInteger, nullable=False),
     Column("taken_back", BigInteger, nullable=False),
     # What limits kept this customer from earning. The next owner does not earn it.
@@ -117,7 +116,7 @@ order_former_owner = Table(
     # What the order was worth then. When it is worth less, that part of it is lost first.
     Column("worth", BigInteger, nullable=False),
     CheckConstraint(
-        "expired >= 0 AND waived >= expired AND booked >= waived AND taken_back >= 0 AND unearned >= 0",
+        "expired >= 0 AND not_taken >= expired AND booked >= not_taken AND taken_back >= 0 AND unearned >= 0",
         name="figures",
     ),
     Index(None, "customer_id"),
@@ -250,9 +249,9 @@ referral = Table(
     Column("referrer_due", BigInteger, nullable=False, server_default="0"),
     # As in order_settlement: what the ledger holds, and what could not be taken back.
     Column("referrer_booked", BigInteger, nullable=False, server_default="0"),
-    Column("referrer_waived", BigInteger, nullable=False, server_default="0"),
+    Column("referrer_not_taken", BigInteger, nullable=False, server_default="0"),
     Column("referred_booked", BigInteger, nullable=False, server_default="0"),
-    Column("referred_waived", BigInteger, nullable=False, server_default="0"),
+    Column("referred_not_taken", BigInteger, nullable=False, server_default="0"),
     # Why one of them gets nothing, in plain words.
     Column("note", Text),
     CheckConstraint("customer_id <> referrer_id", name="not_oneself"),

@@ -57,7 +57,7 @@ def _read_contributions(
     orders, formers = order_settlement.c, order_former_owner.c
     counted = (orders.placed_at > since - timedelta(days=tiers.window_days), ~orders.pending_until_paid)
     columns = (orders.order_id, orders.placed_at, orders.currency_code, orders.spent)
-    own = select(orders.customer_id, *columns, (orders.booked - orders.waived).label("points")).where(
+    own = select(orders.customer_id, *columns, (orders.booked - orders.not_taken).label("points")).where(
         among(orders.customer_id, persons), *counted, or_(orders.former_share.is_(None), ~_went_away())
     )
     transferred = (
@@ -82,8 +82,8 @@ def _went_away() -> ColumnElement[bool]:
 
 def _points_of_all_owners() -> ColumnElement[Any]:
     formers, orders = order_former_owner.alias().c, order_settlement.c
-    of_formers = select(func.sum(formers.booked - formers.waived)).where(formers.order_id == orders.order_id)
-    return orders.booked - orders.waived + of_formers.scalar_subquery()
+    of_formers = select(func.sum(formers.booked - formers.not_taken)).where(formers.order_id == orders.order_id)
+    return orders.booked - orders.not_taken + of_formers.scalar_subquery()
 
 
 def totals_in_window(tiers: Tiers, *, now: datetime) -> Subquery:
@@ -93,7 +93,7 @@ def totals_in_window(tiers: Tiers, *, now: datetime) -> Subquery:
     """
     orders, first = order_settlement.c, order_former_owner.alias()
     owner = func.coalesce(first.c.customer_id, orders.customer_id)
-    amount: ColumnElement[Any] = orders.booked - orders.waived
+    amount: ColumnElement[Any] = orders.booked - orders.not_taken
     amount = case((first.c.customer_id.is_not(None), _points_of_all_owners()), else_=amount)
     if tiers.basis is TierBasis.SPENT:
         amount = case((orders.currency_code == tiers.currency_code, orders.spent))

@@ -20,17 +20,18 @@ from bridge.programme.earning import SHIPPING
 from bridge.redemptions.capture import book_use, first_uses, product_codes, report_second_use
 from bridge.redemptions.tables import RedemptionState
 from bridge.settlement.booking import Booking
-from bridge.settlement.compute import OrderPlan, Plan
+from bridge.settlement.compute import BatchPlan, OrderPlan
 from bridge.settlement.earning_limits import OVER_THE_LIMIT, LimitedOrder
 from bridge.settlement.escrow import settle_escrows
 from bridge.settlement.expired_points import ExpiredPool, read_pools
 from bridge.settlement.facts import next_check
 from bridge.settlement.kept_forecasts import compare_forecasts
-from bridge.settlement.lines import line_notes, read_first_uses
+from bridge.settlement.lines import lines_to_store
 from bridge.settlement.load import Loaded
 from bridge.settlement.referrals import post_referral
 from bridge.settlement.repository import add_rows, change_rows
 from bridge.settlement.shares import Share, Shares, former_net, write_former_owners
+from bridge.settlement.stored_lines import StoredLine, uses_by_code
 from bridge.settlement.tables import EscrowState
 
 
@@ -50,23 +51,23 @@ class _Accounts:
             raise AssertionError("a share without a customer")
         return self.by_customer[share.customer_id]
 
-    def note(self, order_id: OrderId, share: Share) -> None:
-        """Store the customer's share in their pool of expired points."""
+    def update_pool(self, order_id: OrderId, share: Share) -> None:
+        """Put the customer's share of the order into their pool of expired points."""
         if share.customer_id and (pool := self.pools.get(share.customer_id)):
-            pool.note(order_id, share)
+            pool.update(order_id, share)
 
 
-def add_new_rows(connection: Connection, plan: Plan, *, quiet: Collection[str], now: datetime) -> bool:
-    """Add the final rows of orders that had none; return False if one of them has got a row meanwhile.
+def insert_first_rows(connection: Connection, batch: BatchPlan, *, quiet: Collection[str], now: datetime) -> bool:
+    """Insert the final rows of orders that had none; return False if one of them has got a row meanwhile.
 
     Writing a row once, instead of a placeholder first and the result later, halves the work on this table. The result
-    is known before any account is opened: nothing was booked before, so the whole target is booked.
+    is known before `write` posts it: nothing was booked before, so the whole target will be.
 
     Concurrent inserts of the same order wait for each other here. New orders are locked after all known ones and before
     all accounts, by id, so there is no deadlock.
     """
-    new = sorted((order for order in plan.orders if not order.loaded.row.stored), key=lambda order: order.order_id)
-    return add_rows(connection, [_row(order, quiet=quiet, now=now) | {"booked": order.target} for order in new])
+    new = sorted((plan for plan in batch.orders if not plan.loaded.row.stored), key=lambda plan: plan.order_id)
+    return add_rows(connection, [_row(plan, quiet=quiet, now=now) | {"booked": plan.target} for plan in new])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,38 +78,40 @@ class Written:
     postings: tuple[Posting, ...]
 
 
-def write(connection: Connection, loaded: Loaded, plan: Plan, *, quiet: Collection[str], now: datetime) -> Written:
+def write(
+    connection: Connection, loaded: Loaded, batch: BatchPlan, *, quiet: Collection[str], now: datetime
+) -> Written:
     """Post the differences and store the results."""
     for redemption, order in loaded.second_uses:
         report_second_use(connection, redemption, order)
-    accounts = _open_accounts(connection, plan, now)
-    with span("settlement.settle", orders=len(plan.orders), customers=len(accounts.by_customer)):
+    accounts = _open_accounts(connection, batch, now)
+    with span("settlement.settle", orders=len(batch.orders), customers=len(accounts.by_customer)):
         settled = [
-            _post_order(connection, order, accounts, now)
-            for order in sorted(plan.orders, key=lambda order: order.order_id)
+            _post_order(connection, plan, accounts, now)
+            for plan in sorted(batch.orders, key=lambda plan: plan.order_id)
         ]
-        limited = [_post_limited(order, accounts, now) for order in plan.limited]
-        for due in plan.referrals:
+        limited = [_post_limited(order, accounts, now) for order in batch.limited]
+        for due in batch.referrals:
             post_referral(connection, due, accounts.by_customer, now)
         compare_forecasts(connection, settled, now=now)
         postings = tuple(posting for account in accounts.by_customer.values() for posting in account.postings)
         save(connection, accounts.by_customer.values(), quiet=quiet)
         guests = [
-            (order.loaded.order, order.loaded.known_escrow, order.loaded.escrow, order.escrowed)
-            for order in settled
-            if order.loaded.escrow
+            (plan.loaded.order, plan.loaded.known_escrow, plan.loaded.escrow, plan.escrowed)
+            for plan in settled
+            if plan.loaded.escrow
         ]
         settle_escrows(connection, guests, now=now)
-        change_rows(connection, [_row(order, quiet=quiet, now=now) for order in settled if order.loaded.row.stored])
+        change_rows(connection, [_row(plan, quiet=quiet, now=now) for plan in settled if plan.loaded.row.stored])
         change_rows(
-            connection, [_limited_row(order, share, now) for order, share in zip(plan.limited, limited, strict=True)]
+            connection, [_limited_row(order, share, now) for order, share in zip(batch.limited, limited, strict=True)]
         )
         write_former_owners(
             connection,
             {
-                order.order_id: order.shares.of_former_owners
-                for order in settled
-                if order.shares.of_former_owners != order.loaded.former_owners
+                plan.order_id: plan.shares.of_former_owners
+                for plan in settled
+                if plan.shares.of_former_owners != plan.loaded.former_owners
             },
         )
     return Written(orders=tuple(settled), postings=postings)
@@ -117,21 +120,21 @@ def write(connection: Connection, loaded: Loaded, plan: Plan, *, quiet: Collecti
 def write_limited(connection: Connection, orders: Collection[LimitedOrder], *, now: datetime) -> None:
     """Bring these orders to what limits allow them now. Their rows are locked."""
     if orders:
-        accounts = _open_accounts(connection, Plan(orders=(), limited=tuple(orders), referrals=()), now)
+        accounts = _open_accounts(connection, BatchPlan(orders=(), limited=tuple(orders), referrals=()), now)
         rows = [_limited_row(order, _post_limited(order, accounts, now), now) for order in orders]
         save(connection, accounts.by_customer.values())
         change_rows(connection, rows)
 
 
-def _open_accounts(connection: Connection, plan: Plan, now: datetime) -> _Accounts:
+def _open_accounts(connection: Connection, batch: BatchPlan, now: datetime) -> _Accounts:
     """Lock all accounts concerned. Accounts that only earn are opened without lots, which is enough for most orders."""
     earning_only: set[CustomerId] = set()
-    with_lots = {order.row.customer_id for order in plan.limited if order.row.customer_id}
-    with_lots |= {customer_id for due in plan.referrals for customer_id in due.customers}
+    with_lots = {order.row.customer_id for order in batch.limited if order.row.customer_id}
+    with_lots |= {customer_id for due in batch.referrals for customer_id in due.customers}
     spent: dict[str, dict[str, int]] = {}
-    for order in plan.orders:
-        (earning_only if _only_earns(order) else with_lots).update(_customers(order))
-        for redemption in order.loaded.redemptions:
+    for plan in batch.orders:
+        (earning_only if _only_earns(plan) else with_lots).update(_customers(plan))
+        for redemption in plan.loaded.redemptions:
             if redemption.id not in spent:
                 captured = redemption.state is RedemptionState.CAPTURED
                 spent[redemption.id] = spent_lots(connection, redemption.customer_id, redemption.id) if captured else {}
@@ -139,60 +142,60 @@ def _open_accounts(connection: Connection, plan: Plan, now: datetime) -> _Accoun
         return _Accounts(
             by_customer=open_accounts(connection, earning_only, lots=False), pools={}, spent=spent, taken={}
         )
-    taken = _taken(connection, plan)
+    taken = _taken(connection, batch)
     extra_lots = {lot for lots in spent.values() for lot in lots}
     extra_lots |= {lot for by_customer in taken.values() for lots in by_customer.values() for lot in lots}
-    sources: list[str] = [order.order_id for order in plan.orders if not _only_earns(order)]
-    sources += [order.row.order_id for order in plan.limited]
-    sources += [due.referral.id for due in plan.referrals]
+    sources: list[str] = [plan.order_id for plan in batch.orders if not _only_earns(plan)]
+    sources += [order.row.order_id for order in batch.limited]
+    sources += [due.referral.id for due in batch.referrals]
     accounts = open_accounts(connection, earning_only | with_lots, extra_lots=extra_lots, expired_of=sources)
     return _Accounts(by_customer=accounts, pools=read_pools(connection, accounts, now=now), spent=spent, taken=taken)
 
 
-def _only_earns(order: OrderPlan) -> bool:
-    shares, loaded = order.shares, order.loaded
+def _only_earns(plan: OrderPlan) -> bool:
+    shares, loaded = plan.shares, plan.loaded
     changes = shares.giver or shares.former or loaded.redemptions or shares.own.taken_back
-    return order.target >= shares.own.net and not loaded.payment_arrived and not changes
+    return plan.target >= shares.own.net and not loaded.payment_arrived and not changes
 
 
-def _customers(order: OrderPlan) -> set[CustomerId]:
+def _customers(plan: OrderPlan) -> set[CustomerId]:
     """Return the customers whose accounts the order may change."""
-    shares = order.shares
-    customers = {order.owner} if order.target or shares.giver else set()
+    shares = plan.shares
+    customers = {plan.owner} if plan.target or shares.giver else set()
     customers |= {shares.own.customer_id} if shares.own.booked > 0 else set()
     customers |= {share.customer_id for share in (shares.giver, *shares.former) if share}
-    customers |= {redemption.customer_id for redemption in order.loaded.redemptions}
+    customers |= {redemption.customer_id for redemption in plan.loaded.redemptions}
     return {customer_id for customer_id in customers if customer_id}
 
 
-def _taken(connection: Connection, plan: Plan) -> dict[OrderId, dict[CustomerId, dict[str, int]]]:
+def _taken(connection: Connection, batch: BatchPlan) -> dict[OrderId, dict[CustomerId, dict[str, int]]]:
     """Return what reversals took from orders that may be worth more again."""
     shares = [
-        (order.order_id, share)
-        for order in plan.orders
-        for share in (order.shares.own, *order.shares.former)
+        (plan.order_id, share)
+        for plan in batch.orders
+        for share in (plan.shares.own, *plan.shares.former)
         if share.taken_back
     ]
-    shares += [(order.row.order_id, order.row.share) for order in plan.limited if order.row.taken_back]
+    shares += [(order.row.order_id, order.row.share) for order in batch.limited if order.row.taken_back]
     customers = {share.customer_id for _, share in shares if share.customer_id}
     return taken_lots(connection, customers, {order_id for order_id, _ in shares})
 
 
-def _post_order(connection: Connection, order: OrderPlan, accounts: _Accounts, now: datetime) -> OrderPlan:
-    loaded = order.loaded
+def _post_order(connection: Connection, plan: OrderPlan, accounts: _Accounts, now: datetime) -> OrderPlan:
+    loaded = plan.loaded
     booking = Booking(
-        order_id=order.order_id,
+        order_id=plan.order_id,
         placed_at=loaded.order.placed_at,
         changed_at=loaded.order.updated_at,
         version=loaded.version,
         pending_until_paid=loaded.pending_until_paid,
         now=now,
-        taken=accounts.taken.get(order.order_id, {}),
+        taken=accounts.taken.get(plan.order_id, {}),
         pools=accounts.pools,
     )
-    settled = _post_shares(order, booking, accounts)
+    settled = _post_shares(plan, booking, accounts)
     for share in (settled.shares.own, *settled.shares.former):
-        accounts.note(order.order_id, share)
+        accounts.update_pool(plan.order_id, share)
     by_unit = product_codes(loaded.redemptions)
     for redemption in loaded.redemptions:
         book_use(
@@ -201,45 +204,45 @@ def _post_order(connection: Connection, order: OrderPlan, accounts: _Accounts, n
             redemption,
             loaded.order,
             product_codes=by_unit,
-            first=read_first_uses(loaded.known_lines),
+            first=uses_by_code(loaded.known_lines),
             spent=accounts.spent[redemption.id],
             now=now,
         )
     return settled
 
 
-def _post_shares(order: OrderPlan, booking: Booking, accounts: _Accounts) -> OrderPlan:
+def _post_shares(plan: OrderPlan, booking: Booking, accounts: _Accounts) -> OrderPlan:
     """Bring the shares of the owner and of former owners to their targets, a transfer first."""
-    shares, owner = order.shares, order.owner
+    shares, owner = plan.shares, plan.owner
     account = accounts.by_customer.get(owner) if owner else None
     if shares.giver is not None:
         shares = shares.transferred(booking.transfer(shares.giver, accounts.of(shares.giver), account))
-    if account and order.loaded.payment_arrived:
+    if account and plan.loaded.payment_arrived:
         booking.mark_paid(account)
     # Before former owners get or lose anything: they are part of what is left for the owner. A transfer may have moved
     # fewer points than `compute` expected.
-    target = replace(order, shares=shares).target
-    shares = _post_former_shares(shares, order, booking, accounts)
+    target = replace(plan, shares=shares).target
+    shares = _post_former_shares(shares, plan, booking, accounts)
     own = shares.own
     if owner and target != own.net:
-        own = _bring_to(target, own, shares, order, booking, accounts)
-    return replace(order, shares=replace(shares, own=own, worth_before=order.earned.dust))
+        own = _bring_to(target, own, shares, plan, booking, accounts)
+    return replace(plan, shares=replace(shares, own=own, worth_before=plan.earned.dust))
 
 
-def _post_former_shares(shares: Shares, order: OrderPlan, booking: Booking, accounts: _Accounts) -> Shares:
+def _post_former_shares(shares: Shares, plan: OrderPlan, booking: Booking, accounts: _Accounts) -> Shares:
     """Bring what former owners have together to its target. They give back by customer id, and get back in reverse."""
-    target = former_net(shares.former, order.earned.dust, shares.worth_before)
+    target = former_net(shares.former, plan.earned.dust, shares.worth_before)
     missing = target - sum(share.net for share in shares.former)
     for share in shares.former if missing < 0 else reversed(shares.former):
         change = max(missing, -share.net) if missing < 0 else min(missing, share.can_regrow)
         if change:
-            shares = shares.with_former(_bring_to(share.net + change, share, shares, order, booking, accounts))
+            shares = shares.with_former(_bring_to(share.net + change, share, shares, plan, booking, accounts))
             missing -= change
     return shares
 
 
 def _bring_to(
-    target: int, share: Share, shares: Shares, order: OrderPlan, booking: Booking, accounts: _Accounts
+    target: int, share: Share, shares: Shares, plan: OrderPlan, booking: Booking, accounts: _Accounts
 ) -> Share:
     account = accounts.of(share)
     # Accounts merged into one share its lots: expired points count for only one share of the order.
@@ -250,19 +253,19 @@ def _bring_to(
         and other.expired
         and _surviving_account(accounts.of(other)) is _surviving_account(account)
     )
-    return booking.bring_to(target, share, account, _reversal_reason(order), counted_by_others=counted)
+    return booking.bring_to(target, share, account, _reversal_reason(plan), counted_by_others=counted)
 
 
 def _surviving_account(account: Account) -> Account:
     return account.survivor or account
 
 
-def _reversal_reason(order: OrderPlan) -> str:
-    if order.loaded.order.gone:
+def _reversal_reason(plan: OrderPlan) -> str:
+    if plan.loaded.order.gone:
         return "Order deleted"
-    if order.loaded.order.canceled:
+    if plan.loaded.order.canceled:
         return "Order canceled"
-    return OVER_THE_LIMIT if order.allowed.dust < order.earned.dust else "Order returned or changed"
+    return OVER_THE_LIMIT if plan.allowed.dust < plan.earned.dust else "Order returned or changed"
 
 
 def _post_limited(order: LimitedOrder, accounts: _Accounts, now: datetime) -> Share:
@@ -281,7 +284,7 @@ def _post_limited(order: LimitedOrder, accounts: _Accounts, now: datetime) -> Sh
         pools=accounts.pools,
     )
     share = booking.bring_to(order.allowed.dust, row.share, accounts.of(row.share), OVER_THE_LIMIT)
-    accounts.note(row.order_id, share)
+    accounts.update_pool(row.order_id, share)
     return share
 
 
@@ -289,7 +292,7 @@ def _limited_row(order: LimitedOrder, share: Share, now: datetime) -> dict[str, 
     return {
         "order_id": order.row.order_id,
         "booked": share.booked,
-        "waived": share.waived,
+        "not_taken": share.not_taken,
         "expired": share.expired,
         "taken_back": share.taken_back,
         "note": order.allowed.why,
@@ -297,11 +300,11 @@ def _limited_row(order: LimitedOrder, share: Share, now: datetime) -> dict[str, 
     }
 
 
-def _row(settled: OrderPlan, *, quiet: Collection[str], now: datetime) -> dict[str, Any]:
+def _row(plan: OrderPlan, *, quiet: Collection[str], now: datetime) -> dict[str, Any]:
     """Return the order's row in `order_settlement`."""
-    loaded, shares = settled.loaded, settled.shares
+    loaded, shares = plan.loaded, plan.shares
     order, row = loaded.order, loaded.row
-    customer_id = settled.owner or order.customer_id
+    customer_id = plan.owner or order.customer_id
     return {
         "order_id": order.id,
         "customer_id": customer_id,
@@ -318,25 +321,25 @@ def _row(settled: OrderPlan, *, quiet: Collection[str], now: datetime) -> dict[s
         "missing_since": None,
         # The rules in force when the order is placed, not when its draft was started.
         "programme_version": None if order.is_draft else loaded.version.number,
-        "earning_due": settled.stays_due,
+        "earning_due": plan.stays_due,
         "booked": shares.own.booked,
-        "waived": shares.own.waived,
+        "not_taken": shares.own.not_taken,
         "expired": shares.own.expired,
         "taken_back": shares.own.taken_back,
-        "worth": settled.earned.dust if settled.owner else _worth_without_owner(settled),
+        "worth": plan.earned.dust if plan.owner else _worth_without_owner(plan),
         "former_share": shares.former_share,
-        "spent": settled.money,
+        "spent": plan.money,
         "currency_code": order.currency_code,
-        "paid": settled.paid,
+        "paid": plan.paid,
         # Like the rules, the tier is fixed when the order is placed.
-        "tier": None if order.is_draft else settled.tier,
-        "escrowed": settled.escrowed,
-        "lines": _lines(settled),
-        "shipping_share": settled.earned.lines.get(SHIPPING),
-        "unpaid_dust_only": _has_unpaid_dust_only(settled),
-        "awaits_payment": settled.awaits_payment,
+        "tier": None if order.is_draft else plan.tier,
+        "escrowed": plan.escrowed,
+        "lines": {line_id: line.to_json() for line_id, line in _lines(plan).items()},
+        "shipping_points": plan.earned.lines.get(SHIPPING),
+        "unpaid_dust_only": _has_unpaid_dust_only(plan),
+        "awaits_payment": plan.awaits_payment,
         "pending_until_paid": loaded.pending_until_paid,
-        "note": order_note(settled),
+        "note": order_note(plan),
         # A deleted order, and a snapshot of an older sender, have none.
         "order_number": order.number or row.order_number,
         "placed_at": order.placed_at,
@@ -344,52 +347,48 @@ def _row(settled: OrderPlan, *, quiet: Collection[str], now: datetime) -> dict[s
     }
 
 
-def _worth_without_owner(settled: OrderPlan) -> int:
+def _worth_without_owner(plan: OrderPlan) -> int:
     """Return what former owners keep of a guest's order, with what is in escrow; 0 without former owners."""
-    kept = settled.shares.former_share
-    return 0 if kept is None else min(settled.earned.dust, kept + settled.escrowed)
+    kept = plan.shares.former_share
+    return 0 if kept is None else min(plan.earned.dust, kept + plan.escrowed)
 
 
-def order_note(settled: OrderPlan) -> str | None:
+def order_note(plan: OrderPlan) -> str | None:
     """Return why the order earns nothing, less than it is worth, or not yet; None if there is nothing to say."""
-    if settled.allowed.why:
-        return settled.allowed.why
-    escrow = settled.loaded.escrow
+    if plan.allowed.why:
+        return plan.allowed.why
+    escrow = plan.loaded.escrow
     if escrow and escrow.state is EscrowState.WAITING:
-        return f"A guest's order: {settled.escrowed} points can be claimed until {escrow.expires_at:%d %b %Y}."
-    return (
-        "Its points are pending until the order is paid."
-        if settled.loaded.pending_until_paid and settled.target
-        else None
-    )
+        return f"A guest's order: {plan.escrowed} points can be claimed until {escrow.expires_at:%d %b %Y}."
+    return "Its points are pending until the order is paid." if plan.loaded.pending_until_paid and plan.target else None
 
 
-def _lines(settled: OrderPlan) -> Mapping[str, Any]:
-    loaded = settled.loaded
+def _lines(plan: OrderPlan) -> Mapping[str, StoredLine]:
+    loaded = plan.loaded
     if loaded.order.gone:
         # If the order comes back, the same terms apply.
         return loaded.known_lines
     uses = first_uses(loaded.order, loaded.redemptions, product_codes(loaded.redemptions))
-    return line_notes(
+    return lines_to_store(
         loaded.order,
         loaded.known_lines,
         loaded.terms,
         loaded.dust_only_lines,
-        settled.earned.lines,
+        plan.earned.lines,
         uses,
         final=loaded.decides_terms,
     )
 
 
-def _has_unpaid_dust_only(settled: OrderPlan) -> bool:
+def _has_unpaid_dust_only(plan: OrderPlan) -> bool:
     """Whether money or another discount paid for a dust-only product.
 
     A merchant can do this on purpose with a draft order, an edit or an exchange, so it is only reported. The
     storefront's checkout refuses such a cart.
     """
-    order, codes = settled.loaded.order, product_codes(settled.loaded.redemptions)
+    order, codes = plan.loaded.order, product_codes(plan.loaded.redemptions)
     return not (order.canceled or order.is_draft) and any(
         amount_to_pay(line.gross, order.currency_code) > 0 or codes.isdisjoint(use.code for use in line.code_uses)
         for line in order.lines
-        if line.id in settled.loaded.dust_only_lines and line.stands
+        if line.id in plan.loaded.dust_only_lines and line.stands
     )

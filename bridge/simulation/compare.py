@@ -15,6 +15,7 @@ from bridge.medusa.client import Json
 from bridge.medusa.orders import Order, read_order
 from bridge.programme.rules import Programme
 from bridge.programme.versions import Version
+from bridge.settlement.stored_lines import read_lines
 from bridge.simulation.sandbox import sandbox
 
 log = structlog.get_logger(__name__)
@@ -191,13 +192,12 @@ def _by_rule(row: Any) -> dict[str, Decimal]:
     """Return the exact points of an order's lines by the rules that gave them, from the order's row."""
     sums: dict[str, Decimal] = {}
     if row.booked:
-        for line in row.lines.values():
-            name = " × ".join(line.get("multipliers", ())) or _RATE_ALONE
-            if "fixed" in line:
+        for line in read_lines(row.lines).values():
+            name = " × ".join(line.terms.multipliers) or _RATE_ALONE
+            if line.terms.fixed is not None:
                 name = "fixed points" if name == _RATE_ALONE else f"fixed points × {name}"
-            share = Decimal(line["share"])
-            if share:
-                sums[name] = sums.get(name, Decimal(0)) + share
+            if line.points:
+                sums[name] = sums.get(name, Decimal(0)) + line.points
     return sums
 
 

@@ -30,7 +30,7 @@ def bought(number: int, price: int, *, customer: str, version: int = 1, **more: 
 
 def rows(customer: str) -> list[tuple[Any, ...]]:
     """What is remembered of the customer's orders, without what names the customer."""
-    query = """SELECT right(order_id, -%(skip)s), booked, waived, worth, spent, tier, paid, earning_due, note
+    query = """SELECT right(order_id, -%(skip)s), booked, not_taken, worth, spent, tier, paid, earning_due, note
         FROM order_settlement WHERE order_id LIKE %(name)s || '%%' ORDER BY 1"""
     name = f"order_{customer}_"
     with transaction() as connection:

@@ -84,7 +84,7 @@ def test_a_return_of_a_captured_order_gives_what_medusas_return_gives() -> None:
             theirs.units,
             theirs.code_uses,
         )
-    assert read_order(with_return).shares == expected.shares
+    assert read_order(with_return).money_kept == expected.money_kept
     assert with_return["total"] == Decimal(str(after["total"]))
 
 

@@ -40,6 +40,14 @@ def optional_price(api: TestClient, product_id: str, price: int) -> None:
     assert answer.status_code == 200, answer.text
 
 
+def test_a_quote_does_not_wait_for_the_customers_account(api: TestClient, medusa: FakeMedusa) -> None:
+    give(500)
+    medusa.add_cart(lines=[cart_line(total=10)])
+    with transaction() as connection:
+        open_accounts(connection, [CustomerId("cus_1")])
+        assert quote(api)["available"] == 500
+
+
 # Points that buy nothing
 
 

@@ -81,7 +81,7 @@ def upgrade():
             CHECK (held >= 0 AND pending >= 0 AND debt >= 0 AND waived >= 0);
         CREATE TABLE order_former_owner (
             order_id text NOT NULL, customer_id text NOT NULL, first boolean NOT NULL, booked bigint NOT NULL,
-            waived bigint NOT NULL, expired bigint NOT NULL, taken_back bigint NOT NULL, unearned bigint NOT NULL,
+            not_taken bigint NOT NULL, expired bigint NOT NULL, taken_back bigint NOT NULL, unearned bigint NOT NULL,
             worth bigint NOT NULL,
             CONSTRAINT pk_order_former_owner PRIMARY KEY (order_id, customer_id)
         );

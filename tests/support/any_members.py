@@ -47,7 +47,7 @@ from tests.support.settling import set_rules
 ACCOUNTS = tuple(CustomerId(f"cus_{name}") for name in ("ada", "bob", "cy"))
 # 10 points take 1.00 off.
 RATE = 10
-_REFERRALS = "SELECT sum(referrer_booked - referrer_waived + referred_booked - referred_waived) FROM referral"
+_REFERRALS = "SELECT sum(referrer_booked - referrer_not_taken + referred_booked - referred_not_taken) FROM referral"
 
 anybody = st.sampled_from(ACCOUNTS)
 
@@ -365,7 +365,8 @@ class AnyMembers(RuleBasedStateMachine):
                 self.release(redemption)
             assert (
                 self._read(
-                    "SELECT sum(referrer_booked - referrer_waived + referred_booked - referred_waived) FROM referral"
+                    "SELECT sum(referrer_booked - referrer_not_taken + referred_booked - referred_not_taken)"
+                    " FROM referral"
                 )
                 == 0
             )

@@ -32,7 +32,7 @@ def redemption(kind: RedemptionKind, *codes: Code) -> Redemption:
         currency_code=None,
         reward_id=None,
         percent=None,
-        least_cart=None,
+        min_cart=None,
         cart_id=None,
         order_id=None,
         expires_at=PLACED + timedelta(hours=1),

@@ -46,7 +46,7 @@ def set_rules(**changes: Any) -> None:
 def booked_points() -> dict[str, int]:
     """Points that each order has in the ledger."""
     with transaction() as connection:
-        rows = connection.exec_driver_sql("SELECT order_id, booked - waived FROM order_settlement ORDER BY 1")
+        rows = connection.exec_driver_sql("SELECT order_id, booked - not_taken FROM order_settlement ORDER BY 1")
         return {row[0]: row[1] for row in rows}
 
 

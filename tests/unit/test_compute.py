@@ -148,9 +148,9 @@ def test_a_paid_order_qualifies_the_referral_of_its_customer() -> None:
         qualified_at=None,
         referrer_due=0,
         referrer_booked=0,
-        referrer_waived=0,
+        referrer_not_taken=0,
         referred_booked=0,
-        referred_waived=0,
+        referred_not_taken=0,
         note=None,
     )
     referrers = {REFERRER: Person(merged_at={REFERRER: None})}

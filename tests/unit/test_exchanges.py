@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.medusa.exchanges import kept_shares
+from bridge.medusa.exchanges import money_kept
 from bridge.medusa.orders import read_order
 from tests.support.orders import SAMPLES
 
@@ -26,7 +26,7 @@ def earns_for(document: dict[str, Any]) -> Decimal:
 
 
 @pytest.mark.parametrize(
-    ("step", "net", "awaits_payment"),
+    ("step", "net", "has_unpaid_exchange"),
     [
         # A shirt for another one: nothing changes at any time.
         ("exchange_same_before", 10, False),
@@ -53,9 +53,9 @@ def earns_for(document: dict[str, Any]) -> Decimal:
         ("claim_refund_refunded", 12, False),
     ],
 )
-def test_only_what_was_paid_for_earns(step: str, net: int, awaits_payment: bool) -> None:
+def test_only_what_was_paid_for_earns(step: str, net: int, has_unpaid_exchange: bool) -> None:
     assert earns_for(CAPTURED[step]) == net
-    assert read_order(CAPTURED[step]).awaits_payment is awaits_payment
+    assert read_order(CAPTURED[step]).has_unpaid_exchange is has_unpaid_exchange
 
 
 def test_every_captured_step_is_looked_at() -> None:
@@ -84,7 +84,7 @@ def test_lines_that_an_edit_adds_after_a_canceled_exchange_are_no_exchange() -> 
     edited = copy.deepcopy(CAPTURED["exchange_same_requested"])
     edited["returns"][0]["status"] = "canceled"
     assert earns_for(edited) == 20
-    assert read_order(edited).awaits_payment is False
+    assert read_order(edited).has_unpaid_exchange is False
 
 
 def test_what_is_forgiven_before_a_payment_pays_for_nothing_that_was_swapped_in() -> None:
@@ -92,7 +92,7 @@ def test_what_is_forgiven_before_a_payment_pays_for_nothing_that_was_swapped_in(
     # Two shirts at 12.50 and 6.25 for shipping, of which 12.50 are forgiven.
     document |= {"credit_line_total": Decimal("12.5"), "total": document["total"] - Decimal("12.5")}
     assert earns_for(document) < 10
-    assert read_order(document).awaits_payment
+    assert read_order(document).has_unpaid_exchange
 
 
 @pytest.mark.parametrize("field", ["summary", "returns", "payment_collections"])
@@ -106,7 +106,7 @@ def test_shares_are_shares_and_no_more_earns_than_the_order_costs(
     bought: Decimal, swapped: Decimal, not_kept: Decimal, money: Decimal
 ) -> None:
     total = bought + swapped - not_kept
-    shares = kept_shares(total=total, not_kept=not_kept, swapped_price=swapped, money=money)
+    shares = money_kept(total=total, not_kept=not_kept, swapped_price=swapped, money=money)
     assert 0 <= shares.bought <= 1
     assert 0 <= shares.swapped <= 1
     assert shares.bought * bought + shares.swapped * swapped <= max(total, Decimal(0)) + Decimal("0.000001")
@@ -118,5 +118,5 @@ def test_shares_are_shares_and_no_more_earns_than_the_order_costs(
 @given(amounts, amounts)
 def test_what_is_paid_in_full_earns_in_full(bought: Decimal, swapped: Decimal) -> None:
     total = bought + swapped
-    shares = kept_shares(total=total, not_kept=Decimal(0), swapped_price=swapped, money=total)
+    shares = money_kept(total=total, not_kept=Decimal(0), swapped_price=swapped, money=total)
     assert (shares.bought, shares.swapped) == (1, 1)

@@ -11,7 +11,7 @@ import pytest
 
 from bridge.medusa.order_shapes import ORDER_FIELDS
 from bridge.medusa.orders import OrderDetail, UnreadableOrder, read_order
-from bridge.settlement.facts import Age, Facts, compare
+from bridge.settlement.facts import FactMarks, Verdict, compare
 from tests.support.orders import SAMPLES, line, order
 
 
@@ -33,7 +33,7 @@ def test_the_captured_order_is_read_as_it_was_paid() -> None:
 def test_the_captured_return_leaves_what_stands() -> None:
     before = read_order(exact("order_with_promotion_full_fields"))
     after = read_order(exact("order_after_return_and_refund"))
-    assert compare(Facts.of(after), Facts.of(before)) is Age.NEWER
+    assert compare(FactMarks.of(after), FactMarks.of(before)) is Verdict.NEWEST
     assert sum(each.net for each in after.lines) == Decimal(18)
     for code in before.codes:
         whole = sum(use.amount for use in before.uses_of(code))

@@ -58,11 +58,11 @@ def test_a_percentage_with_a_most_is_never_more_than_either_in_any_cart_it_is_go
         assert min(worth * percent / 100, most) < smallest_unit(currency)
         return
     assert terms.value is not None
-    assert terms.least_cart is not None
+    assert terms.min_cart is not None
     assert 0 < terms.value <= most
-    assert terms.least_cart <= worth, "the cart that it was redeemed for is good for it"
+    assert terms.min_cart <= worth, "the cart that it was redeemed for is good for it"
     # The limit is rounded down to what the currency can pay, so a cart at it may get that much less than a share.
-    assert terms.value <= (terms.least_cart + smallest_unit(currency)) * percent / 100
+    assert terms.value <= (terms.min_cart + smallest_unit(currency)) * percent / 100
 
 
 @given(ordinary=sums, mugs=sums, taken=shares, coming=sums, share=shares)

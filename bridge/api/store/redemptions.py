@@ -88,7 +88,7 @@ def redemption_view(redemption: Redemption) -> RedemptionResponse:
     changed = {
         "value": amount_of(redemption, redemption.value),
         "percent": None if redemption.percent is None else f"{redemption.percent.normalize():f}",
-        "min_cart": amount_of(redemption, redemption.least_cart, ROUND_CEILING),
+        "min_cart": amount_of(redemption, redemption.min_cart, ROUND_CEILING),
         "promotions": codes,
         "code": codes[0].code if len(codes) == 1 else None,
     }

@@ -99,5 +99,5 @@ def _stated(connection: Connection, row: Referral) -> StatedResponse:
     return StatedResponse(
         stated_at=row.stated_at,
         bonus=version.programme.bonuses.referral.referred,
-        received=row.referred_booked - row.referred_waived,
+        received=row.referred_booked - row.referred_not_taken,
     )

@@ -15,7 +15,7 @@ from bridge.products.variants import VariantPricesDiffer, price_refusals
 from bridge.programme.rewards import Reward, RewardKind
 from bridge.programme.spending import Redeem, percentage_of
 from bridge.redemptions.pricing.basket import Basket, millionths, price_of_units
-from bridge.redemptions.pricing.terms import CodeTerms, Terms, least_cart_for
+from bridge.redemptions.pricing.terms import CodeTerms, Terms, min_cart_for
 from bridge.redemptions.tables import RedemptionKind
 
 log = structlog.get_logger(__name__)
@@ -227,7 +227,7 @@ def _product_terms(rules: Redeem, reward: Reward, cart: Cart, basket: Basket, le
     if (rules.max_share < 1 or cart.credit) and product_id not in basket.dust_only:
         if takes > basket.max_discount:
             raise AboveShare(takes=takes, max_discount=basket.max_discount, currency_code=cart.currency_code)
-        least = max(least_cart_for(rules, takes, cart.currency_code) or Decimal(0), least or Decimal(0))
+        least = max(min_cart_for(rules, takes, cart.currency_code) or Decimal(0), least or Decimal(0))
     return _terms(reward, cart.currency_code, least=least)
 
 
@@ -265,5 +265,5 @@ def _terms(
         currency_code=currency_code if bound else None,
         reward_id=reward.id,
         percent=reward.percent,
-        least_cart=least,
+        min_cart=least,
     )

@@ -122,7 +122,7 @@ class CodeTerms:
 class Terms:
     """What a redemption holds and gives. Each product has its own code; everything else has one code.
 
-    `least_cart` is the minimum price of a cart's items, with tax, for the code to apply.
+    `min_cart` is the minimum price of a cart's items, with tax, for the code to apply.
     """
 
     kind: RedemptionKind
@@ -132,7 +132,7 @@ class Terms:
     currency_code: str | None = None
     reward_id: str | None = None
     percent: Decimal | None = None
-    least_cart: Decimal | None = None
+    min_cart: Decimal | None = None
 
 
 def discount_terms(
@@ -171,7 +171,7 @@ def discount_terms(
         codes=(code,),
         value=value,
         currency_code=currency_code,
-        least_cart=least_cart_for(rules, value, currency_code),
+        min_cart=min_cart_for(rules, value, currency_code),
     )
 
 
@@ -198,7 +198,7 @@ def discount_offer(rules: Redeem, *, currency_code: str, available: int, basket:
     return DiscountOffer(min_dust=least, max_dust=terms.dust, max_value=terms.value or Decimal(0))
 
 
-def least_cart_for(rules: Redeem, value: Decimal, currency_code: str) -> Decimal | None:
+def min_cart_for(rules: Redeem, value: Decimal, currency_code: str) -> Decimal | None:
     """Return the minimum total of a cart for `value` to be within `max_share`; None if the share is 1.
 
     Medusa checks it whenever the cart changes, so a cart that was filled for the code cannot be emptied afterwards.

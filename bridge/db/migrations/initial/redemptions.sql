@@ -11,7 +11,7 @@ CREATE TABLE dust_redemption (
     kind text NOT NULL DEFAULT 'fixed',
     reward_id text,
     percent numeric(7, 4),
-    least_cart numeric(20, 6),
+    min_cart numeric(20, 6),
     cart_id text,
     order_id text,
     expires_at timestamptz NOT NULL,

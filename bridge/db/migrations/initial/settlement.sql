@@ -16,7 +16,7 @@ CREATE TABLE order_settlement (
     programme_version integer,
     earning_due boolean NOT NULL DEFAULT false,
     booked bigint NOT NULL DEFAULT 0,
-    waived bigint NOT NULL DEFAULT 0,
+    not_taken bigint NOT NULL DEFAULT 0,
     expired bigint NOT NULL DEFAULT 0,
     taken_back bigint NOT NULL DEFAULT 0,
     worth bigint NOT NULL DEFAULT 0,
@@ -27,7 +27,7 @@ CREATE TABLE order_settlement (
     tier jsonb,
     escrowed bigint NOT NULL DEFAULT 0,
     lines jsonb NOT NULL DEFAULT '{}',
-    shipping_share numeric,
+    shipping_points numeric,
     unpaid_dust_only boolean NOT NULL DEFAULT false,
     awaits_payment boolean NOT NULL DEFAULT false,
     pending_until_paid boolean NOT NULL DEFAULT false,
@@ -36,7 +36,7 @@ CREATE TABLE order_settlement (
     placed_at timestamptz,
     updated_at timestamptz,
     CONSTRAINT pk_order_settlement PRIMARY KEY (order_id),
-    CONSTRAINT ck_order_settlement_figures CHECK (booked >= 0 AND waived >= 0)
+    CONSTRAINT ck_order_settlement_figures CHECK (booked >= 0 AND not_taken >= 0)
 ) WITH (fillfactor = 80);
 CREATE INDEX ix_order_settlement_buyer_id ON order_settlement (buyer_id) WHERE buyer_id IS NOT NULL;
 CREATE INDEX ix_order_settlement_check_at ON order_settlement (check_at) WHERE check_at IS NOT NULL;
@@ -49,14 +49,14 @@ CREATE TABLE order_former_owner (
     customer_id text NOT NULL,
     first boolean NOT NULL,
     booked bigint NOT NULL,
-    waived bigint NOT NULL,
+    not_taken bigint NOT NULL,
     expired bigint NOT NULL,
     taken_back bigint NOT NULL,
     unearned bigint NOT NULL,
     worth bigint NOT NULL,
     CONSTRAINT pk_order_former_owner PRIMARY KEY (order_id, customer_id),
     CONSTRAINT ck_order_former_owner_figures
-        CHECK (expired >= 0 AND waived >= expired AND booked >= waived AND taken_back >= 0 AND unearned >= 0)
+        CHECK (expired >= 0 AND not_taken >= expired AND booked >= not_taken AND taken_back >= 0 AND unearned >= 0)
 );
 CREATE INDEX ix_order_former_owner_customer_id ON order_former_owner (customer_id);
 
@@ -94,9 +94,9 @@ CREATE TABLE referral (
     qualified_at timestamptz,
     referrer_due bigint NOT NULL DEFAULT 0,
     referrer_booked bigint NOT NULL DEFAULT 0,
-    referrer_waived bigint NOT NULL DEFAULT 0,
+    referrer_not_taken bigint NOT NULL DEFAULT 0,
     referred_booked bigint NOT NULL DEFAULT 0,
-    referred_waived bigint NOT NULL DEFAULT 0,
+    referred_not_taken bigint NOT NULL DEFAULT 0,
     note text,
     CONSTRAINT pk_referral PRIMARY KEY (customer_id),
     CONSTRAINT ck_referral_not_oneself CHECK (customer_id <> referrer_id),
