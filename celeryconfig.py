@@ -5,7 +5,7 @@ from datetime import timedelta
 from kombu import Exchange, Queue
 
 from bridge.queue.broker import broker_tls
-from bridge.queue.heartbeats import MIN_GAP_HEADER, WAITS_AT_FIRST_HEADER
+from bridge.queue.job_runs import MIN_GAP_HEADER, WAITS_AT_FIRST_HEADER
 from bridge.settings import get_settings
 
 _settings = get_settings()

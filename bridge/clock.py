@@ -5,21 +5,21 @@
 `real_now()` is the machine's time, for signatures and for comparison with other machines.
 """
 
-import os
 import re
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 
-from sqlalchemy import CheckConstraint, Column, Connection, Double, Engine, Integer, Table, delete, select
+from sqlalchemy import CheckConstraint, Column, Connection, Double, Integer, Table, delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.db import make_engine, metadata
 from bridge.errors import Conflict
+from bridge.per_process import PerProcess
 from bridge.settings import get_settings
 
 # How long a process caches the offset.
@@ -51,7 +51,7 @@ class ClockIsFixed(Conflict):
 def now() -> datetime:
     """The current time in UTC, moved by the test clock if `DUST_TEST_CLOCK` is set."""
     moment = real_now()
-    return moment + _clock.offset() if get_settings().test_clock else moment
+    return moment + _test_clock().offset() if get_settings().test_clock else moment
 
 
 def real_now() -> datetime:
@@ -94,7 +94,7 @@ def move_clock(connection: Connection, offset: timedelta) -> None:
 
 def reread_clock() -> None:
     """Drop the cached offset, so that the next `now()` reads it again."""
-    _clock.expire()
+    _test_clock().expire()
 
 
 class _TestClock:
@@ -103,6 +103,8 @@ class _TestClock:
     def __init__(self) -> None:
         self._reading = threading.Lock()
         self._offset = timedelta()
+        # A separate connection, because `now()` is called inside transactions and must not wait for the pool.
+        self._engine = cache(partial(make_engine, pool_size=1))
         self.expire()
 
     def expire(self) -> None:
@@ -111,8 +113,10 @@ class _TestClock:
     def offset(self) -> timedelta:
         # The first read blocks, because there is no last value.
         if time.monotonic() >= self._until and self._reading.acquire(blocking=not self._until):
+            settings = get_settings()
             try:
-                with _engine_of_process(os.getpid(), *_address()).connect() as connection:
+                engine = self._engine(str(settings.database_url), pooled=settings.database_pooled)
+                with engine.connect() as connection:
                     self._offset = read_offset(connection)
             except SQLAlchemyError:
                 # The database is unavailable or not migrated. Code that needs it reports that.
@@ -123,24 +127,4 @@ class _TestClock:
         return self._offset
 
 
-def _address() -> tuple[str, bool]:
-    settings = get_settings()
-    return str(settings.database_url), settings.database_pooled
-
-
-@cache
-def _engine_of_process(_pid: int, url: str, pooled: bool) -> Engine:
-    """A separate connection, because `now()` is called inside transactions and must not wait for the pool."""
-    return make_engine(url, pool_size=1, pooled=pooled)
-
-
-_clock = _TestClock()
-
-
-def _start_over() -> None:
-    global _clock
-    _clock = _TestClock()
-
-
-# The parent may have held the lock at the time of the fork.
-os.register_at_fork(after_in_child=_start_over)
+_test_clock = PerProcess(_TestClock)

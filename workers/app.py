@@ -17,7 +17,7 @@ from bridge.gc_tuning import tune_gc
 from bridge.observability.logs import set_up_logs
 from bridge.observability.metrics import start_saving, stop_saving
 from bridge.observability.tracing import set_up_tracing, stop_tracing
-from bridge.queue.heartbeats import MIN_GAP_HEADER, WAITS_AT_FIRST_HEADER, claim_run, record_run_end
+from bridge.queue.job_runs import MIN_GAP_HEADER, WAITS_AT_FIRST_HEADER, end_run, start_run
 from bridge.settings import get_settings
 
 
@@ -39,7 +39,7 @@ class DustTask(Task):  # type: ignore[misc]
         min_gap = self.request.get(MIN_GAP_HEADER)
         if min_gap is None:
             return self._run(*args, **kwargs)
-        if not self._claim(timedelta(seconds=min_gap)):
+        if not self._start_run(timedelta(seconds=min_gap)):
             return "skipped: not due"
         try:
             result = self._run(*args, **kwargs)
@@ -58,12 +58,12 @@ class DustTask(Task):  # type: ignore[misc]
 
     def _record_end(self, *, failed: bool = False) -> None:
         with transaction() as connection:
-            record_run_end(connection, self.name, self.request.id, failed=failed)
+            end_run(connection, self.name, self.request.id, failed=failed)
 
-    def _claim(self, min_gap: timedelta) -> bool:
+    def _start_run(self, min_gap: timedelta) -> bool:
         time_limit = timedelta(seconds=self.time_limit or self.app.conf.task_time_limit)
         with transaction() as connection:
-            return claim_run(
+            return start_run(
                 connection,
                 self.name,
                 self.request.id,

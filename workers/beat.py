@@ -1,4 +1,4 @@
-"""Beat's scheduler, without a state file: last runs are in the database, and a task that is not due is skipped.
+"""Beat's scheduler, without a state file: `start_run` in `bridge/queue/job_runs.py` skips tasks that are not due.
 
 Celery's own scheduler uses the time of day. After a clock that was ahead it sent nothing until that time had come
 again, and a truncated file kept it from starting. This one counts seconds since its start.

@@ -18,7 +18,7 @@ from bridge.operations.audit import CHECK_NAMES, audit_medusa
 from bridge.operations.audit import audit as audit_books
 from bridge.operations.future_times import correct_future_times as correct_times
 from bridge.queue import enqueue
-from bridge.queue.heartbeats import AUDIT, BEAT, read_runs, record_run
+from bridge.queue.job_runs import AUDIT, BEAT, read_runs, record_run
 from bridge.reports.closes import close_days as close_days_over
 from bridge.settings import get_settings
 from bridge.settlement.claims import claim_orders, claimable_by_proof

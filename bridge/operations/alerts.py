@@ -25,7 +25,7 @@ from bridge.operations.alert_limits import (
 from bridge.outgoing.outbox import webhooks_configured
 from bridge.outgoing.queries import count_webhooks, oldest_failed_webhook, oldest_waiting_webhook
 from bridge.outgoing.tables import OutgoingWebhookState
-from bridge.queue.heartbeats import AUDIT, BEAT, read_runs
+from bridge.queue.job_runs import AUDIT, BEAT, read_runs
 from bridge.redemptions.repository import oldest_pending
 from bridge.settings import get_settings
 

@@ -27,7 +27,7 @@ from bridge.observability.metrics import read_counts, save_counts
 from bridge.outgoing.outbox import webhooks_configured
 from bridge.outgoing.queries import count_webhooks, oldest_waiting_webhook
 from bridge.outgoing.tables import OutgoingWebhookState
-from bridge.queue.heartbeats import AUDIT, BEAT, read_runs
+from bridge.queue.job_runs import AUDIT, BEAT, read_runs
 from bridge.redemptions.repository import oldest_pending
 from bridge.redemptions.tables import OPEN_STATES
 from bridge.settlement.escrow import read_escrow_totals

@@ -1,1 +1,1 @@
-"""Messages to the workers: task names, the broker, retries and the heartbeats of periodic jobs."""
+"""Messages to the workers: task names, the broker, retries and the last runs of periodic jobs."""

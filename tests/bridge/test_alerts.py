@@ -18,7 +18,7 @@ from bridge.operations.alerts import AlertCode, AlertSeverity, severity_of
 from bridge.outgoing import queries
 from bridge.outgoing.send import send_waiting
 from bridge.queue.enqueue import OUTGOING_SEND
-from bridge.queue.heartbeats import AUDIT, BEAT, record_run
+from bridge.queue.job_runs import AUDIT, BEAT, record_run
 from bridge.settings import get_settings
 from tests.support import tokens
 from tests.support.alerts import RULES

@@ -26,7 +26,7 @@ from bridge.operations.doctor.finding import Finding
 from bridge.programme.rules import Programme
 from bridge.programme.versions import add_version
 from bridge.queue import enqueue
-from bridge.queue.heartbeats import BEAT, record_run
+from bridge.queue.job_runs import BEAT, record_run
 from bridge.settings import get_settings
 from tests.support import clock, tokens
 from tests.support.brokers import own_broker

@@ -15,7 +15,7 @@ from sqlalchemy import text
 import celeryconfig
 from bridge.clock import real_now
 from bridge.db import transaction
-from bridge.queue.heartbeats import MIN_GAP_HEADER, claim_run, record_run_end
+from bridge.queue.job_runs import MIN_GAP_HEADER, end_run, start_run
 from tests.support import clock
 from tests.support.brokers import own_broker
 from tests.support.clock import advance, moved
@@ -91,7 +91,7 @@ class Claims:
     def take(self, *, again: bool = False, waits_at_first: bool = False) -> bool:
         self.number += not again
         with transaction() as connection:
-            return claim_run(
+            return start_run(
                 connection,
                 "upkeep.erase_late_data",
                 f"task_{self.number}",
@@ -103,7 +103,7 @@ class Claims:
 
     def end(self, *, failed: bool = False) -> None:
         with transaction() as connection:
-            record_run_end(connection, "upkeep.erase_late_data", f"task_{self.number}", failed=failed)
+            end_run(connection, "upkeep.erase_late_data", f"task_{self.number}", failed=failed)
 
 
 @pytest.mark.usefixtures("settings")

@@ -17,7 +17,7 @@ def import_tables() -> None:
     import bridge.programme.drafts
     import bridge.programme.shop_currencies
     import bridge.programme.versions
-    import bridge.queue.heartbeats
+    import bridge.queue.job_runs
     import bridge.queue.retries
     import bridge.redemptions.tables
     import bridge.reports.tables

@@ -13,7 +13,7 @@ from bridge.outgoing.queries import count_webhooks, list_webhooks, oldest_waitin
 from bridge.outgoing.tables import OutgoingWebhookState
 from bridge.queue.broker import broker_problem
 from bridge.queue.enqueue import queues_with_workers
-from bridge.queue.heartbeats import BEAT, read_runs
+from bridge.queue.job_runs import BEAT, read_runs
 from bridge.settings import Settings
 
 _WORKERS_ANSWER_SECONDS = 2.0

@@ -1,7 +1,7 @@
-"""Last run of each periodic job. The health check uses it to see that the scheduler is alive.
+"""Decides whether a periodic job is due, and stores when each last ran.
 
-A scheduled job first claims its run here, under its task name. So the database decides when a job runs, whenever the
-scheduler was started and however many messages it sent.
+A task that the scheduler sent first calls `start_run` with its name. So the database decides when a job runs, whenever
+the scheduler was started and however many messages it sent.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ last_run = Table(
     Column("result", JSONB, nullable=False),
 )
 
-# By the test clock, unlike claimed runs.
+# Names of results that alerts read, with the time of the test clock.
 BEAT = "beat"
 AUDIT = "audit"
 
@@ -50,7 +50,7 @@ def record_run(connection: Connection, name: str, result: Mapping[str, Any], *, 
     )
 
 
-def claim_run(
+def start_run(
     connection: Connection,
     name: str,
     task_id: str,
@@ -60,10 +60,10 @@ def claim_run(
     waits_at_first: bool = False,
     now: datetime,
 ) -> bool:
-    """Claim a run. Returns False if one started less than `min_gap` ago, or is still running.
+    """Start a run. Returns False if one started less than `min_gap` ago, or is still running.
 
     - A run older than `time_limit` counts as killed.
-    - A task that is delivered again can claim its run again.
+    - A task that is delivered again can start its run again.
     - A run in the future was written by a clock that was ahead, and is ignored. So is a failed run.
     - With `waits_at_first` a job that never ran counts as done now.
     """
@@ -75,18 +75,18 @@ def claim_run(
     since = case((state == _DONE, now - min_gap), (state == _RUNNING, now - time_limit), else_=now)
     recent = (last_run.c.at <= now) & (last_run.c.at > since)
     delivered_again = (state == _RUNNING) & (last_run.c.result["task_id"].astext == task_id)
-    claimed = connection.execute(
+    started = connection.execute(
         statement.on_conflict_do_update(
             index_elements=["name"],
             set_={"at": statement.excluded.at, "result": statement.excluded.result},
             where=~recent | delivered_again,
         ).returning(last_run.c.name)
     )
-    return claimed.one_or_none() is not None
+    return started.one_or_none() is not None
 
 
-def record_run_end(connection: Connection, name: str, task_id: str, *, failed: bool = False) -> None:
-    """Note that a claimed run is done, or failed."""
+def end_run(connection: Connection, name: str, task_id: str, *, failed: bool = False) -> None:
+    """Store that a started run is done, or has failed."""
     own = (last_run.c.name == name) & (last_run.c.result["task_id"].astext == task_id)
     connection.execute(
         update(last_run).where(own).values(result={"task_id": task_id, "state": _FAILED if failed else _DONE})
