@@ -74,7 +74,7 @@ class Account(AccountState):
 
         Points on hold belong to the balance, but a reversal does not take them. What the free lots do not cover becomes
         a debt, which is paid when the hold is released. Returns the points taken: fewer than `amount` only if the
-        policy keeps the balance from going below 0.
+        policy waives the rest.
         """
         self._check_amount(amount)
         self.book_due(now=now)
@@ -84,7 +84,7 @@ class Account(AccountState):
         from_pending = moves.take(self._pending_of(details.reference_id), amount)
         wanted = amount - from_pending
         if policy is NegativeBalance.WITHIN_BALANCE:
-            within = min(wanted, max(0, self._balance_of_person))
+            within = self._part_within_balance(wanted)
             self._person.waive(wanted - within, at=now)
             wanted = within
         moves.take([*own, *self._spending_order()], wanted)
@@ -272,12 +272,16 @@ class Account(AccountState):
     def _reverse_waived(self, amount: int, refund: PostingDetails, now: datetime) -> None:
         """Take points that a reversal had waived because they were spent, now that a refund brings them back.
 
-        At most the balance is taken, which includes points on hold, as in `reverse`. If a part of the refund has just
-        paid a debt, taking it becomes debt again.
+        No more is taken than `reverse` would take now. If a part of the refund has just paid a debt, taking it becomes
+        debt again.
         """
-        taken = min(amount, self._person.waived, max(0, self.balance))
+        due = min(amount, self._person.waived)
+        if not due:
+            return
+        self._person.waive(-due)
+        taken = self._part_within_balance(due)
+        self._person.waive(due - taken)
         if taken:
-            self._person.waive(-taken)
             moves = Moves()
             moves.take(self._spending_order(), taken)
             why = "Taken back for orders that were canceled or returned"
@@ -375,11 +379,6 @@ class Account(AccountState):
     @property
     def _person(self) -> Self:
         return self.survivor or self
-
-    @property
-    def _balance_of_person(self) -> int:
-        """Both balances together, because this account's points and debt are carried over to the survivor."""
-        return self.balance + (self.survivor.balance if self.survivor else 0)
 
     def _carry_details(self, description: str, now: datetime) -> PostingDetails:
         return PostingDetails(

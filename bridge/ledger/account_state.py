@@ -44,6 +44,10 @@ class AccountState:
 
     Includes earlier expiries only for the sources given to `open_accounts`.
     """
+    spent: Counter[str] = field(default_factory=Counter)
+    """Points that orders use now, by redemption. Like `expired` it may lack earlier ones."""
+    overspent: Counter[str] = field(default_factory=Counter)
+    """The points of a redemption that took the balance below zero when they were spent."""
     survivor: Self | None = None
     """The account that this one was merged into. All points that come in here are carried over to it."""
     merge_id: str = ""
@@ -131,6 +135,27 @@ class AccountState:
             self.waived_at = max(at, self.waived_at or at)
         self.waived_changed |= amount != 0
 
+    @property
+    def _balance_of_person(self) -> int:
+        """Both balances together, because a merged account's points and debt are carried over to the survivor."""
+        return sum(holder.balance for holder in self.holders)
+
+    def _part_within_balance(self, amount: int) -> int:
+        """Return the part of a reversal that `within_balance` takes. The rest is waived.
+
+        It waives points that were there when they were spent. A debt is owed again: a spend took the balance to -100,
+        an order that earned 100 paid for it, and that order is canceled.
+        """
+        balance = self._balance_of_person
+        part = min(amount, max(0, balance))
+        spent, overspent, waived = 0, 0, sum(holder.waived for holder in self.holders)
+        for holder in self.holders:
+            spent += holder.spent.total()
+            overspent += (holder.overspent & holder.spent).total()
+        can_be_waived = max(0, spent - overspent - waived)
+        debt_paid = max(0, overspent - max(0, -balance))
+        return part + min(max(0, amount - part - can_be_waived), debt_paid)
+
     def _open_lot(
         self,
         amount: int,
@@ -198,6 +223,10 @@ class AccountState:
         )
         self.head = posting.hash
         self.postings.append(posting)
+        if details.kind in {Kind.REDEEM, Kind.REFUND}:
+            self.spent[details.reference_id] -= amount
+        if details.kind is Kind.REDEEM:
+            self.overspent[details.reference_id] += min(-amount, max(0, -self.balance))
 
     @staticmethod
     def _check_amount(amount: int) -> None:

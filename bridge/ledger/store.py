@@ -50,8 +50,8 @@ def open_accounts(
     `lots=False` is faster, and enough if only `earn` will be called. Accounts in debt are loaded with lots anyway:
     pending lots may be due, and pay the debt before the new earning does. `extra_lots` are loaded even if they are
     empty, because a return gives back to them. Expired points are loaded for the sources in `expired_of` (ids of
-    orders, for example). The survivor of a merged account is locked and returned too. Without `lock` the accounts are
-    for reading only, and must not be saved.
+    orders, for example), and what reversals of them need to know of spent points. The survivor of a merged account is
+    locked and returned too. Without `lock` the accounts are for reading only, and must not be saved.
     """
     requested_ids = set(customer_ids)
     if not requested_ids:
@@ -80,6 +80,9 @@ def open_accounts(
     if expired_of:
         for row in connection.execute(_EXPIRED, {"customers": list(accounts), "sources": list(expired_of)}):
             accounts[CustomerId(row.customer_id)].expired[row.source_id] = int(row.expired)
+        for row in connection.execute(_SPENT, {"customers": list(accounts)}):
+            account = accounts[CustomerId(row.customer_id)]
+            account.spent[row.reference_id], account.overspent[row.reference_id] = int(row.spent), int(row.overspent)
     if merges:
         # Read again under the locks: a merge undone meanwhile must not carry points any more. Points that come into an
         # account merged meanwhile are found by the periodic job, as the other account is not locked here.
@@ -98,6 +101,15 @@ _EXPIRED = text(
     JOIN dust_transaction t ON t.customer_id = u.customer_id AND t.version = u.version
     WHERE l.customer_id = ANY(:customers) AND l.source_id = ANY(:sources) AND t.kind = 'expire'
     GROUP BY l.customer_id, l.source_id
+    """
+)
+_SPENT = text(
+    """
+    SELECT customer_id, reference_id, -sum(amount) AS spent,
+           sum(CASE kind WHEN 'redeem' THEN least(-amount, greatest(-balance_after, 0)) ELSE 0 END) AS overspent
+    FROM dust_transaction
+    WHERE customer_id = ANY(:customers) AND reference_type = 'redemption' AND kind IN ('redeem', 'refund')
+    GROUP BY customer_id, reference_id
     """
 )
 _EXPIRED_OF_ORDERS = text(

@@ -172,3 +172,57 @@ def test_a_referral_bonus_does_not_survive_either(api: TestClient, medusa: FakeM
     settle(order("order_new", customer_id="cus_new", version=2, status="canceled"))
     settle(spent[2])
     assert balance().available == 0
+
+
+def overspent(api: TestClient) -> dict[int, dict[str, Any]]:
+    """An order that was paid with 1,000 points of an order that was canceled meanwhile: the balance is -1,000."""
+    settle(earning())
+    spent = spending(api)
+    settle(earning(2, status="canceled"))
+    settle(spent[1])
+    assert balance().balance == -EARNED
+    return spent
+
+
+def later(name: str, version: int = 1, **more: Any) -> dict[str, Any]:
+    """Another order that earns 1,000 points."""
+    return order(f"order_{name}", version=version, lines=[line(f"line_{name}", price=10)], **more)
+
+
+@pytest.mark.parametrize("orders", [["b"], ["b", "c"], ["c", "b"]])
+def test_a_debt_is_owed_again_when_the_order_that_paid_it_is_canceled(
+    api: TestClient, medusa: FakeMedusa, orders: list[str]
+) -> None:
+    overspent(api)
+    for name in orders:
+        settle(later(name))
+    for name in sorted(orders):
+        settle(later(name, 2, status="canceled"))
+    assert balance().balance == -EARNED
+
+
+def test_points_that_were_there_when_they_were_spent_are_waived_beside_a_paid_debt(
+    api: TestClient, medusa: FakeMedusa
+) -> None:
+    overspent(api)
+    settle(later("b"), later("c"))
+    spent = spending(api, "order_spends_later")
+    settle(spent[1])
+    settle(later("c", 2, status="canceled"))
+    assert balance().balance == 0
+    settle(later("b", 2, status="canceled"))
+    assert balance().balance == -EARNED
+
+    settle(spent[2])
+
+    assert balance().balance == -EARNED
+
+
+def test_nothing_is_owed_when_the_order_that_took_the_balance_below_zero_is_canceled(
+    api: TestClient, medusa: FakeMedusa
+) -> None:
+    spent = overspent(api)
+    settle(later("b"))
+    settle(later("b", 2, status="canceled"))
+    settle(spent[2])
+    assert (balance().balance, balance().available) == (0, 0)

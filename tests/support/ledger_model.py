@@ -54,6 +54,10 @@ class Purse:
     debt: int = 0
     waived: int = 0
     """What returns did not get under `within_balance`. What comes back from a redemption pays for it."""
+    spent: Counter[str] = field(default_factory=Counter)
+    """What redemptions have spent and not given back."""
+    on_tick: Counter[str] = field(default_factory=Counter)
+    """What they spent that was not there: it is never waived."""
     moved: Counter[str] = field(default_factory=Counter)
     """Dust by what happened to it, over all time."""
 
@@ -122,14 +126,27 @@ class Purse:
         waiting = [coin for coin in self.at(Place.PENDING) if coin.source == source][:amount]
         wanted = amount - len(waiting)
         if within_balance:
-            there = max(0, self.balance)
-            self.waived += max(0, wanted - there)
-            wanted = min(wanted, there)
+            there = self._takes(wanted)
+            self.waived += wanted - there
+            wanted = there
         free = sorted(self.at(Place.FREE), key=lambda coin: (coin.source != source, coin.soonest_first))[:wanted]
         _put([*waiting, *free], Place.TAKEN, source)
         self.debt += wanted - len(free)
         self.moved["reversed"] += wanted
         return len(waiting) + wanted
+
+    def _takes(self, wanted: int) -> int:
+        """How much `within_balance` takes: what is there, and what the customer owed once, so that a debt is never paid
+        by an order that is canceled. The rest was there when it was spent."""
+        there = min(wanted, max(0, self.balance))
+        on_tick = sum(min(dust, self.spent[redemption]) for redemption, dust in self.on_tick.items())
+        forgivable = max(0, self.spent.total() - on_tick - self.waived)
+        paid_since = max(0, on_tick - max(0, -self.balance))
+        return there + max(0, min(wanted - there - forgivable, paid_since))
+
+    def _note_spent(self, redemption: str, amount: int) -> None:
+        self.spent[redemption] += amount
+        self.on_tick[redemption] += min(amount, max(0, -self.balance))
 
     def restore(
         self,
@@ -217,6 +234,7 @@ class Purse:
         self.due(now)
         _put(self.at(Place.HELD, redemption)[:amount], Place.SPENT, redemption)
         self.moved["spent"] += amount
+        self._note_spent(redemption, amount)
         self.release(redemption, now=now)
 
     def overdraw(self, redemption: str, amount: int, *, now: datetime) -> None:
@@ -226,6 +244,7 @@ class Purse:
         _put(coins, Place.SPENT, redemption)
         self.debt += amount - len(coins)
         self.moved["spent"] += amount
+        self._note_spent(redemption, amount)
 
     def refund(self, redemption: str, amount: int, *, now: datetime) -> None:
         """The coins that were spent come back, those that expire last first; what was spent on tick pays debt."""
@@ -240,11 +259,14 @@ class Purse:
             self.earn(redemption, on_tick - paid, now=now)
             self.moved["earned"] -= on_tick - paid
         self._pay_debt(spent_by=redemption)
-        late = min(amount, self.waived, max(0, self.balance))
+        self.spent[redemption] -= amount
+        due = min(amount, self.waived)
+        self.waived -= due
+        late = self._takes(due)
+        self.waived += due - late
         free = self.at(Place.FREE)[:late]
         _put(free, Place.GONE)
         self.debt += late - len(free)
-        self.waived -= late
         self.moved["reversed"] += late
 
     def forgive(self, source: str, amount: int, *, now: datetime, expires_at: datetime | None = None) -> None:
