@@ -341,8 +341,8 @@ class Account(AccountState):
         if self.survivor is None:
             return
         self.book_due(now=now)
-        outgoing = self._carry_details(f"Carried over to {self.survivor.customer_id}", now)
-        incoming = self._carry_details(f"Carried over from {self.customer_id}", now)
+        outgoing = self._carry_details("Carried over to another account", now)
+        incoming = self._carry_details("Carried over from another account", now)
         parts = {lot.id: lot.remaining - lot.held for lot in self.lots.values() if lot.remaining > lot.held}
         if parts:
             self.survivor.receive_lots(self.send_lots(parts, outgoing, now=now), incoming, now=now)
@@ -359,8 +359,8 @@ class Account(AccountState):
             return
         parts = self.survivor._parts(amount - max(0, self.available), source_id)
         if parts:
-            outgoing = self._carry_details(f"Taken back for {source_id} of {self.customer_id}", now)
-            incoming = self._carry_details(f"Fetched from {self.survivor.customer_id}", now)
+            outgoing = self._carry_details("Taken back for another account", now)
+            incoming = self._carry_details("Fetched from another account", now)
             self.receive_lots(self.survivor.send_lots(parts, outgoing, now=now), incoming, now=now)
 
     def _parts(self, amount: int, source_id: str) -> dict[str, int]:

@@ -147,7 +147,7 @@ def _return(
             event_at=now,
             actor=actor,
         )
-        for description in (f"Given back to {merge.customer_id}", f"Given back by {merge.survivor_id}")
+        for description in ("Given back to another account", "Given back by another account")
     )
     came_over = sorted((lot for lot in survivor.lots.values() if uses.get(lot.id, 0) > 0), key=lambda lot: lot.id)
     # Pending points paid no debt that came along. They wait for orders of the account, so all of them go back.

@@ -227,7 +227,7 @@ def late_use(
         redemption,
         dust_captured=redemption.dust_captured + dust,
         order_id=redemption.order_id or OrderId(order.id),
-        reason=f"Order {order.id} used the code although it had been withdrawn. The points were spent anyway.",
+        reason=f"{_name(order)} used the code although it had been withdrawn. The points were spent anyway.",
     )
     changed = _move(connection, changed, RedemptionEvent.LATE_USE, now)
     log.error("used_after_release", redemption_id=redemption.id, order_id=order.id, dust=dust)
@@ -277,13 +277,17 @@ def order_deleted(
     held = _hold_again(account, redemption, order, now)
     if held and not redemption.release_requested_at:
         changed = replace(changed, next_attempt_at=None)
-    reason = f"Order {order.id}, which had used the code, was deleted."
+    reason = f"{_name(order)}, which had used the code, was deleted."
     return _move(
         connection,
         replace(changed, reason=reason, attempts=0),
         RedemptionEvent.REOPEN if held else RedemptionEvent.UNDO,
         now,
     )
+
+
+def _name(order: Order) -> str:
+    return "An order" if order.number is None else f"Order #{order.number}"
 
 
 def _hold_again(account: Account, redemption: Redemption, order: Order, now: datetime) -> bool:

@@ -207,9 +207,9 @@ def _put_in_cart(redemption: Redemption, medusa: Medusa) -> str | None:
     try:
         applied = medusa.add_codes_to_cart(redemption.cart_id, codes)
     except DustError as error:
-        return f"The code was made, but could not be put into cart {redemption.cart_id}: {error.message}"
+        return f"The code was made, but could not be put into the cart: {error.message}"
     if applied != codes:
-        return f"The code was made, but Medusa does not apply it to cart {redemption.cart_id}."
+        return "The code was made, but Medusa does not apply it to the cart."
     return None
 
 

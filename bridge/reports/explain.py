@@ -20,7 +20,7 @@ from bridge.programme.days import local_date
 from bridge.programme.tiers import TierBasis, format_needed
 from bridge.programme.versions import Version, current_version, versions_by_number
 from bridge.redemptions.purposes import Purpose, read_purposes
-from bridge.settlement.escrow import Escrow, UnknownEscrow, escrows_of, read_entries, read_escrow
+from bridge.settlement.escrow import Entry, Escrow, UnknownEscrow, escrows_of, read_entries, read_escrow
 from bridge.settlement.order_points import read_order_numbers, spending_on
 from bridge.settlement.reasons import OrderRules, rules_at_work
 from bridge.settlement.tables import EscrowState, Proof, order_former_owner, order_settlement
@@ -161,8 +161,18 @@ def explain(connection: Connection, customer_id: CustomerId) -> Explanation:
     return Explanation(balance=balance, tier=tier, summary=summary, steps=steps)
 
 
-def explain_order(connection: Connection, order_id: OrderId) -> list[str]:
-    """Explain what happened to the points of an order, oldest first, in the ledgers of all who had it."""
+@dataclass(frozen=True, kw_only=True)
+class OrderExplanation:
+    """What happened to the points of an order, oldest first: first in escrow, if it was a guest's, then in ledgers."""
+
+    escrow: Escrow | None
+    entries: tuple[Entry, ...]
+    steps: tuple[Step, ...]
+    sentences: tuple[str, ...]
+
+
+def explain_order(connection: Connection, order_id: OrderId) -> OrderExplanation:
+    """Explain what happened to the points of an order, in the ledgers of all who had it."""
     rows, former = dust_transaction.c, order_former_owner.c
     transactions = connection.execute(
         select(dust_transaction)
@@ -177,19 +187,22 @@ def explain_order(connection: Connection, order_id: OrderId) -> list[str]:
         .order_by(rows.event_at, rows.created_at, rows.customer_id, rows.version)
         .limit(_MAX_ORDER_ROWS)
     ).all()
-    steps = {
-        (customer_id, step.transaction_id): step.sentence
+    by_row = {
+        (customer_id, step.transaction_id): step
         for customer_id in {row.customer_id for row in transactions}
         for step in _steps(connection, customer_id, [row for row in transactions if row.customer_id == customer_id])
     }
-    return [*_escrow_of(connection, order_id), *(steps[row.customer_id, row.id] for row in transactions)]
-
-
-def _escrow_of(connection: Connection, order_id: OrderId) -> list[str]:
+    steps = tuple(by_row[row.customer_id, row.id] for row in transactions)
     try:
-        return explain_escrow(connection, read_escrow(connection, order_id))
+        escrow = read_escrow(connection, order_id)
     except UnknownEscrow:
-        return []
+        escrow = None
+    return OrderExplanation(
+        escrow=escrow,
+        entries=tuple(read_entries(connection, order_id)),
+        steps=steps,
+        sentences=(*(explain_escrow(connection, escrow) if escrow else ()), *(step.sentence for step in steps)),
+    )
 
 
 def _steps(connection: Connection, customer_id: CustomerId, rows: Sequence[Row[Any]]) -> tuple[Step, ...]:

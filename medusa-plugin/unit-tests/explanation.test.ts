@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest"
 import { de } from "../src/admin/i18n/de"
 import { en } from "../src/admin/i18n/en"
-import { described, rulesOf, sentenceOf, summaryOf } from "../src/admin/lib/explanation"
+import { described, escrowSentences, noted, rulesOf, sentenceOf, summaryOf } from "../src/admin/lib/explanation"
 import { day } from "../src/admin/lib/format"
 import type { Translate } from "../src/admin/lib/texts"
-import type { DustBalance, DustExplanation } from "../src/types"
+import type { DustBalance, DustExplanation, DustOrder } from "../src/types"
 
 type Step = DustExplanation["steps"][number]
 
@@ -101,6 +101,44 @@ describe("a description", () => {
   it("of Dust is translated, a merchant's is not", () => {
     expect(described("Welcome bonus", german)).toBe("Willkommensbonus")
     expect(described("Thank you, Ann", german)).toBe("Thank you, Ann")
+  })
+})
+
+describe("a stored note", () => {
+  it("is in the language of the dashboard, with its values", () => {
+    expect(noted("Worth 1500 points, limited to 500 in 30 days.", german)).toBe("1500 Punkte wert, begrenzt auf 500 in 30 Tagen.")
+    expect(noted("Worth 1500 points, limited to 500 in 30 days.", english)).toBe("Worth 1500 points, limited to 500 in 30 days.")
+    expect(noted("The order is canceled.", german)).toBe("Die Bestellung ist storniert.")
+    expect(noted("Not used in time", german)).toBe("Nicht rechtzeitig benutzt")
+    expect(noted("A guest's order: 30 points can be claimed until 05 Jan 2027.", german)).toBe(
+      `Die Bestellung eines Gastes: 30 Punkte können bis zum ${day("2027-01-05T00:00")} zugeordnet werden.`,
+    )
+  })
+
+  it("that is unknown stays as it is", () => {
+    expect(noted("Medusa refused (400 invalid_data): no", german)).toBe("Medusa refused (400 invalid_data): no")
+  })
+
+  it("with rules is translated there too", () => {
+    const rules = { multipliers: [], fixed: [], excluded: false, tier: null, tier_factor: null, note: "Worth 9 points, limited to 5 a day." }
+    expect(rulesOf({ ...STEP, rules }, german)).toEqual(["9 Punkte wert, begrenzt auf 5 am Tag"])
+  })
+})
+
+describe("the escrow of a guest's order", () => {
+  const entry = { kind: "set_aside", amount: 30, created_at: AT }
+  const escrow = { state: "waiting", dust: 30, expires_at: AT, entries: [entry] }
+
+  it("says what was put aside, and until when it can be claimed", () => {
+    const order = { order_number: "7", guest_escrow: escrow } as unknown as DustOrder
+    expect(escrowSentences(order, german)).toEqual([
+      { at: AT, text: "30 Punkte, Herkunft: Bestellung #7, wurden für den Gast zurückgelegt." },
+      { at: "", text: `Bis zum ${day(AT)} können dem Gast 30 Punkte zugeordnet werden.` },
+    ])
+  })
+
+  it("is not there for a customer's order", () => {
+    expect(escrowSentences({ guest_escrow: null } as unknown as DustOrder, german)).toEqual([])
   })
 })
 

@@ -2468,6 +2468,24 @@ export interface components {
              */
             sentences: string[];
         };
+        /** EscrowEntryResponse */
+        EscrowEntryResponse: {
+            /**
+             * Kind
+             * @description `set_aside`, `taken_back`, `claimed` or `expired`
+             */
+            kind: string;
+            /**
+             * Amount
+             * @description Positive when points were put into escrow, negative when they left it
+             */
+            amount: number;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+        };
         /** EscrowList */
         EscrowList: {
             /**
@@ -2869,6 +2887,41 @@ export interface components {
          * @enum {string}
          */
         GuestClaim: "transfer" | "registration" | "account";
+        /** GuestEscrowResponse */
+        GuestEscrowResponse: {
+            /** Order Id */
+            order_id: string;
+            state: components["schemas"]["EscrowState"];
+            /**
+             * Dust
+             * @description Points in escrow now; 0 once they are claimed or expired
+             */
+            dust: number;
+            /**
+             * Placed At
+             * Format: date-time
+             */
+            placed_at: string;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            /**
+             * Customer Id
+             * @description The customer who claimed it
+             */
+            customer_id: string | null;
+            /** @description How the customer proved that the order was theirs */
+            proof: components["schemas"]["Proof"] | null;
+            /** Claimed At */
+            claimed_at: string | null;
+            /**
+             * Entries
+             * @description How the points in escrow changed, oldest first
+             */
+            entries: components["schemas"]["EscrowEntryResponse"][];
+        };
         /** GuestQuote */
         GuestQuote: {
             /** Currency Code */
@@ -3434,9 +3487,16 @@ export interface components {
             note: string | null;
             /**
              * Explanation
-             * @description What happened to its points, in sentences, oldest first
+             * @description What happened to its points, in English sentences, oldest first
              */
             explanation: string[];
+            /** @description For sentences in another language: its points in escrow, if a guest placed it */
+            guest_escrow: components["schemas"]["GuestEscrowResponse"] | null;
+            /**
+             * Steps
+             * @description For sentences in another language: its transactions, oldest first, of all customers who had it
+             */
+            steps: components["schemas"]["StepResponse"][];
         };
         /** OrderRulesResponse */
         OrderRulesResponse: {

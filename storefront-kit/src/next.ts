@@ -3,6 +3,7 @@ import { cache } from "react"
 import { createDustActions, type DustActions } from "./actions.js"
 import { createDustClient } from "./client.js"
 import { guardRefusal } from "./guard.js"
+import { medusaRefusal } from "./medusa-refusals.js"
 import type { Messages } from "./messages/en.js"
 import { createTexts, wordOf } from "./react/texts.js"
 import type { DustResult, PointsName, Programme } from "./types.js"
@@ -35,7 +36,10 @@ export function createDustServer({ getToken, getCartId, ...config }: DustServerC
 }
 
 /** What Medusa's `POST /store/carts/:id/complete` returns. */
-export type Completion<Order> = { type: "order"; order: Order } | { type: "cart"; cart: unknown; error: { message: string } }
+export type Completion<Order> = { type: "order"; order: Order } | { type: "cart"; cart: unknown; error: { message: string; type?: string } }
+
+/** The order, or why there is none. `detail` is Medusa's own sentence, where `error` stands for it. */
+export type Placed<Order> = { order: Order; error?: undefined } | { order?: undefined; error: string; detail?: string }
 
 export interface PlaceOrderOptions {
   /** `de`, or your own sentences. What is missing is English. */
@@ -45,25 +49,32 @@ export interface PlaceOrderOptions {
 }
 
 /**
- * Complete a cart and return what a shopper may read if that is refused, such as the sentences of Dust's checkout guard.
+ * Complete a cart and return what a shopper may read if that is refused, such as the sentences of Dust's checkout guard, or
+ * that the payment was declined.
  * In production Next.js hides the messages of errors that a server action throws, so the action has to return this.
  */
 export async function placeOrder<Order>(
   complete: () => Promise<Completion<Order>>,
   { messages, programme }: PlaceOrderOptions = {},
-): Promise<{ order: Order; error?: undefined } | { order?: undefined; error: string }> {
+): Promise<Placed<Order>> {
+  const textsWith = (name?: PointsName) => createTexts({ locale: "en", timeZone: "UTC", messages, name })
+
+  function refused(error: { message: string; type?: string }): Placed<Order> {
+    const refusal = medusaRefusal(error)
+    return refusal ? { error: textsWith().error(refusal), detail: error.message } : { error: error.message }
+  }
+
   try {
     const completion = await complete()
-    return completion.type === "order" ? { order: completion.order } : { error: completion.error.message }
+    return completion.type === "order" ? { order: completion.order } : refused(completion.error)
   } catch (error) {
     // Redirects are errors as well.
     unstable_rethrow(error)
     const { status, message } = error as { status?: number; message?: string }
-    const textsWith = (name?: PointsName) => createTexts({ locale: "en", timeZone: "UTC", messages, name })
     // Medusa answers 400 with a sentence. Other statuses, and failures without one, have none for shoppers.
     if (status !== 400 || !message) return { error: textsWith().error(NOT_PLACED) }
     const refusal = guardRefusal(message)
-    if (!refusal) return { error: message }
+    if (!refusal) return refused({ message })
     const name = wordOf((await programme?.())?.data)
     return { error: textsWith(name).error(refusal, refusal.values) }
   }

@@ -137,10 +137,34 @@ test("the guard's sentence does not need Dust", async () => {
   })
 })
 
-test("a declined payment is returned", async () => {
-  const cart = { type: "cart", cart: {}, error: { message: "The card was declined." } } as const
+test("a refusal of another kind is returned as it is", async () => {
+  const cart = { type: "cart", cart: {}, error: { message: "Not today.", type: "custom" } } as const
 
-  expect(await placeOrder(async () => cart)).toEqual({ error: "The card was declined." })
+  expect(await placeOrder(async () => cart, { messages: de })).toEqual({ error: "Not today." })
+})
+
+test.each([
+  ["payment_authorization_error", "The payment was declined. Please try again, or pay in another way.", "Die Zahlung wurde abgelehnt."],
+  ["payment_requires_more_error", "The payment needs one more step. Please go back to the payment and confirm it.", "Die Zahlung ist noch nicht bestätigt."],
+])("a payment with %s gets a sentence for shoppers, with Medusa's as the detail", async (type, english, german) => {
+  const cart = { type: "cart", cart: {}, error: { message: "Payment authorization failed", type } } as const
+
+  expect(await placeOrder(async () => cart)).toEqual({ error: english, detail: "Payment authorization failed" })
+  expect((await placeOrder(async () => cart, { messages: de })).error).toContain(german)
+})
+
+test.each([
+  ["Some variant does not have the required inventory", "Ein Artikel ist nicht mehr in dieser Menge da."],
+  ["Payment sessions are required to complete cart", "Bitte wählen Sie zuerst, wie Sie bezahlen."],
+  ["Payment collection has not been initiated for cart", "Bitte wählen Sie zuerst, wie Sie bezahlen."],
+  ["No shipping method selected but the cart contains items that require shipping.", "Bitte wählen Sie zuerst den Versand."],
+])("Medusa's “%s” is in the shop's language", async (sentence, german) => {
+  const { error, detail } = (await placeOrder(refusing(sentence), { messages: de })) as { error: string; detail?: string }
+
+  expect(error).toContain(german)
+  expect(detail).toBe(sentence)
+  const { error: english } = await placeOrder(refusing(sentence))
+  expect(english).toMatch(/^[A-Z].*Please|^Please/)
 })
 
 test.each([

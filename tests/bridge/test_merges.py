@@ -353,7 +353,7 @@ def test_operators_merge_see_why_and_undo(api: TestClient, medusa: FakeMedusa) -
     assert ask("POST", f"{OLD}/merge", {"into": "cus_3"}, 409)["code"] == "merge_refused"
     assert ask("POST", f"{OLD}/merge", {"into": OLD}, 422)["errors"][0]["field"] == "into"
     reported = ask("GET", f"{NEW}/explain")
-    assert "30 points, with their old dates: Carried over from cus_old, as two accounts of one" in str(
+    assert "30 points, with their old dates: Carried over from another account, as two accounts of one" in str(
         reported["steps"]
     )
     assert "another account is merged into this one: all its points are here." in reported["summary"][-1]

@@ -338,6 +338,9 @@ def test_a_merchant_sees_what_an_order_did_and_why(api: TestClient, medusa: Fake
     given_back = "500 points given back after a change of order #12, with their old expiry dates."
     assert f"{given_back} They were spent for {spent_for}" in words
     assert any(sentence.startswith("15 points taken back for order #12") for sentence in words)
+    assert [step["sentence"] for step in found["steps"]] == found["explanation"]
+    assert {step["order_number"] for step in found["steps"]} == {"12"}
+    assert found["guest_escrow"] is None
 
 
 def test_a_merchants_history_has_the_numbers_of_orders(api: TestClient, medusa: FakeMedusa) -> None:
@@ -359,6 +362,9 @@ def test_a_merchant_sees_what_a_guest_can_claim(api: TestClient) -> None:
     found = admin_order(api, "order_7")
     assert (found["customer_id"], found["earned"], found["escrow"]) == ("cus_guest", 0, 10)
     assert "10 points of order #7 were put into escrow" in found["explanation"][0]
+    escrow = found["guest_escrow"]
+    assert escrow["state"] == "waiting"
+    assert [(entry["kind"], entry["amount"]) for entry in escrow["entries"]] == [("set_aside", 10)]
     api.post("/admin/dust/customers/cus_1/claim", json={"email": "ann@example.com"}, headers=tokens.admin())
     found = admin_order(api, "order_7")
     assert (found["customer_id"], found["earned"], found["escrow"]) == ("cus_1", 10, 0)
@@ -373,6 +379,7 @@ def test_a_merchant_sees_both_owners_of_a_transferred_order(api: TestClient) -> 
     assert "10 points earned" in found["explanation"][0]
     assert "10 points went with order #7" in found["explanation"][1]
     assert "10 points came with order #7" in found["explanation"][2]
+    assert [step["amount"] for step in found["steps"]] == [10, -10, 10]
 
 
 def test_a_merchant_sees_why_an_order_earns_nothing(api: TestClient) -> None:

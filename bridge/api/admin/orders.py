@@ -1,10 +1,13 @@
 """Admin API: what an order did to its customer's points, and what a change of it in Medusa would do."""
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Self
 
 from pydantic import BaseModel, Field, model_validator
 
+from bridge.api.admin.customers import StepResponse
+from bridge.api.admin.guests import EscrowResponse
 from bridge.api.admin.routing import admin_router
 from bridge.api.store.orders import OwnOrderResponse
 from bridge.clock import now
@@ -12,7 +15,7 @@ from bridge.db import transaction
 from bridge.errors import NotFound
 from bridge.http.medusa_threads import FOR_OPERATORS
 from bridge.http.problems import describe_problems
-from bridge.http.schemas import Body, Id, PathOrderId
+from bridge.http.schemas import Body, FromAttributes, Id, PathOrderId
 from bridge.ids import OrderId
 from bridge.medusa.amounts import NonNegativeNumber, PositiveNumber
 from bridge.medusa.client import Json, Medusa, get_medusa
@@ -26,13 +29,29 @@ from bridge.settlement.preview import preview_order
 router = admin_router("/orders")
 
 
+class EscrowEntryResponse(FromAttributes):
+    kind: str = Field(description="`set_aside`, `taken_back`, `claimed` or `expired`")
+    amount: int = Field(description="Positive when points were put into escrow, negative when they left it")
+    created_at: datetime
+
+
+class GuestEscrowResponse(EscrowResponse):
+    entries: list[EscrowEntryResponse] = Field(description="How the points in escrow changed, oldest first")
+
+
 class OrderPointsResponse(OwnOrderResponse):
     """What an order did to the points of the customer whom it belongs to."""
 
     customer_id: str | None = Field(description="Medusa's record of the guest, if a guest placed it")
     escrow: int = Field(description="Points that a guest can claim")
     note: str | None = Field(description="Why the order earns nothing, or less than it is worth")
-    explanation: list[str] = Field(description="What happened to its points, in sentences, oldest first")
+    explanation: list[str] = Field(description="What happened to its points, in English sentences, oldest first")
+    guest_escrow: GuestEscrowResponse | None = Field(
+        description="For sentences in another language: its points in escrow, if a guest placed it"
+    )
+    steps: list[StepResponse] = Field(
+        description="For sentences in another language: its transactions, oldest first, of all customers who had it"
+    )
 
 
 class UnknownOrder(NotFound):
@@ -50,7 +69,16 @@ def read_order_points(order_id: PathOrderId) -> OrderPointsResponse:
     with transaction() as connection:
         points = read_any_order_points(connection, order_id)
         explanation = explain_order(connection, order_id)
-    return OrderPointsResponse.model_validate({**vars(points), "state": points.state, "explanation": explanation})
+    escrow = explanation.escrow
+    return OrderPointsResponse.model_validate(
+        {
+            **vars(points),
+            "state": points.state,
+            "explanation": explanation.sentences,
+            "guest_escrow": {**vars(escrow), "entries": explanation.entries} if escrow else None,
+            "steps": explanation.steps,
+        }
+    )
 
 
 class ReturnedItem(Body):

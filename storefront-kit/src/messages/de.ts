@@ -205,6 +205,12 @@ export const de: Messages = {
     not_new: "Einen Code können nur neue Kunden vor der ersten Bestellung eingeben.",
     idempotency_key_reused: "Das hat nicht geklappt. Bitte versuchen Sie es noch einmal.",
     order_not_placed: "Die Bestellung hat gerade nicht geklappt. Bitte versuchen Sie es gleich noch einmal.",
+    // What Medusa refuses.
+    payment_declined: "Die Zahlung wurde abgelehnt. Bitte versuchen Sie es noch einmal, oder bezahlen Sie auf anderem Weg.",
+    payment_unconfirmed: "Die Zahlung ist noch nicht bestätigt. Bitte gehen Sie zurück zur Zahlung, und bestätigen Sie sie.",
+    no_payment: "Bitte wählen Sie zuerst, wie Sie bezahlen.",
+    no_shipping: "Bitte wählen Sie zuerst den Versand.",
+    out_of_stock: "Ein Artikel ist nicht mehr in dieser Menge da. Bitte ändern Sie den Warenkorb.",
     // What the checkout guard refuses.
     code_gone: "Der Code {code} gilt nicht mehr. Bitte entfernen Sie ihn aus dem Warenkorb.",
     code_of_another: "Der Code {code} gehört zu einem anderen Konto. Bitte entfernen Sie ihn aus dem Warenkorb.",

@@ -14,10 +14,12 @@ interface Limits {
  */
 export function parsePoints(text: string, { min, max, available }: Limits, locale: string): ParsedPoints {
   const group = new Intl.NumberFormat(locale).formatToParts(1_234_567).find(({ type }) => type === "group")?.value
-  let digits = text.replace(/[\s'’]/g, "").replace(/[٠-٩۰-۹]/g, (digit) => String(digit.charCodeAt(0) & 15))
+  // With what is copied along: spaces, and the invisible marks of pages from right to left.
+  let digits = text.replace(/[\s'’\p{Cf}]/gu, "").replace(/[٠-٩۰-۹]/g, (digit) => String(digit.charCodeAt(0) & 15))
   if (!digits) return { problem: "formEmpty" }
   const parts = group?.trim() ? digits.split(group) : [digits]
-  if (parts.length > 1 && parts.slice(1).every((part) => /^\d{3}$/.test(part))) digits = parts.join("")
+  // India writes 1,20,000.
+  if (/^[-+]?\d+(,\d{2,3})*,\d{3}$/.test(parts.join())) digits = parts.join("")
   if (!/^[-+]?\d+$/.test(digits)) return { problem: "formWhole" }
   const points = Number(digits)
   if (points < min) return { problem: "formMin" }

@@ -49,6 +49,8 @@ export function createTexts({ locale, currency, timeZone, messages, name }: Text
     t: (key: MessageKey, values?: Values): string => fill(sentences[key], values),
     points,
     number: (value: number): string => new Intl.NumberFormat(locale).format(value),
+    /** With a sign. `Intl` puts it, and the marks that it needs from right to left, where the language has it. */
+    signed: (value: number): string => new Intl.NumberFormat(locale, { signDisplay: "exceptZero" }).format(value),
     money: (amount: number | string, code = currency): string =>
       code ? formatMoney(amount, code, locale) : new Intl.NumberFormat(locale).format(Number(amount)),
     date,

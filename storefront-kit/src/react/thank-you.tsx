@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "react"
 import type { OrderPoints, Quote } from "../types.js"
 import { useDustContext } from "./context.js"
 import { Nudge } from "./guest-nudge.js"
-import { useOrder } from "./hooks.js"
+import { useOrder, useStored } from "./hooks.js"
 import { Breakdown, Section } from "./parts.js"
 import type { MessageKey, Texts } from "./texts.js"
 
@@ -22,7 +22,8 @@ export function ThankYou({ orderId, ...hrefs }: ThankYouProps) {
   const { texts, actions, store, customerId } = useDustContext()
   const { data: order, error } = useOrder(orderId)
   // A guest's last quote has what the order keeps. A new cart has to get one of its own.
-  const [quote] = useState(() => store.get<Quote>("quote").data)
+  const latest = useStored<Quote>("quote").data
+  const [quote] = useState(latest)
   const looks = useRef(0)
   const isWaiting = Boolean(actions.order) && (!order || (order.state === "pending" && !order.earned))
   const isGuest = customerId === null || error?.code === "not_authenticated"

@@ -152,6 +152,55 @@ describe("History", () => {
     expect(actions.transactions.mock.calls).toEqual([[{ limit: 2 }], [{ cursor: "2", limit: 2 }]])
   })
 
+  test("keeps the sign of a number in front of it from right to left", async () => {
+    const { container } = await show(<History />, { locale: "he", dir: "rtl", actions: actionsWith({ transactions }) })
+
+    // With the marks that the language puts before a sign, and isolated from the text beside it.
+    expect([...container.querySelectorAll("bdi")].map(({ textContent }) => textContent)).toEqual(["\u200e+45", "\u200e-500"])
+  })
+
+  test("keeps the pages when the first one has not changed", async () => {
+    const again = async (page = {}) => structuredClone(await transactions(page))
+    await show(<Refreshable />, { actions: actionsWith({ transactions: again }) })
+    await click("Show more")
+    await click("Refresh")
+
+    expect(items()).toHaveLength(3)
+  })
+
+  test("drops a page that belongs to an older first page", async () => {
+    let isNew = false
+    let arrive: () => void = () => {}
+    const late = new Promise<void>((resolve) => (arrive = resolve))
+    const next = { transactions: [{ ...TRANSACTION, id: "dtx_new" }], next_cursor: "3" }
+    await show(<Refreshable />, {
+      actions: actionsWith({
+        transactions: async (page = {}) => {
+          if (page.cursor) await late
+          return ok(isNew && !page.cursor ? next : pages[(page.cursor ?? "") as keyof typeof pages])
+        },
+      }),
+    })
+    fireEvent.click(screen.getByRole("button", { name: "Show more" }))
+    isNew = true
+    await click("Refresh")
+    arrive()
+    await settle()
+
+    expect(items()).toHaveLength(1)
+    expect(screen.getByRole("button", { name: "Show more" })).toBeTruthy()
+  })
+
+  function Refreshable() {
+    const { refresh } = useDust()
+    return (
+      <>
+        <History />
+        <button onClick={() => void refresh()}>Refresh</button>
+      </>
+    )
+  }
+
   test("says it when the next page cannot be loaded, and keeps the first", async () => {
     const { actions } = await show(<History />, { actions: actionsWith({ transactions }) })
     actions.transactions.mockResolvedValue({ error: { code: "unreachable", message: "" } })

@@ -92,6 +92,29 @@ describe("the amount", () => {
     expect(actions.redeem).toHaveBeenCalledWith({ dust: 1000 }, expect.any(String))
   })
 
+  test.each(["1,20,000", "120,000", "1 20 000", "\u200e120000", "120000\u200b"])("may be pasted as it is shown in India, %j", async (text) => {
+    const { actions } = await show(<CheckoutPanel />, {
+      locale: "en-IN",
+      actions: actionsWith({ quote: () => ok({ ...QUOTE, max_dust: 150_000, max_value: "1500.00", available: 150_000 }) }),
+    })
+
+    type(text)
+    await click("Use 1,20,000 stars")
+
+    expect(actions.redeem).toHaveBeenCalledWith({ dust: 120_000 }, expect.any(String))
+  })
+
+  test("are not corrected while more digits can help", async () => {
+    await show(<CheckoutPanel />)
+
+    type("5")
+    expect(screen.queryByText("Enter at least 100.")).toBeNull()
+    expect(field().getAttribute("aria-invalid")).toBeNull()
+
+    fireEvent.blur(field())
+    expect(screen.getByText("Enter at least 100.")).toBeTruthy()
+  })
+
   test("loses the points that have no effect", async () => {
     const programme = { redeem: { rates: { jpy: "100" }, min_dust: 100, max_dust: null, max_share: "1" } }
     const { actions } = await show(<CheckoutPanel />, {

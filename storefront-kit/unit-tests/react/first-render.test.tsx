@@ -21,7 +21,7 @@ import {
   TierProgress,
   type DustProviderProps,
 } from "../../src/react/index.js"
-import { actionsWith, APPLIED, BALANCE, NOW, QUOTE, REDEMPTION, settle, Shop, TRANSACTION } from "./support.js"
+import { actionsWith, APPLIED, BALANCE, GUEST_QUOTE, NOW, ok, QUOTE, REDEMPTION, settle, Shop, TRANSACTION } from "./support.js"
 
 const quote = { ...QUOTE, redemptions: [APPLIED] }
 
@@ -108,6 +108,40 @@ test("a part of the page that wakes up late begins with what the server rendered
   await settle()
 
   expect(container.textContent).toContain("1,200 available")
+  expect(onRecoverableError).not.toHaveBeenCalled()
+  await act(async () => root.unmount())
+})
+
+test("a thank-you that wakes up late begins with the quote of the server, not with a newer one", async () => {
+  let isAwake = true
+  let wake: () => void = () => {}
+  const sleep = new Promise<void>((resolve) => (wake = resolve))
+  function Late({ children }: { children: ReactNode }) {
+    if (!isAwake) throw sleep
+    return children
+  }
+  const page = (
+    <Shop customerId={null} actions={actionsWith({ quote: () => ok(GUEST_QUOTE) })}>
+      <EarnHint cart />
+      <Suspense fallback="…">
+        <Late>
+          <ThankYou orderId="order_1" />
+        </Late>
+      </Suspense>
+    </Shop>
+  )
+  const onRecoverableError = vi.fn()
+  const container = document.createElement("div")
+  container.innerHTML = renderToString(page)
+
+  isAwake = false
+  const root = await act(async () => hydrateRoot(container, page, { onRecoverableError }))
+  await settle()
+  expect(container.textContent).toContain("Earn 25 stars")
+  isAwake = true
+  await act(async () => wake())
+  await settle()
+
   expect(onRecoverableError).not.toHaveBeenCalled()
   await act(async () => root.unmount())
 })

@@ -48,12 +48,7 @@ function Explanation({ customerId }: { customerId: string }): ReactNode {
           </div>
           {steps.length === 0 && <Nothing>{t("account.nothingHappened")}</Nothing>}
           {[...steps].reverse().map((step) => (
-            <div key={step.transaction_id} className="flex flex-col gap-y-1 px-6 py-4">
-              <Text size="small">{sentenceOf(step, t)}</Text>
-              <Text size="xsmall" className="text-ui-fg-muted">
-                {details(step, t).join(" · ")}
-              </Text>
-            </div>
+            <Explained key={step.transaction_id} sentence={sentenceOf(step, t)} details={detailsOf(step, t)} />
           ))}
         </div>
       )}
@@ -61,7 +56,24 @@ function Explanation({ customerId }: { customerId: string }): ReactNode {
   )
 }
 
-function details(step: DustExplanation["steps"][number], t: Translate): string[] {
+/** One change of somebody's points. */
+export function Explained({ sentence, details }: { sentence: string; details: string[] }): ReactNode {
+  return (
+    <div className="flex flex-col gap-y-1 px-6 py-4">
+      <Text size="small" className="break-words">
+        {sentence}
+      </Text>
+      {details.length > 0 && (
+        <Text size="xsmall" className="text-ui-fg-muted">
+          {details.join(" · ")}
+        </Text>
+      )}
+    </div>
+  )
+}
+
+/** When it was, the points and the balance then, and the rules. */
+export function detailsOf(step: DustExplanation["steps"][number], t: Translate): string[] {
   const { event_at: at, amount, balance_after: balance, programme_version: version } = step
   const rules = version === null ? [] : [t("account.rulesVersion", { version }), ...rulesOf(step, t)]
   return [moment(at), signed(amount), t("account.balanceThen", { balance: shown(balance) }), ...rules]

@@ -1,6 +1,7 @@
 import { StatusBadge, Table } from "@medusajs/ui"
 import type { ComponentProps, ReactNode } from "react"
 import type { DustRedemption, DustRedemptionList } from "../../types"
+import { noted } from "../lib/explanation"
 import { moment, shown } from "../lib/format"
 import { useOrderNumbers, usePeople, type Person } from "../lib/people"
 import { useTexts, type Translate } from "../lib/texts"
@@ -61,7 +62,7 @@ function Row({ row, person, number }: { row: DustRedemption; person?: Person; nu
     <Table.Row>
       <Table.Cell className="whitespace-nowrap">{moment(row.created_at)}</Table.Cell>
       <Table.Cell>
-        <span title={row.reason ?? undefined}>
+        <span title={row.reason ? noted(row.reason, t) : undefined}>
           <StatusBadge color={COLORS[row.state]}>{t(`redemptions.states.${row.state}`)}</StatusBadge>
         </span>
       </Table.Cell>

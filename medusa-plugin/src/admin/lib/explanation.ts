@@ -1,4 +1,4 @@
-import type { DustBalance, DustExplanation } from "../../types"
+import type { DustBalance, DustExplanation, DustOrder } from "../../types"
 import { explanation as english } from "../i18n/en/explanation"
 import { day, shown } from "./format"
 import type { Translate } from "./texts"
@@ -73,6 +73,33 @@ export function described(description: string, t: Translate): string {
   return known ? t(`explanation.descriptions.${known[0]}`) : description
 }
 
+/** A sentence that the bridge has stored, in the language of `t`. An unknown one, and a merchant's, stays as it is. */
+export function noted(note: string, t: Translate): string {
+  for (const [name, text] of Object.entries(english.notes)) {
+    const values = new RegExp(`^${text.replace(/[.#]/g, "\\$&").replace(/{{(\w+)}}/g, "(?<$1>.+)")}$`).exec(note)
+    if (values) return t(`explanation.notes.${name}`, shownValues(values.groups))
+  }
+  return described(note, t)
+}
+
+/** The values of a sentence as the dashboard shows them. The bridge's days are such as `05 Jan 2027`. */
+function shownValues({ date, ...values }: Record<string, string> = {}): Record<string, string> {
+  return date ? { ...values, date: day(date) } : values
+}
+
+/** What happened to the points of a guest's order in escrow, and until when the guest can claim them. */
+export function escrowSentences({ guest_escrow: escrow, order_number: number }: DustOrder, t: Translate): { at: string; text: string }[] {
+  if (!escrow) return []
+  const order = number ? t("explanation.order", { number }) : t("explanation.anOrder")
+  const sentences = escrow.entries.map(({ kind, amount, created_at: at }) => ({
+    at,
+    text: t(`explanation.escrow.${kind}`, { points: shown(Math.abs(amount)), order }),
+  }))
+  if (escrow.state !== "waiting") return sentences
+  const values = { points: shown(escrow.dust), date: day(escrow.expires_at) }
+  return [...sentences, { at: "", text: t("explanation.escrow.waits", values) }]
+}
+
 /** The rules that gave the points of an order, each in a few words. */
 export function rulesOf({ rates, rules, claimed_at: claimedAt }: Step, t: Translate): string[] {
   const words = Object.entries(rates).map(([code, rate]) => t("explanation.rate", { rate, currency: code.toUpperCase() }))
@@ -80,7 +107,7 @@ export function rulesOf({ rates, rules, claimed_at: claimedAt }: Step, t: Transl
   words.push(...(rules?.fixed ?? []).map((points) => t("explanation.fixed", { points })))
   if (rules?.excluded) words.push(t("explanation.excluded"))
   if (rules?.tier) words.push(t("explanation.tier", { name: rules.tier, factor: rules.tier_factor ?? "" }))
-  if (rules?.note) words.push(rules.note.replace(/\.$/, ""))
+  if (rules?.note) words.push(noted(rules.note, t).replace(/\.$/, ""))
   if (claimedAt) words.push(t("explanation.claimed", { date: day(claimedAt) }))
   return words
 }

@@ -3,6 +3,8 @@ const byLanguage = new Map<string | undefined, ReturnType<typeof formatsFor>>()
 function formatsFor(language: string | undefined) {
   return {
     number: new Intl.NumberFormat(language),
+    // With the marks that a sign needs from right to left.
+    signed: new Intl.NumberFormat(language, { signDisplay: "exceptZero" }),
     day: new Intl.DateTimeFormat(language, { dateStyle: "medium" }),
     moment: new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" }),
   }
@@ -38,7 +40,7 @@ export function amount(text: string): string {
 
 /** Dust with its sign. */
 export function signed(dust: number): string {
-  return dust > 0 ? `+${shown(dust)}` : shown(dust)
+  return formats().signed.format(dust)
 }
 
 /** A number for a text with a plural: to count by, and as it is shown. */

@@ -19,7 +19,7 @@ const OrderDust = ({ data: order }: DetailWidgetProps<AdminOrder>): ReactNode =>
     <Container className="divide-y p-0">
       <div className="flex items-center justify-between px-6 py-4">
         <Heading level="h2">{t("general.dust")}</Heading>
-        {query.data && <OrderExplanation sentences={query.data.explanation} />}
+        {query.data && <OrderExplanation order={query.data} />}
       </div>
       <Loaded query={query}>
         {(found) => (found ? <OrderPoints order={found} /> : <Nothing>{t("order.unknown")}</Nothing>)}

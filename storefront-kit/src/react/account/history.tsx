@@ -1,6 +1,6 @@
 "use client"
 
-import { useEffect, useState } from "react"
+import { useState } from "react"
 import type { Transaction, Transactions } from "../../types.js"
 import { useDustContext } from "../context.js"
 import { useResource } from "../hooks.js"
@@ -15,34 +15,37 @@ export interface HistoryProps {
   pageSize?: number
 }
 
+/** The pages after the first. */
+interface More {
+  /** The first page that they belong to. */
+  version?: string
+  pages: Transactions[]
+  error?: string
+}
+
 /** What moved the balance, newest first, page by page. */
 export function History({ transactions: initial, pageSize = 10 }: HistoryProps) {
   const { texts, actions, customerId } = useDustContext()
   const read = customerId === null ? undefined : actions.transactions
   const { data: first, loading } = useResource("transactions", read && (() => read({ limit: pageSize })), { initial })
-  const [more, setMore] = useState<Transactions[]>([])
+  const [more, setMore] = useState<More>({ pages: [] })
   const [isLoading, setIsLoading] = useState(false)
-  const [error, setError] = useState<string>()
   const { t } = texts
   const title = t("historyTitle")
 
-  // The first page has changed, so the cursors of the next ones are old.
-  useEffect(() => {
-    setMore([])
-    setError(undefined)
-  }, [first])
-
   if (!first) return loading ? <Skeleton name="history" title={title} /> : null
-  const last = more.at(-1) ?? first
-  const rows = [first, ...more].flatMap((page) => page.transactions)
+  const version = JSON.stringify(first)
+  // The first page has changed: the cursors of the next ones are old.
+  const { pages, error } = more.version === version ? more : { pages: [] }
+  const last = pages.at(-1) ?? first
+  const rows = [first, ...pages].flatMap((page) => page.transactions)
 
   async function showMore(cursor: string): Promise<void> {
     if (!read || isLoading) return
     setIsLoading(true)
     const { data, error } = await settled(() => read({ cursor, limit: pageSize }))
     setIsLoading(false)
-    setError(error && texts.error(error))
-    if (data) setMore((pages) => (last === (pages.at(-1) ?? first) ? [...pages, data] : pages))
+    setMore({ version, pages: data ? [...pages, data] : pages, error: error && texts.error(error) })
   }
 
   return (
@@ -76,7 +79,7 @@ export function History({ transactions: initial, pageSize = 10 }: HistoryProps) 
 }
 
 function Row({ row, texts }: { row: Transaction; texts: Texts }) {
-  const { t, date, number } = texts
+  const { t, date } = texts
   const { amount, state, matures_at: matures, expires_at: expires, order_number: order } = row
   const notes = [date(row.event_at)]
   if (order !== null) notes.push(t("historyOrder", { number: order }))
@@ -89,10 +92,7 @@ function Row({ row, texts }: { row: Transaction; texts: Texts }) {
         <br />
         <span className="dust-muted">{notes.join(" · ")}</span>
       </div>
-      <span className={amount < 0 ? "dust-amount" : "dust-amount dust-plus"}>
-        {amount > 0 && "+"}
-        {number(amount)}
-      </span>
+      <bdi className={amount < 0 ? "dust-amount" : "dust-amount dust-plus"}>{texts.signed(amount)}</bdi>
     </li>
   )
 }

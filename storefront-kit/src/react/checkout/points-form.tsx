@@ -69,7 +69,8 @@ function Form({ quote, available, redeem }: PointsFormProps) {
   const amount = discount && texts.money(discount.value, currency)
   const problem = parsed.problem && t(parsed.problem, { min: number(min), max: number(max), available: available })
   // Nobody who is still typing is corrected, unless more digits cannot help.
-  const isVisible = problem !== undefined && (isShown || parsed.problem !== "formEmpty")
+  const mayGrow = parsed.problem === "formEmpty" || (parsed.problem === "formMin" && /^[1-9]/.test(text))
+  const isVisible = problem !== undefined && (isShown || !mayGrow)
   const step = sliderStep(min, max)
 
   function choose(next: number): void {

@@ -1,10 +1,14 @@
-import { Button, Drawer, Text } from "@medusajs/ui"
+import { Button, Drawer } from "@medusajs/ui"
 import type { ReactNode } from "react"
+import type { DustOrder } from "../../../types"
+import { escrowSentences, sentenceOf } from "../../lib/explanation"
+import { moment } from "../../lib/format"
 import { useTexts } from "../../lib/texts"
+import { detailsOf, Explained } from "../explain-drawer"
 import { Nothing } from "../states"
 
-/** What happened to the points of an order, in sentences. */
-export function OrderExplanation({ sentences }: { sentences: string[] }): ReactNode {
+/** What happened to the points of an order, oldest first. */
+export function OrderExplanation({ order }: { order: DustOrder }): ReactNode {
   const t = useTexts()
   return (
     <Drawer>
@@ -18,14 +22,25 @@ export function OrderExplanation({ sentences }: { sentences: string[] }): ReactN
           <Drawer.Title>{t("order.explainTitle")}</Drawer.Title>
         </Drawer.Header>
         <Drawer.Body className="divide-y overflow-y-auto p-0">
-          {sentences.length === 0 && <Nothing>{t("order.nothingHappened")}</Nothing>}
-          {sentences.map((sentence, index) => (
-            <Text key={index} size="small" className="break-words px-6 py-4">
-              {sentence}
-            </Text>
-          ))}
+          <OrderSteps order={order} />
         </Drawer.Body>
       </Drawer.Content>
     </Drawer>
+  )
+}
+
+export function OrderSteps({ order }: { order: DustOrder }): ReactNode {
+  const t = useTexts()
+  const ofEscrow = escrowSentences(order, t)
+  if (ofEscrow.length + order.steps.length === 0) return <Nothing>{t("order.nothingHappened")}</Nothing>
+  return (
+    <>
+      {ofEscrow.map(({ text, at }, index) => (
+        <Explained key={index} sentence={text} details={at ? [moment(at)] : []} />
+      ))}
+      {order.steps.map((step, index) => (
+        <Explained key={index} sentence={sentenceOf(step, t)} details={detailsOf(step, t)} />
+      ))}
+    </>
   )
 }

@@ -1,6 +1,7 @@
 import { Alert } from "@medusajs/ui"
 import type { ReactNode } from "react"
 import type { DustOrder } from "../../../types"
+import { noted } from "../../lib/explanation"
 import { moment, shown } from "../../lib/format"
 import { useTexts, type Translate } from "../../lib/texts"
 import { Figures } from "../figures"
@@ -22,7 +23,7 @@ export function OrderPoints({ order }: { order: DustOrder }): ReactNode {
       />
       {order.note && (
         <div className="px-6 py-4">
-          <Alert variant="info">{order.note}</Alert>
+          <Alert variant="info">{noted(order.note, t)}</Alert>
         </div>
       )}
     </>

@@ -1,6 +1,7 @@
 import { Alert, Text } from "@medusajs/ui"
 import type { ReactNode } from "react"
 import type { DustPreview } from "../../../types"
+import { noted } from "../../lib/explanation"
 import { shown } from "../../lib/format"
 import { effectOf, isOfGuest } from "../../lib/preview"
 import { useTexts } from "../../lib/texts"
@@ -35,7 +36,7 @@ export function PreviewResult({ preview }: { preview: DustPreview }): ReactNode 
       </dl>
       {preview.note && (
         <Text size="small" className="text-ui-fg-subtle">
-          {preview.note}
+          {noted(preview.note, t)}
         </Text>
       )}
     </div>

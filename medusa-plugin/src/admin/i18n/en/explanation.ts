@@ -53,6 +53,40 @@ export const explanation = {
     next: "{{missing}} {{unit}} more make the tier {{name}}.",
     points: "points",
   },
+  /** What happened to the points of a guest's order in escrow, and what comes next. */
+  escrow: {
+    set_aside: "{{points}} points of {{order}} were put into escrow for the guest.",
+    taken_back: "{{points}} points were taken back: the order was canceled, returned or changed.",
+    claimed: "{{points}} points went to the customer who claimed them.",
+    expired: "{{points}} points expired: they were not claimed in time.",
+    waits: "The guest can claim {{points}} points until {{date}}.",
+  },
+  /**
+   * Sentences that Dust stores: why an order earns nothing or less than it is worth, and why a redemption is in its state.
+   * The English ones recognise the bridge's, so they are its words.
+   */
+  notes: {
+    limitedOrder: "Worth {{points}} points, limited to {{limit}} an order.",
+    limitedDay: "Worth {{points}} points, limited to {{limit}} a day.",
+    limitedDays: "Worth {{points}} points, limited to {{limit}} in {{days}} days.",
+    noRate: "The programme has no earning rate for {{currency}}.",
+    nothing: "Nothing in the order earns points.",
+    guestWaits: "A guest's order: {{points}} points can be claimed until {{date}}.",
+    guestExpired: "A guest's order: nobody claimed its points in time.",
+    guestUnknown: "A guest's order without an e-mail: nobody could claim its points.",
+    unpaid: "Its points are pending until the order is paid.",
+    draft: "A draft: it earns once it is an order.",
+    deleted: "Medusa no longer has the order: it was deleted, unpaid as a rule.",
+    canceled: "The order is canceled.",
+    earnsOncePaid: "The order earns points once it is paid.",
+    earnsOnceCompleted: "The order earns points once it is completed.",
+    leftTheCart: "The code was removed from the cart.",
+    orderCanceled: "The order that used the code was canceled.",
+    usedLate: "Order #{{number}} used the code although it had been withdrawn. The points were spent anyway.",
+    orderDeleted: "Order #{{number}}, which had used the code, was deleted.",
+    notInCart: "The code was made, but Medusa does not apply it to the cart.",
+    notPutInCart: "The code was made, but could not be put into the cart: {{reason}}",
+  },
   /** The descriptions that Dust writes itself. What a merchant has written stays as it is. */
   descriptions: {
     canceled: "Order canceled",
@@ -66,6 +100,7 @@ export const explanation = {
     bonus: "A bonus from the shop",
     correction: "Correction by the shop",
     referred: "You referred a customer",
+    referredBy: "You were referred",
     importUndone: "Import undone",
     released: "Released on request",
     unused: "Not used in time",
@@ -73,5 +108,19 @@ export const explanation = {
     spent: "Points spent on an order",
     refunded: "Points of an order refunded",
     expired: "Points expired",
+    heldFor: "Points held for a redemption",
+    heldAgain: "Points held again",
+    refundedDeleted: "Points of a deleted order refunded",
+    wentAway: "Order went to another customer",
+    cameHere: "Order came from another customer",
+    oneCustomer: "Both accounts belong to the same customer",
+    referralUndone: "The order was canceled or returned",
+    waived: "Taken back for orders that were canceled or returned",
+    carriedTo: "Carried over to another account",
+    carriedFrom: "Carried over from another account",
+    takenFor: "Taken back for another account",
+    fetchedFrom: "Fetched from another account",
+    givenTo: "Given back to another account",
+    givenBy: "Given back by another account",
   },
 }
