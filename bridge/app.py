@@ -12,7 +12,7 @@ from bridge.api.admin import webhook_payloads
 from bridge.api.store import balance
 from bridge.gc_tuning import tune_gc
 from bridge.http.body_limits import BodyLimit
-from bridge.http.etag import PrivateUnlessPublic
+from bridge.http.etag import NoStoreByDefault
 from bridge.http.fast_path import FastPath
 from bridge.http.problems import Problem, install_problems
 from bridge.http.rate_limits import RateLimits
@@ -97,7 +97,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             allow_headers=["authorization", "content-type", "idempotency-key", "if-none-match"],
             expose_headers=["etag", "retry-after", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"],
         )
-    app.add_middleware(PrivateUnlessPublic)
+    app.add_middleware(NoStoreByDefault)
     app.add_middleware(RequestContext)
     _complete_schema(app)
     return app

@@ -15,7 +15,7 @@ from bridge.ledger.scheduled import post_due_lots
 from bridge.ledger.totals import fold
 from bridge.medusa.client import get_medusa
 from bridge.operations.audit import CHECK_NAMES, audit_medusa
-from bridge.operations.audit import audit as audit_books
+from bridge.operations.audit import audit as audit_ledger
 from bridge.operations.future_times import correct_future_times as correct_times
 from bridge.queue import enqueue
 from bridge.queue.job_runs import AUDIT, BEAT, read_runs, record_run
@@ -23,7 +23,7 @@ from bridge.reports.closes import close_days as close_days_over
 from bridge.settings import get_settings
 from bridge.settlement.claims import claim_orders, claimable_by_proof
 from bridge.settlement.escrow import expire_escrows
-from bridge.settlement.kept_forecasts import FORECASTS_KEPT
+from bridge.settlement.kept_forecasts import FORECAST_RETENTION
 from bridge.settlement.kept_forecasts import delete_old_forecasts as delete_forecasts
 from workers.app import app
 
@@ -91,7 +91,7 @@ def fold_totals() -> int:
 @app.task(name=enqueue.UPKEEP_AUDIT, retryable=True, acks_late=False, time_limit=_LONG_SECONDS)
 def audit() -> int:
     """Check every invariant and log each breach as an error; return the number of breaches."""
-    breaches = audit_books()
+    breaches = audit_ledger()
     if get_settings().medusa_url:
         try:
             breaches += audit_medusa(get_medusa())
@@ -130,7 +130,7 @@ def strip_old_bodies() -> int:
 @app.task(name=enqueue.UPKEEP_DELETE_OLD_FORECASTS, retryable=True)
 def delete_old_forecasts() -> int:
     """Delete forecasts of carts that were quoted long ago; return how many."""
-    before = now() - FORECASTS_KEPT
+    before = now() - FORECAST_RETENTION
     return in_batches(
         lambda connection: delete_forecasts(connection, before=before, limit=_FORECASTS_AT_ONCE),
         size=_FORECASTS_AT_ONCE,

@@ -21,7 +21,7 @@ from bridge.reports.marketing import marketing as read_marketing
 from bridge.reports.movements import MAX_PERIODS, Period, count_periods
 from bridge.reports.movements import movements as read_movements
 from bridge.reports.reading import reading
-from bridge.settlement.kept_forecasts import FORECASTS_KEPT, read_kept_forecasts
+from bridge.settlement.kept_forecasts import FORECAST_RETENTION, read_forecast_outcomes
 
 group = typer.Typer(help="Reports from the ledger.", no_args_is_help=True)
 
@@ -142,7 +142,7 @@ def forecasts(
 ) -> None:
     """How many orders earned what the last quote of their cart said. Example: dust report forecasts"""
     with reading() as connection:
-        forecasts = read_kept_forecasts(connection, since=as_utc(since) or now() - FORECASTS_KEPT)
+        forecasts = read_forecast_outcomes(connection, since=as_utc(since) or now() - FORECAST_RETENTION)
     rows = sheets.forecasts_sheet(forecasts)
     if csv:
         _write_csv(rows, csv)

@@ -9,7 +9,7 @@ from bridge.cli.output import AsJson, as_utc, console, print_json, print_rows
 from bridge.inbox.reconcile import reconcile as reconcile_now
 from bridge.medusa.client import get_medusa
 from bridge.operations.audit import CHECK_NAMES, MEDUSA_CHECK_NAMES, audit_medusa, audit_orders
-from bridge.operations.audit import audit as audit_books
+from bridge.operations.audit import audit as audit_ledger
 from bridge.queue.enqueue import INBOX_DRAIN, publish
 
 
@@ -26,7 +26,7 @@ def audit(
     """
     names = list(CHECK_NAMES)
     with console.status("Reading the ledger …"):
-        breaches = audit_books()
+        breaches = audit_ledger()
         if medusa:
             breaches += audit_medusa(get_medusa()) + audit_orders(get_medusa(), sample)
             names += MEDUSA_CHECK_NAMES

@@ -24,7 +24,7 @@ def cacheable_response(answer: BaseModel, if_none_match: str | None) -> Response
     return Response(body, headers=headers, media_type="application/json")
 
 
-class PrivateUnlessPublic:
+class NoStoreByDefault:
     """ASGI middleware: adds `Cache-Control: private, no-store` to responses without a `Cache-Control`."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -23,12 +23,12 @@ class Attempt(TypedRow):
     actor: str | None = None
 
 
-def note_attempt(connection: Connection, event_id: str, attempt: Attempt) -> None:
+def store_attempt(connection: Connection, event_id: str, attempt: Attempt) -> None:
     """Add an attempt to the event's history."""
-    note_attempts(connection, [event_id], attempt)
+    store_attempts(connection, [event_id], attempt)
 
 
-def note_attempts(connection: Connection, event_ids: Iterable[str], attempt: Attempt) -> None:
+def store_attempts(connection: Connection, event_ids: Iterable[str], attempt: Attempt) -> None:
     """Add the same attempt to the history of many events."""
     rows = [{"event_id": event_id, **attempt.columns()} for event_id in event_ids]
     if rows:

@@ -20,8 +20,8 @@ from bridge.errors import Conflict, DustError, Unavailable
 from bridge.ids import OrderId, ProductId
 from bridge.inbox.customers import EventOrigin, MedusaCustomer, apply_customer_event, read_customer_of
 from bridge.inbox.events import About, Event, log_ids, metric_label, read_event
-from bridge.inbox.history import Attempt, note_attempt
-from bridge.inbox.retry import UNKNOWN_FOR, UnknownEvent
+from bridge.inbox.history import Attempt, store_attempt
+from bridge.inbox.retry import ASK_AGAIN_AFTER, UnknownEvent
 from bridge.inbox.tables import QUIET_SOURCE, EventState, Outcome, webhook_event
 from bridge.medusa.client import Medusa, get_medusa
 from bridge.medusa.errors import UnknownInMedusa
@@ -262,7 +262,7 @@ def mark_failed(connection: Connection, event_id: str, *, code: str, reason: str
     )
     if (failed := failed_rows.one_or_none()) is not None:
         attempt = Attempt(at=now(), outcome=Outcome.FAILED, attempt=attempts, error_code=code, reason=reason)
-        note_attempt(connection, event_id, attempt)
+        store_attempt(connection, event_id, attempt)
         data = {
             "what": "event",
             "event_id": event_id,
@@ -298,12 +298,12 @@ def _lock_pending(connection: Connection, event_id: str) -> bool:
 
 
 def _not_in_medusa(row: Row[Any], error: UnknownInMedusa) -> ProcessedEvent:
-    """Mark the event as failed within `UNKNOWN_FOR`, so that an operator sees it; later, ignore it with the reason.
+    """Mark the event as failed within `ASK_AGAIN_AFTER`, so that an operator sees it; later, ignore it with the reason.
 
     Medusa deletes an order whose payment is declined, without an event. The sender may also have invented the order, or
     be another shop.
     """
-    if now() < row.received_at + UNKNOWN_FOR:
+    if now() < row.received_at + ASK_AGAIN_AFTER:
         message = (
             f"{error.message} It is looked for once more in ten minutes. Check that the webhook comes from the shop"
             " that DUST_MEDUSA_URL names."
@@ -346,7 +346,7 @@ def _store_retry(row: Row[Any], error: Unavailable) -> DustError:
         attempt = Attempt(
             at=now(), outcome=Outcome.WAITS, attempt=attempts, error_code=error.code, reason=error.message
         )
-        note_attempt(connection, row.id, attempt)
+        store_attempt(connection, row.id, attempt)
     EVENTS_RESCHEDULED.labels(error.code).inc()
     log.warning("event_rescheduled", type=row.type, code=error.code, reason=error.message, attempt=attempts)
     return RetryLater(row.id, error.message, wait)

@@ -25,7 +25,7 @@ from bridge.inbox.cursor import complete, next_start, skip, walk
 from bridge.inbox.customers import read_account
 from bridge.inbox.events import read_event
 from bridge.inbox.receive import Receipt, receive
-from bridge.inbox.retry import retry_unknown
+from bridge.inbox.retry import retry_events_of_unknown_orders
 from bridge.inbox.tables import EventState, webhook_event
 from bridge.medusa.client import Json, Medusa
 from bridge.medusa.errors import MedusaAway
@@ -104,7 +104,7 @@ def reconcile(medusa: Medusa, *, since: datetime | None = None, dry_run: bool = 
         complete(started)
     if not dry_run:
         with transaction() as connection:
-            result.retried = retry_unknown(connection, now=now())
+            result.retried = retry_events_of_unknown_orders(connection, now=now())
     compared = check_due(medusa, waiting=_have_pending_events, dry_run=dry_run)
     result.missing = compared.missing
     result.unreadable += [order_id for order_id in compared.unreadable if order_id not in result.unreadable]

@@ -9,14 +9,14 @@ from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import NotFound
 from bridge.inbox.event_filter import EventFilter
-from bridge.inbox.history import Attempt, note_attempt, note_attempts
+from bridge.inbox.history import Attempt, store_attempt, store_attempts
 from bridge.inbox.tables import EventState, Outcome, webhook_attempt, webhook_event
 from bridge.medusa.errors import UnknownInMedusa
 from bridge.observability.metrics import EVENTS_RETRIED
 
 _RETRIED_AT_ONCE = 500
 # Medusa is asked a second time for an unknown order this long after the event was received.
-UNKNOWN_FOR = timedelta(minutes=10)
+ASK_AGAIN_AFTER = timedelta(minutes=10)
 
 
 class UnknownEvent(NotFound):
@@ -45,20 +45,20 @@ def retry_event(
         .where(webhook_event.c.id == event_id)
         .values(state=EventState.PENDING, next_attempt_at=now + due_in, attempts=0)
     )
-    note_attempt(connection, event_id, Attempt(at=now, outcome=Outcome.RETRIED, attempt=0, actor=actor))
+    store_attempt(connection, event_id, Attempt(at=now, outcome=Outcome.RETRIED, attempt=0, actor=actor))
     EVENTS_RETRIED.inc()
     return True
 
 
-def retry_unknown(connection: Connection, *, now: datetime) -> int:
+def retry_events_of_unknown_orders(connection: Connection, *, now: datetime) -> int:
     """Retry events that failed because Medusa did not have their order. Returns their number.
 
-    They are retried once `UNKNOWN_FOR` has passed. Then the event is handled, or ignored with the reason.
+    They are retried once `ASK_AGAIN_AFTER` has passed. Then the event is handled, or ignored with the reason.
     """
     unknown = select(webhook_event.c.id).where(
         webhook_event.c.state == EventState.FAILED,
         webhook_event.c.error_code == UnknownInMedusa.code,
-        webhook_event.c.received_at <= now - UNKNOWN_FOR,
+        webhook_event.c.received_at <= now - ASK_AGAIN_AFTER,
     )
     oldest = connection.scalars(unknown.order_by(webhook_event.c.received_at).limit(_RETRIED_AT_ONCE)).all()
     return sum(retry_event(connection, event_id, now=now, actor="dust") for event_id in sorted(oldest))
@@ -100,6 +100,6 @@ def _retry_some(connection: Connection, only: EventFilter, started: datetime, ac
         .values(state=EventState.PENDING, next_attempt_at=started, attempts=0)
         .returning(webhook_event.c.id)
     ).all()
-    note_attempts(connection, event_ids, Attempt(at=now(), outcome=Outcome.RETRIED, attempt=0, actor=actor))
+    store_attempts(connection, event_ids, Attempt(at=now(), outcome=Outcome.RETRIED, attempt=0, actor=actor))
     EVENTS_RETRIED.inc(len(event_ids))
     return len(event_ids)

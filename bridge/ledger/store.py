@@ -22,7 +22,7 @@ from bridge.ledger.lots import Lot
 from bridge.ledger.outgoing_webhooks import store_webhooks
 from bridge.ledger.postings import Transaction
 from bridge.ledger.tables import customer_merge, dust_balance, dust_lot, dust_lot_use, dust_transaction
-from bridge.ledger.totals import note_postings
+from bridge.ledger.totals import add_to_totals
 
 # What an account has of its row in `dust_balance`.
 _BALANCE_COLUMNS = ("customer_id", "balance", "held", "pending", "debt", "waived", "waived_at", "version", "head")
@@ -175,7 +175,7 @@ def save(connection: Connection, accounts: Iterable[Account], *, quiet: Collecti
     ]
     insert_rows(connection, dust_lot_use, uses)
     _update_balances(connection, changed)
-    note_postings(connection, postings)
+    add_to_totals(connection, postings)
     store_webhooks(connection, changed, quiet=quiet)
     for account in changed:
         account.postings.clear()

@@ -24,7 +24,7 @@ class KindTotal:
     pending: int
 
 
-def note_postings(connection: Connection, postings: Iterable[Posting]) -> None:
+def add_to_totals(connection: Connection, postings: Iterable[Posting]) -> None:
     """Add these postings to the totals: one statement, a row per kind."""
     sums: dict[str, dict[str, int]] = {}
     for posting in postings:

@@ -205,7 +205,7 @@ class Medusa:
         """
         self._http.store("DELETE", _path("/store/carts", cart_id, "/promotions"), body={"promo_codes": sorted(codes)})
 
-    def withdraw_codes(self, codes: Collection[str], *, dry_run: bool = False) -> Withdrawal | None:
+    def remove_codes_from_all_carts(self, codes: Collection[str], *, dry_run: bool = False) -> Withdrawal | None:
         """Have the plugin remove these codes from every open cart; None if Medusa has no such route.
 
         It changes a limited number of carts per call: `remaining` says how many are left. With `dry_run` it only finds

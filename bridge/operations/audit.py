@@ -104,7 +104,7 @@ _SQL_CHECKS: dict[str, str] = {
           AND (l.expires_at <= t.created_at OR NOT l.matured OR t.version < matured.version)
     """,
     "captured_redemptions_are_debited": """
-        SELECT r.id AS subject, format('%s with %s captured, the book says %s', r.state, r.dust_captured,
+        SELECT r.id AS subject, format('%s with %s captured, the ledger has %s', r.state, r.dust_captured,
                                        coalesce(t.spent, 0)) AS detail
         FROM dust_redemption r LEFT JOIN (
             SELECT reference_id, -sum(amount) AS spent FROM dust_transaction
@@ -120,7 +120,7 @@ _SQL_CHECKS: dict[str, str] = {
         WHERE (r.dust, r.dust_captured) IS DISTINCT FROM (coalesce(c.dust, 0), coalesce(c.captured, 0))
     """,
     "open_redemptions_hold_their_dust": """
-        SELECT r.id AS subject, format('%s for %s dust, the book holds %s', r.state, r.dust, coalesce(t.held, 0))
+        SELECT r.id AS subject, format('%s for %s dust, the ledger has %s', r.state, r.dust, coalesce(t.held, 0))
                    AS detail
         FROM dust_redemption r LEFT JOIN (
             SELECT reference_id, sum(held) AS held FROM dust_transaction
@@ -129,7 +129,7 @@ _SQL_CHECKS: dict[str, str] = {
     """,
     "orders_hold_what_is_booked": """
         SELECT coalesce(o.order_id, t.reference_id) AS subject,
-               format('%s booked for %s, the book says %s', coalesce(o.booked, 0),
+               format('%s booked for %s, the ledger has %s', coalesce(o.booked, 0),
                       coalesce(o.customer_id, t.customer_id), coalesce(t.dust, 0)) AS detail
         FROM (SELECT order_id, customer_id, sum(booked) AS booked
               FROM (SELECT order_id, customer_id, booked FROM order_settlement WHERE customer_id IS NOT NULL
@@ -172,7 +172,7 @@ _SQL_CHECKS: dict[str, str] = {
     """,
     # Over all customers: spent points, points in lots (free, held and pending) and expired points must equal what was
     # issued. The two sides are read from different tables.
-    "the_book_adds_up": """
+    "the_ledger_adds_up": """
         SELECT 'all customers' AS subject,
                format('%s spent, %s in lots, %s expired, less %s owed; orders gave %s, referrals %s, imports %s, '
                       'other bonuses %s, corrections %s', spent, in_lots, expired, owed, orders, referrals, imports,
@@ -219,9 +219,9 @@ _SQL_CHECKS: dict[str, str] = {
         FROM outgoing_webhook n LEFT JOIN dust_transaction t USING (customer_id, version)
         WHERE n.version IS NOT NULL AND t.id IS DISTINCT FROM n.data ->> 'transaction_id'
     """,
-    "imports_are_in_the_books": """
+    "imports_are_in_the_ledger": """
         SELECT coalesce(r.customer_id, t.reference_id) AS subject,
-               format('import %s brought %s, the book says %s', coalesce(r.batch_id, t.reference_id),
+               format('import %s brought %s, the ledger has %s', coalesce(r.batch_id, t.reference_id),
                       coalesce(r.dust, 0), coalesce(t.dust, 0)) AS detail
         FROM (SELECT batch_id, customer_id, sum(amount - taken_back) AS dust
               FROM import_row WHERE state IN ('posted', 'undone') GROUP BY batch_id, customer_id) r
@@ -239,7 +239,7 @@ _SQL_CHECKS: dict[str, str] = {
     """,
     "referrals_hold_what_is_booked": """
         SELECT r.id AS subject,
-               format('%s booked for %s, the book says %s', r.booked, r.who, coalesce(t.dust, 0)) AS detail
+               format('%s booked for %s, the ledger has %s', r.booked, r.who, coalesce(t.dust, 0)) AS detail
         FROM (SELECT id, customer_id AS who, referred_booked AS booked FROM referral
               UNION ALL SELECT id, referrer_id, referrer_booked FROM referral) r
         LEFT JOIN (SELECT customer_id, reference_id, sum(amount + pending) AS dust FROM dust_transaction
@@ -249,7 +249,7 @@ _SQL_CHECKS: dict[str, str] = {
     """,
     "totals_are_the_book": """
         SELECT coalesce(n.kind, t.kind) AS subject,
-               format('noted %s rows +%s -%s, the book has %s +%s -%s', n.postings, n.credited, n.debited,
+               format('noted %s rows +%s -%s, the ledger has %s +%s -%s', n.postings, n.credited, n.debited,
                       t.postings, t.credited, t.debited) AS detail
         FROM (SELECT kind, sum(postings) AS postings, sum(credited) AS credited, sum(debited) AS debited,
                      sum(held) AS held, sum(pending) AS pending FROM ledger_total GROUP BY kind) n
@@ -312,7 +312,7 @@ def audit_medusa(medusa: Medusa) -> list[Breach]:
 
 
 def _dead_codes_in_carts(medusa: Medusa, closed: Mapping[str, str]) -> Iterator[Breach]:
-    withdrawal = medusa.withdraw_codes(closed.keys(), dry_run=True)
+    withdrawal = medusa.remove_codes_from_all_carts(closed.keys(), dry_run=True)
     for cart_id, held in withdrawal.carts.items() if withdrawal else ():
         of = ", ".join(f"{code} of {closed[code]}" for code in held if code in closed)
         yield Breach(check="no_dead_code_in_an_open_cart", subject=cart_id, detail=f"holds {of}")

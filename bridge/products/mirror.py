@@ -33,7 +33,7 @@ def mirror_product(product_id: ProductId, medusa: Medusa, *, now: datetime) -> b
     except UnknownInMedusa:
         error = "Medusa does not know this product."
     except Unavailable as away:
-        _note_failure(row, away, now)
+        _store_failure(row, away, now)
         raise
     except DustError as refusal:
         error = refusal.message
@@ -50,7 +50,7 @@ def mirror_product(product_id: ProductId, medusa: Medusa, *, now: datetime) -> b
     return True
 
 
-def _note_failure(row: Row[Any], error: Unavailable, now: datetime) -> None:
+def _store_failure(row: Row[Any], error: Unavailable, now: datetime) -> None:
     """Store a failed attempt.
 
     The product waits only if it may be the cause of the failure. If Medusa is unavailable, it is tried after all

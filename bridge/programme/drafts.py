@@ -230,11 +230,11 @@ def publish_due_drafts(check: Check, *, now: datetime) -> int:
         except Unavailable:
             raise
         except DustError as error:
-            _note_failure(draft, error, now=now)
+            _store_failure(draft, error, now=now)
     return published
 
 
-def _note_failure(draft: Draft, error: DustError, *, now: datetime) -> None:
+def _store_failure(draft: Draft, error: DustError, *, now: datetime) -> None:
     log.warning("draft_not_started", draft=draft.id, name=draft.name, reason=error.message, **error.details)
     table = programme_draft.c
     with transaction() as connection:

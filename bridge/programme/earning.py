@@ -228,12 +228,12 @@ def earning(
     lines: Collection[EarningLine],
     shipping_net: Decimal,
     shipping_gross: Decimal,
-    without: Collection[str] = (),
+    dust_only: Collection[str] = (),
     factor: Decimal = Decimal(1),
 ) -> Earning:
     """Return what these lines earn, up to the limit for one order.
 
-    `without` are ids of lines that never earn, such as dust-only products; `factor` is the factor of the customer's
+    `dust_only` are ids of lines whose products only points can buy: they never earn. `factor` is that of the customer's
     tier.
 
     A worked row: 2 mugs with 50 fixed points each, in a week with factor 2, earn 200 points, whatever they cost.
@@ -241,23 +241,23 @@ def earning(
     rate = rules.rates.get(currency_code)
     if rate is None:
         return Earning(dust=0, lines={}, why=f"The programme has no earning rate for {currency_code}.")
-    shares = {
+    points = {
         line.id: _base(rules, line, rate) * line.terms.factor * factor
         for line in lines
-        if line.id not in without and not line.terms.excluded
+        if line.id not in dust_only and not line.terms.excluded
     }
     if rules.basis.include_shipping:
-        shares[SHIPPING] = _amount(rules, shipping_net, shipping_gross) * rate * factor
+        points[SHIPPING] = _amount(rules, shipping_net, shipping_gross) * rate * factor
     # More than anybody can have is not computed exactly: it would have too many digits.
-    exact = min(sum(shares.values(), Decimal(0)), Decimal(MAX_DUST + 1))
+    exact = min(sum(points.values(), Decimal(0)), Decimal(MAX_DUST + 1))
     highest = max((line.terms.factor for line in lines), default=Decimal(1)) * factor * rate
     dust = int(exact.quantize(_precision(highest)).to_integral_value(_DECIMAL_ROUNDING[rules.rounding]))
     if dust <= 0:
-        return Earning(dust=0, lines=shares, why="Nothing in the order earns points.")
+        return Earning(dust=0, lines=points, why="Nothing in the order earns points.")
     most = rules.limits.per_order or MAX_DUST
     return Earning(
         dust=min(dust, most),
-        lines=shares,
+        lines=points,
         why=f"Worth {dust} points, limited to {most} an order." if dust > most else None,
     )
 

@@ -96,7 +96,7 @@ def _remove_by_plugin(codes: Collection[str], medusa: Medusa) -> bool:
     """Have the plugin remove the codes from every open cart; False if the shop has no plugin."""
     remaining = 0
     for _ in range(MAX_PLUGIN_CALLS):
-        withdrawal = medusa.withdraw_codes(codes)
+        withdrawal = medusa.remove_codes_from_all_carts(codes)
         if withdrawal is None:
             return False
         if withdrawal.carts:

@@ -76,10 +76,10 @@ def differences(connection: Connection, close: Close) -> Iterator[str]:
     report = liability(connection, end_of_day(close.day, "UTC"))
     for name, kept in vars(close.liability).items():
         if kept != getattr(report, name):
-            yield f"{name} was {kept}, the book now says {getattr(report, name)}"
+            yield f"{name} was {kept}, the ledger now has {getattr(report, name)}"
     digest = _digest(connection, close.day)
     if digest.hex() != close.digest:
-        yield f"the digest was {close.digest}, the book now gives {digest.hex()}"
+        yield f"the digest was {close.digest}, the ledger now gives {digest.hex()}"
 
 
 def newest_close(connection: Connection) -> Close | None:

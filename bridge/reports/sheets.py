@@ -13,7 +13,7 @@ from bridge.reports.expiring import ExpiringMonth
 from bridge.reports.liability import Liability
 from bridge.reports.marketing import Figures, Marketing
 from bridge.reports.movements import Movements
-from bridge.settlement.kept_forecasts import KeptForecasts
+from bridge.settlement.kept_forecasts import ForecastOutcomes
 
 Sheet = list[dict[str, Any]]
 # Kinds that never change a balance have no column.
@@ -99,7 +99,7 @@ def _figures_row(month: str, figures: Figures) -> dict[str, Any]:
     return {name: "" if value is None else value for name, value in row.items()}
 
 
-def forecasts_sheet(forecasts: KeptForecasts) -> Sheet:
+def forecasts_sheet(forecasts: ForecastOutcomes) -> Sheet:
     return [{"outcome": outcome.value, "orders": orders} for outcome, orders in forecasts.outcomes.items()]
 
 

@@ -213,7 +213,7 @@ def _earned(loaded: LoadedOrder, tier: Mapping[str, str] | None, *, earning_due:
         lines=earning_lines(order, rules, loaded.terms, loaded.redemptions),
         shipping_net=shipping_net,
         shipping_gross=shipping_gross,
-        without=loaded.dust_only_lines,
+        dust_only=loaded.dust_only_lines,
         factor=(Decimal(tier["factor"]) if tier else Decimal(1)) * _share_that_counts(loaded),
     )
     if why := why_nobody_earns(order, loaded.escrow):

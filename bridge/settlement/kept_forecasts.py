@@ -23,11 +23,11 @@ from bridge.settlement.forecast import Forecast
 from bridge.settlement.tables import ForecastOutcome, cart_forecast
 
 # How long forecasts are stored, and so how far back a report reaches.
-FORECASTS_KEPT = timedelta(days=90)
+FORECAST_RETENTION = timedelta(days=90)
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeptForecasts:
+class ForecastOutcomes:
     """How many forecasts had each outcome, and the orders without an explanation, newest first."""
 
     since: datetime
@@ -118,7 +118,7 @@ def _plain(amount: Decimal) -> str:
     return f"{round(amount, 4).normalize():f}"
 
 
-def read_kept_forecasts(connection: Connection, *, since: datetime) -> KeptForecasts:
+def read_forecast_outcomes(connection: Connection, *, since: datetime) -> ForecastOutcomes:
     """Return what came of the forecasts of orders that first earned since then."""
     columns = cart_forecast.c
     counts = select(columns.outcome, func.count().label("orders")).where(columns.settled_at >= since)
@@ -126,7 +126,7 @@ def read_kept_forecasts(connection: Connection, *, since: datetime) -> KeptForec
         columns.settled_at >= since, columns.outcome == ForecastOutcome.UNEXPLAINED
     )
     numbers = {row.outcome: row.orders for row in connection.execute(counts.group_by(columns.outcome))}
-    return KeptForecasts(
+    return ForecastOutcomes(
         since=since,
         outcomes={outcome: numbers.get(outcome, 0) for outcome in ForecastOutcome},
         unexplained=tuple(connection.scalars(unexplained.order_by(columns.settled_at.desc()).limit(100))),

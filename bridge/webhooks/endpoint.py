@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 router = APIRouter(tags=["webhooks"])
 
 # Events that arrive together share one INSERT. Each request is answered after the commit.
-_keep: MicroBatcher[Arrival, Receipt] = MicroBatcher("intake", receive_many)
+_store_event: MicroBatcher[Arrival, Receipt] = MicroBatcher("intake", receive_many)
 
 
 class WebhookResponse(BaseModel):
@@ -63,7 +63,7 @@ class WebhookResponse(BaseModel):
 async def medusa_webhook(request: Request) -> Response:
     """Receive one signed event. A 2xx is returned only after it is committed; it is processed later."""
     try:
-        event_id, event, receipt = await _take_in(request)
+        event_id, event, receipt = await _verify_and_store(request)
     except DustError as error:
         WEBHOOKS_REFUSED.labels(error.code).inc()
         raise
@@ -75,7 +75,7 @@ async def medusa_webhook(request: Request) -> Response:
     return JSONResponse(answer.model_dump(), 200 if receipt is Receipt.DUPLICATE else 202)
 
 
-async def _take_in(request: Request) -> tuple[str, Event, Receipt]:
+async def _verify_and_store(request: Request) -> tuple[str, Event, Receipt]:
     body = await request.body()
     keys = [webhook_key(secret) for secret in get_settings().webhook_secrets]
     event_id = verify(request.headers, body, keys, now=real_now())
@@ -84,4 +84,4 @@ async def _take_in(request: Request) -> tuple[str, Event, Receipt]:
     arrival = Arrival(
         event_id=event_id, event=event, body=body, received_at=now(), traceparent=current_traceparent()
     )  # fmt: skip
-    return event_id, event, await _keep(arrival)
+    return event_id, event, await _store_event(arrival)

@@ -100,18 +100,18 @@ SPENT = "no_lot_is_spent_after_expiry_or_before_maturity"
         (new_points_for_the_new_owner, {"no_order_gives_more_than_it_is_worth"}),
         (
             a_former_owner_is_forgotten,
-            {"orders_hold_what_is_booked", "former_owners_have_what_the_order_says", "the_book_adds_up"},
+            {"orders_hold_what_is_booked", "former_owners_have_what_the_order_says", "the_ledger_adds_up"},
         ),
         (
             a_former_owner_has_less,
-            {"orders_hold_what_is_booked", "former_owners_have_what_the_order_says", "the_book_adds_up"},
+            {"orders_hold_what_is_booked", "former_owners_have_what_the_order_says", "the_ledger_adds_up"},
         ),
         (
             points_leave_and_arrive_nowhere,
-            {"orders_hold_what_is_booked", "transfers_have_two_sides", "the_book_adds_up"},
+            {"orders_hold_what_is_booked", "transfers_have_two_sides", "the_ledger_adds_up"},
         ),
-        (points_of_an_order_that_is_not_known, {"orders_hold_what_is_booked", "the_book_adds_up"}),
-        (a_lot_loses_a_point, {"the_book_adds_up"}),
+        (points_of_an_order_that_is_not_known, {"orders_hold_what_is_booked", "the_ledger_adds_up"}),
+        (a_lot_loses_a_point, {"the_ledger_adds_up"}),
     ],
 )
 def test_a_planted_breach_is_found(plant: Callable[[Connection], None], checks: set[str]) -> None:

@@ -14,7 +14,7 @@ from bridge.ids import CustomerId
 from bridge.inbox.process_batch import process_batch
 from bridge.inbox.process_one import EventFailed, process_event
 from bridge.inbox.reconcile import reconcile
-from bridge.inbox.retry import UNKNOWN_FOR
+from bridge.inbox.retry import ASK_AGAIN_AFTER
 from bridge.ledger.queries import read_balance
 from bridge.medusa.client import get_medusa
 from bridge.settlement.compare_with_medusa import MISSING_FOR
@@ -460,7 +460,7 @@ def test_an_order_that_comes_back_is_settled_as_it_is(api: TestClient, medusa: F
     assert points() == 10
     assert states()["late"][0] == "failed"
     medusa.orders["order_1"] = order()
-    with moved(UNKNOWN_FOR):
+    with moved(ASK_AGAIN_AFTER):
         poll()
     assert points() == 20
     assert not settled("gone")
@@ -497,7 +497,7 @@ def test_a_placed_order_that_medusa_never_had_is_ignored_after_a_second_look(
     assert states()["placed"][0] == "failed"
     poll()
     assert states()["placed"][0] == "failed"
-    with moved(UNKNOWN_FOR):
+    with moved(ASK_AGAIN_AFTER):
         poll()
     state, reason = states()["placed"]
     assert state == "ignored"
@@ -509,7 +509,7 @@ def test_a_placed_order_that_medusa_has_at_the_second_look_earns(api: TestClient
     with pytest.raises(EventFailed):
         process_event("placed")
     medusa.orders["order_1"] = order()
-    with moved(UNKNOWN_FOR):
+    with moved(ASK_AGAIN_AFTER):
         poll()
     assert states()["placed"][0] == "handled"
     assert points() == 10
@@ -519,7 +519,7 @@ def test_a_payment_that_medusa_never_had_is_ignored_after_a_second_look(api: Tes
     deliver(api, event("payment.captured", {"id": "pay_9"}), event_id="paid")
     with pytest.raises(EventFailed):
         process_event("paid")
-    with moved(UNKNOWN_FOR):
+    with moved(ASK_AGAIN_AFTER):
         poll()
     assert states()["paid"][0] == "ignored"
 

@@ -30,7 +30,7 @@ from bridge.medusa.orders import read_order
 from bridge.products.settings import dust_product
 from bridge.redemptions.medusa_sync import advance as advance_redemption
 from bridge.settlement.forecast import Forecast, forecast
-from bridge.settlement.kept_forecasts import delete_old_forecasts, read_kept_forecasts
+from bridge.settlement.kept_forecasts import delete_old_forecasts, read_forecast_outcomes
 from bridge.settlement.settle import settle_orders
 from tests.support import tokens
 from tests.support.clock import advance
@@ -444,7 +444,7 @@ def ordered(order_id: str = "order_1", *, price: float = 10, cart_id: str = "car
 
 def outcomes() -> dict[str, int]:
     with transaction() as connection:
-        found = read_kept_forecasts(connection, since=now() - timedelta(days=1))
+        found = read_forecast_outcomes(connection, since=now() - timedelta(days=1))
     assert found.orders == sum(found.outcomes.values())
     return {outcome.value: orders for outcome, orders in found.outcomes.items() if orders}
 
@@ -498,7 +498,7 @@ def test_a_forecast_that_nothing_explains_names_its_order(
     settle(ordered())
     assert outcomes() == {"unexplained": 1}
     with transaction() as connection:
-        assert read_kept_forecasts(connection, since=now() - timedelta(days=1)).unexplained == ("order_1",)
+        assert read_forecast_outcomes(connection, since=now() - timedelta(days=1)).unexplained == ("order_1",)
 
 
 def test_the_last_quote_of_a_cart_counts_and_an_ordered_cart_has_no_further_one(

@@ -346,8 +346,8 @@ def test_the_audit_sees_an_import_that_is_not_in_the_books(dust: Dust, tmp_path:
         connection.execute(text("UPDATE import_row SET amount = 6"))
     found = dust("audit", "--json").json
     assert {(breach["check"], breach["subject"]) for breach in found} == {
-        ("imports_are_in_the_books", "cus_1"),
-        ("the_book_adds_up", "all customers"),
+        ("imports_are_in_the_ledger", "cus_1"),
+        ("the_ledger_adds_up", "all customers"),
     }
     with transaction() as connection:
         connection.execute(text("UPDATE import_row SET amount = 5"))

@@ -89,7 +89,7 @@ def test_closes_are_verified(settings: dict[str, str]) -> None:
             owner.execute("UPDATE daily_close SET outstanding = 251")
         said = dust("closes", "--verify")
         assert said.exit_code == 1
-        assert "outstanding was 251, the book now says 250" in said.stderr
+        assert "outstanding was 251, the ledger now has 250" in said.stderr
         with psycopg.connect(settings["DUST_DATABASE_URL"]) as owner:
             owner.execute("UPDATE daily_close SET outstanding = 250")
 

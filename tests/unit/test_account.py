@@ -356,7 +356,7 @@ class AnyLife(RuleBasedStateMachine):
         assert not (who.debt and any(lot.free for lot in matured))
 
     @invariant()
-    def the_book_adds_up(self) -> None:
+    def the_ledger_adds_up(self) -> None:
         rows = self.who.postings
         assert [row.version for row in rows] == list(range(1, len(rows) + 1))
         assert sum(row.amount for row in rows) == self.who.balance

@@ -22,7 +22,7 @@ from bridge.reports.liability import Liability, liability
 from bridge.reports.marketing import Baskets, Figures, Money, marketing
 from bridge.reports.movements import MAX_PERIODS, Period, count_periods, movements
 from bridge.reports.reading import reading
-from bridge.settlement.kept_forecasts import FORECASTS_KEPT, read_kept_forecasts
+from bridge.settlement.kept_forecasts import FORECAST_RETENTION, read_forecast_outcomes
 
 router = admin_router("/reports", tag="reports")
 
@@ -179,7 +179,7 @@ def report_forecasts(
 ) -> ForecastsResponse | Response:
     """Report how many quotes were kept: whether orders earned what the last quote of their cart said."""
     with reading() as connection:
-        forecasts = read_kept_forecasts(connection, since=since or now() - FORECASTS_KEPT)
+        forecasts = read_forecast_outcomes(connection, since=since or now() - FORECAST_RETENTION)
     if format == "csv":
         return _csv(sheets.forecasts_sheet(forecasts), "forecasts")
     return ForecastsResponse(

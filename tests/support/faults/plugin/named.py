@@ -269,14 +269,14 @@ def event_copied(mine: Mine) -> None:
     """An event is kept a second time under an id of its own."""
     from bridge.webhooks import endpoint
 
-    keep = endpoint._keep
+    keep = endpoint._store_event
 
     async def copying(arrival: Any) -> Any:
         if mine(arrival.event_id):
             await keep(dataclasses.replace(arrival, event_id=f"{arrival.event_id}-copy"))
         return await keep(arrival)
 
-    endpoint._keep = copying
+    endpoint._store_event = copying
 
 
 def order_copied(mine: Mine) -> None:

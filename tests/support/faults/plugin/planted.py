@@ -37,7 +37,7 @@ def _ack_before_commit() -> None:
     from bridge.inbox.receive import Arrival, Receipt
     from bridge.webhooks import endpoint
 
-    keep = endpoint._keep
+    keep = endpoint._store_event
     under_way = set()
 
     async def later(arrival: Arrival) -> None:
@@ -49,7 +49,7 @@ def _ack_before_commit() -> None:
         under_way.add(asyncio.create_task(later(arrival)))
         return Receipt.ACCEPTED
 
-    endpoint._keep = hasty
+    endpoint._store_event = hasty
 
 
 def _release_in_doubt() -> None:
