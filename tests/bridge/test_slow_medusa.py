@@ -15,9 +15,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from bridge.http.medusa_threads import FOR_CUSTOMERS, FOR_GUESTS, FOR_OPERATORS, MedusaLimit
+from bridge.medusa import transport
 from bridge.medusa.client import Medusa, get_medusa
 from bridge.medusa.errors import MedusaAway
-from bridge.medusa.transport import MAX_ANSWER_BYTES
 from bridge.redemptions.medusa_sync import advance
 from tests.support import tokens
 from tests.support.ledger import give
@@ -171,15 +171,16 @@ def test_an_answer_that_comes_in_small_parts_is_given_up(head: bytes, part: byte
         assert time.monotonic() - started < 5
 
 
-def test_an_answer_of_any_size_is_not_read_into_memory() -> None:
-    bomb = gzip.compress(b" " * 2 * MAX_ANSWER_BYTES)
+def test_an_answer_of_any_size_is_not_read_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "MAX_ANSWER_BYTES", 1024**2)
+    bomb = gzip.compress(b" " * 3 * 1024**2)
     head = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(bomb)
     with answering(head + bomb, b"", seconds=0) as url, contextlib.closing(make_client(url)) as medusa:
-        with pytest.raises(MedusaAway, match="order_1 is over 64 MB") as error:
+        with pytest.raises(MedusaAway, match="order_1 is over 1 MB") as error:
             medusa.order("order_1")
         assert error.value.only_this_call
         # The next call gets its own connection.
-        with pytest.raises(MedusaAway, match="over 64 MB"):
+        with pytest.raises(MedusaAway, match="over 1 MB"):
             medusa.probe("/admin/orders")
 
 
