@@ -10,11 +10,23 @@ from pathlib import Path
 from typing import Annotated, TypeVar
 from urllib.parse import urlsplit
 
+import httpx
 import limits
 import psycopg
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from psycopg.conninfo import conninfo_to_dict
-from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 # Standard Webhooks asks for 24 to 64 random bytes.
@@ -57,9 +69,11 @@ def _proxies(proxies: tuple[str, ...]) -> tuple[str, ...]:
 
 def _rate_limit(limit: str) -> str:
     try:
-        limits.parse(limit)
+        (parsed,) = limits.parse_many(limit)
     except ValueError:
         raise ValueError("must be a number and a time, such as 120/minute or 5000/hour") from None
+    if parsed.amount == 0:
+        raise ValueError("must allow at least one request; for no limit, write a large number")
     return limit
 
 
@@ -93,9 +107,11 @@ def _public_key(key: str) -> str:
     # An .env file cannot have line breaks, so `\n` is accepted for them.
     pem = key.replace("\\n", "\n")
     try:
-        load_pem_public_key(pem.encode())
-    except ValueError as error:
+        loaded = load_pem_public_key(pem.encode())
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise ValueError("must be a public key in PEM, -----BEGIN PUBLIC KEY-----") from error
+    if not isinstance(loaded, RSAPublicKey):
+        raise ValueError("must be an RSA key: let Medusa sign tokens with RS256")
     return pem
 
 
@@ -124,6 +140,8 @@ def _publishable_key(key: str) -> str:
 def _medusa_url(url: str) -> str:
     if not _is_http_address(url) or "?" in url or "#" in url:
         raise ValueError("must be an http:// or https:// address, such as https://shop.example")
+    if "@" in urlsplit(url).netloc:
+        raise ValueError("must have no user and password, because Dust logs in with DUST_MEDUSA_API_KEY")
     return url.rstrip("/")
 
 
@@ -146,6 +164,12 @@ def _broker_url(url: str) -> str:
     addresses = [address.strip() for address in url.split(";")]
     if not addresses[0].startswith(("redis://", "rediss://", "redis+socket://", "amqp://", "amqps://")):
         raise ValueError("must be a redis:// or amqp:// address")
+    if not all(_is_broker_address(address) for address in addresses):
+        # The client's own message can contain a part of the password.
+        raise ValueError(
+            "must be redis://:password@host:port/0 or amqp://user:password@host:port/vhost; a special character in the "
+            "password is written %2F, for example"
+        )
     scheme = addresses[0].partition("://")[0] + "://"
     if len(addresses) > 1 and not (scheme in _CLUSTERED and all(address.startswith(scheme) for address in addresses)):
         raise ValueError(
@@ -153,6 +177,15 @@ def _broker_url(url: str) -> str:
             "amqp://, or each with amqps:// (a ; in a password is written %3B)"
         )
     return ";".join(addresses)
+
+
+def _is_broker_address(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        # After a `/`, `?` or `#` in a password, its rest and the host are no longer in `netloc`.
+        return parts.port != 0 and "@" not in parts.path + parts.query + parts.fragment
+    except ValueError:
+        return False
 
 
 def _broker_ca_file(file: Path, others: ValidationInfo) -> Path:
@@ -196,6 +229,15 @@ class Settings(BaseSettings):
         populate_by_name=True,
         use_attribute_docstrings=True,
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _without_white_space(cls, value: object, info: ValidationInfo) -> object:
+        """Remove white space at the ends: a secret from a file often ends with a line break.
+
+        Medusa uses its `jwtSecret` as it is, so Dust does too.
+        """
+        return value.strip() if isinstance(value, str) and info.field_name != "jwt_secret" else value
 
     database_url: PostgresUrl | None = None
     """`postgresql://…`, Postgres 14 to 18. With several servers in the address, the one that accepts writes is used.
@@ -320,10 +362,15 @@ class SettingsError(Exception):
 def _is_http_address(url: str) -> bool:
     try:
         parts = urlsplit(url)
+        # Raises UnicodeError for a name that no resolver takes, such as `shop..example`.
+        httpx.URL(url).raw_host.decode().encode("idna")
         return (
-            parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and " " not in parts.netloc
+            parts.scheme in {"http", "https"}
+            and bool(parts.hostname)
+            and parts.port != 0
+            and not re.search(r"[\s\\]", parts.netloc)
         )
-    except ValueError:
+    except (ValueError, httpx.InvalidURL):
         return False
 
 

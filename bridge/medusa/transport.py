@@ -4,7 +4,6 @@ Every call has a timeout. Nothing is retried here: the row that needed the call 
 """
 
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,10 +14,14 @@ import httpx
 
 from bridge.errors import DustError
 from bridge.http.dates import read_http_date
+from bridge.medusa.deadline import Deadline
 from bridge.medusa.errors import MedusaAway, MedusaNotConfigured, MedusaRefused, UnknownInMedusa
 from bridge.medusa.pages import Json as Json
 from bridge.observability.metrics import MEDUSA_ERRORS, MEDUSA_SECONDS
 from bridge.observability.tracing import current_traceparent, span
+
+# A page of a hundred large orders has a few megabytes.
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
 Params = Mapping[str, str] | list[tuple[str, str | int | float | bool | None]]
 
@@ -41,6 +44,8 @@ class Transport:
         self._publishable_key = publishable_key
         self._timeout_seconds = timeout_seconds
         self._http = httpx.Client(base_url=url, timeout=timeout_seconds)
+        self._deadline = Deadline()
+        self._deadline.watch(self._http)
         self.date: datetime | None = None
         """Medusa's clock at its last answer, to the second."""
 
@@ -50,7 +55,7 @@ class Transport:
     def probe(self, path: str, params: Mapping[str, str] | None = None) -> Probe:
         """Return Medusa's answer to a GET with the key that the path needs.
 
-        Raises `MedusaAway` only without an answer.
+        Raises `MedusaAway` only without a whole answer.
         """
         headers = {"x-publishable-api-key": self._publishable_key} if self._publishable_key else {}
         auth = self._auth if path.startswith("/admin") else None
@@ -116,15 +121,20 @@ class Transport:
             raise MedusaAway(reason, only_this_call=unfinished) from error
 
     def _request(self, method: str, path: str, **arguments: Any) -> tuple[httpx.Response, bytes]:
-        """Make a call. Returns the response and its body. Raises `httpx.HTTPError`."""
-        deadline = time.monotonic() + self._timeout_seconds
+        """Make a call. Returns the response and its body. Raises `httpx.HTTPError`, `MedusaAway`."""
         content = bytearray()
-        with self._http.stream(method, path, **arguments) as response:
+        with (
+            self._deadline.within(self._timeout_seconds),
+            self._http.stream(method, path, **arguments) as response,
+        ):
+            # Unpacked: a few kilobytes of gzip can be gigabytes of text.
             for chunk in response.iter_bytes():
                 content += chunk
-                # httpx's timeout is per packet, and an answer can come in any number of them.
-                if time.monotonic() > deadline:
-                    raise httpx.ReadTimeout("The answer took too long.", request=response.request)
+                if len(content) > MAX_ANSWER_BYTES:
+                    raise MedusaAway(
+                        f"Medusa's answer to {method} {path} is over {MAX_ANSWER_BYTES // 1024**2} MB.",
+                        only_this_call=True,
+                    )
         return response, bytes(content)
 
 

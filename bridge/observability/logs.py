@@ -11,22 +11,40 @@ import structlog
 
 from bridge.settings import Settings
 
+# A character of an e-mail address, in any script: no white space, and no ASCII punctuation but `-` and `_`.
+_LETTER = r"[^\x00-,./:-@\[-^`{-\x7f\s\u3002\uff0e\uff61]"
+# Browsers take the full stops of Asian scripts for a dot too.
+_DOT = r"[.\u3002\uff0e\uff61]"
+_IN_A_URL = rf"(?:{_LETTER}|%(?!40)[0-9A-Fa-f]{{2}})"
+
 # Last line of defence: Dust does not log such values, but a library's traceback may quote them. A pattern is tried only
 # if its mark is in the line, which costs a microsecond for most lines. All patterns take linear time, because what
 # precedes or fills a match is bounded.
 _NOT_FOR_LOGS = tuple(
     (mark, re.compile(pattern), replacement)
     for mark, pattern, replacement in (
-        ("@", r"(?<=://)[^\s/@]{1,500}(?=@)", "[login]"),
-        ("@", r"[\w.+%-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,10}", "[email]"),
+        ("@", r"(?<=://)[^\s/\"]{1,500}(?=@)", "[login]"),
+        (
+            "@",
+            rf"(?:{_LETTER}|[.+%&*!#$^~]|(?<=\w)'){{1,64}}@{_LETTER}{{1,63}}(?:{_DOT}{_LETTER}{{1,63}}){{1,10}}",
+            "[email]",
+        ),
+        (
+            "%40",
+            rf"(?:{_IN_A_URL}|[.+*!~]){{1,64}}%40{_IN_A_URL}{{1,63}}(?:{_DOT}{_IN_A_URL}{{1,63}}){{1,10}}",
+            "[email]",
+        ),
         ("eyJ", r"(?<![\w-])eyJ[\w-]{4,}\.[\w-]+\.[\w-]*", "[jwt]"),
         ("sk_", r"\bsk_[\w+/=-]{8,}", "[secret]"),
+        # The same key as it is sent to Medusa: base64, as the user name of basic auth.
+        ("c2tf", r"\bc2tf[\w+/=-]{8,}", "[secret]"),
         ("whsec_", r"whsec_[\w+/=-]{8,}", "[secret]"),
-        ("Bearer ", r"(?<=Bearer )[\w.~+/=-]+", "[token]"),
+        ("earer ", r"(?<=[Bb]earer )[\w.~+/=-]+", "[token]"),
         # Anyone who knows the code of a redemption can use it.
         ("DUST-", r"\bDUST-[0-9A-Z]{16}\b", "[code]"),
     )
 )
+_MARKS = tuple(dict.fromkeys(mark for mark, _, _ in _NOT_FOR_LOGS))
 
 
 def redact(line: str) -> str:
@@ -37,8 +55,32 @@ def redact(line: str) -> str:
     return line
 
 
-def _redact(_logger: object, _method: str, line: Any) -> Any:
-    return redact(line)
+def _redacted(value: Any) -> Any:
+    """The value with each text in it redacted."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, Mapping):
+        return {redact(str(key)): _redacted(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_redacted(each) for each in value]
+    return value if value is None or isinstance(value, int | float) else redact(repr(value))
+
+
+def _rendered_redacted(render: structlog.typing.Processor) -> structlog.typing.Processor:
+    """The renderer, with redacted values.
+
+    A rendered line has escapes for line breaks and for other scripts, which the patterns do not know. Most lines have
+    no mark of a pattern, and are not looked through.
+    """
+
+    def redacting(logger: Any, method: str, line: MutableMapping[str, Any]) -> Any:
+        rendered = str(render(logger, method, dict(line)))
+        if not any(mark in rendered for mark in _MARKS):
+            return rendered
+        # The whole line too: a token may stand in the next field.
+        return redact(str(render(logger, method, _redacted(line))))
+
+    return redacting
 
 
 # Characters that end a line or move a terminal's cursor. JSON escapes them; on a console they would take effect.
@@ -93,8 +135,7 @@ def set_up_logs(settings: Settings) -> None:
     after: list[structlog.typing.Processor] = [
         structlog.processors.format_exc_info,
         *([_in_its_lines] if wanted == "console" else []),
-        renderer,
-        _redact,
+        _rendered_redacted(renderer),
     ]
     structlog.configure(
         processors=[*before, *after],

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import structlog
 from celery.utils.log import get_task_logger
 from fastapi.testclient import TestClient
 from sqlalchemy import text
@@ -208,6 +209,16 @@ def test_a_whole_flow_with_its_failures_logs_no_person_and_no_secret(
         ("DUST-0123456789ABCDEF is used", "[code] is used"),
         ("order_01J9ZK3V5C of cus_01J9ZK3V5C", "order_01J9ZK3V5C of cus_01J9ZK3V5C"),
         ("celery@worker-1 ready", "celery@worker-1 ready"),
+        ("to jörg@bücher.example.", "to [email]."),
+        ("to 'jo@xn--bcher-kva.example'", "to '[email]'"),
+        ("to <ユーザー@例え。テスト>", "to <[email]>"),
+        ("to उपयोगकर्ता@उदाहरण.परीक्षा now", "to [email] now"),
+        ("to bu\u0308cher@bu\u0308cher.example", "to [email]"),
+        ("to o'brien@shop.example", "to [email]"),
+        ("?q=jo%40b%C3%BCcher.example&limit=5", "?q=[email]&limit=5"),
+        ("at amqp://dust:p@ss@one:5672", "at amqp://[login]@one:5672"),
+        ("{'authorization': 'Basic c2tfdGVzdF8wMTIzNDU2Nzg5Og=='}", "{'authorization': 'Basic [secret]'}"),
+        ("{'authorization': 'bearer abc.def'}", "{'authorization': 'bearer [token]'}"),
     ],
 )
 def test_what_is_not_for_logs_is_struck_out(line_: str, expected: str) -> None:
@@ -216,6 +227,34 @@ def test_what_is_not_for_logs_is_struck_out(line_: str, expected: str) -> None:
 
 def test_a_token_is_struck_out_wherever_it_stands() -> None:
     assert redact(f"got {tokens.token()} from") == "got [jwt] from"
+
+
+@pytest.mark.parametrize(
+    ("secret", "mark"),
+    [
+        (EMAIL, "[email]"),
+        ("jörg@bücher.example", "[email]"),
+        ("nina@例え。テスト", "[email]"),
+        (tokens.token(), "[jwt]"),
+        (API_KEY, "[secret]"),
+        ("DUST-0123456789ABCDEF", "[code]"),
+    ],
+)
+def test_escapes_in_a_line_hide_nothing(lines: Lines, secret: str, mark: str) -> None:
+    task_log = get_task_logger("bridge.test")
+    for before in (" ", "\n", "\t", "\r\n", '"', "\\", "ü\n"):
+        try:
+            raise ValueError(f"cannot read{before}{secret}")
+        except ValueError:
+            structlog.get_logger("bridge.test").exception(f"said{before}{secret}", given=[{"a": (f"{before}{secret}",)}])
+            task_log.exception("said%s%s", before, secret)
+        for line_ in lines.text.splitlines()[-2:]:
+            said = json.loads(line_)
+            assert said["event"] == f"said{before}{mark}"
+            assert said["exception"].endswith(f"cannot read{before}{mark}")
+            assert secret not in line_
+            assert secret.encode("unicode-escape").decode() not in line_
+    assert len(lines.text.splitlines()) == 14
 
 
 def test_errors_of_the_database_come_without_values(

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gzip
 import socket
 import threading
 import time
@@ -14,6 +15,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from bridge.http.medusa_threads import FOR_CUSTOMERS, FOR_GUESTS, FOR_OPERATORS, MedusaLimit
+from bridge.medusa import transport
 from bridge.medusa.client import Medusa, get_medusa
 from bridge.medusa.errors import MedusaAway
 from bridge.redemptions.medusa_sync import advance
@@ -141,11 +143,24 @@ def answering(head: bytes, part: bytes, *, seconds: float) -> Iterator[str]:
     thread.join()
 
 
-def test_an_answer_that_comes_byte_by_byte_is_given_up() -> None:
-    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 10000\r\n\r\n"
+_OK = b"HTTP/1.1 200 OK\r\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "part"),
+    [
+        (_OK + b"content-type: application/json\r\ncontent-length: 10000\r\n\r\n", b" "),
+        (_OK + b"content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+        (_OK, b"x-a: b\r\n"),
+        (b"", b"H"),
+        (b"", b"HTTP/1.1 102 Processing\r\n\r\n"),
+    ],
+    ids=["body", "chunks", "headers", "status line", "102"],
+)
+def test_an_answer_that_comes_in_small_parts_is_given_up(head: bytes, part: bytes) -> None:
     started = time.monotonic()
     with (
-        answering(head, b" ", seconds=0.05) as url,
+        answering(head, part, seconds=0.05) as url,
         contextlib.closing(make_client(url, timeout_seconds=0.5)) as medusa,
     ):
         with pytest.raises(MedusaAway, match="ReadTimeout") as error:
@@ -154,6 +169,19 @@ def test_an_answer_that_comes_byte_by_byte_is_given_up() -> None:
         with pytest.raises(MedusaAway):
             medusa.probe("/admin/orders")
         assert time.monotonic() - started < 5
+
+
+def test_an_answer_of_any_size_is_not_read_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "MAX_ANSWER_BYTES", 1024**2)
+    bomb = gzip.compress(b" " * 3 * 1024**2)
+    head = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(bomb)
+    with answering(head + bomb, b"", seconds=0) as url, contextlib.closing(make_client(url)) as medusa:
+        with pytest.raises(MedusaAway, match="order_1 is over 1 MB") as error:
+            medusa.order("order_1")
+        assert error.value.only_this_call
+        # The next call gets its own connection.
+        with pytest.raises(MedusaAway, match="over 1 MB"):
+            medusa.probe("/admin/orders")
 
 
 @pytest.mark.parametrize("body", [b"[" * 100_000, b'{"order": 1e999999999999999999999}', b"\xff", b"<html>", b"null"])

@@ -21,6 +21,12 @@ GOOD = {
     "DUST_ADMIN_TOKEN": ADMIN_TOKEN,
 }
 
+# Of ES256, whose tokens Dust does not read.
+ELLIPTIC_KEY = """-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEEVs/o5+uQbTjL3chynL4wXgUg2R9
+q9UU8I5mEovUf86QZ7kOBIjJwqnzD1omageEHWwHdBO6B+dFabmdT9POxg==
+-----END PUBLIC KEY-----"""
+
 Environment = Callable[..., None]
 
 
@@ -136,6 +142,20 @@ def test_outgoing_webhooks_go_to_an_http_address(environment: Environment, url: 
         ("DUST_MEDUSA_URL", "http://[::1"),
         ("DUST_MEDUSA_URL", "http://shop:port"),
         ("DUST_MEDUSA_URL", "http://my shop"),
+        ("DUST_MEDUSA_URL", "http://shop..example"),
+        ("DUST_MEDUSA_URL", "http://" + "a" * 64 + ".example"),
+        ("DUST_MEDUSA_URL", "http://bücher..example"),
+        ("DUST_MEDUSA_URL", "http://sh\nop.example"),
+        ("DUST_MEDUSA_URL", "http://shop\\@other.example"),
+        ("DUST_MEDUSA_URL", "http://user:hidden-password@shop.example"),
+        ("DUST_BROKER_URL", "redis://:hidden/password@one:6379/0"),
+        ("DUST_BROKER_URL", "redis://:hidden#password@one:6379/0"),
+        ("DUST_BROKER_URL", "redis://:6379/hidden?password@one:6379/0"),
+        ("DUST_BROKER_URL", "amqp://u:hidden-password@one:5672;amqp://u:hidden/password@two:5672"),
+        ("DUST_BROKER_URL", "redis://[::1:6379/0"),
+        ("DUST_JWT_PUBLIC_KEY", ELLIPTIC_KEY),
+        ("DUST_RATE_LIMIT_PUBLIC", "0/minute"),
+        ("DUST_RATE_LIMIT_GUESTS", "10/minute;100/hour"),
         ("DUST_MEDUSA_URL", "http://shop.test?store=1"),
         ("DUST_MEDUSA_API_KEY", "sk_…"),
         ("DUST_MEDUSA_API_KEY", "sk_a b"),
@@ -208,6 +228,28 @@ def test_secrets_are_in_no_text_that_settings_give_of_themselves(environment: En
     for text in (repr(settings), str(settings), str(settings.model_dump())):
         for secret in (WEBHOOK_SECRET, JWT_SECRET, ADMIN_TOKEN, "sk_0123456789", "long-password"):
             assert secret not in text
+
+
+def test_white_space_around_a_value_is_not_part_of_it(environment: Environment) -> None:
+    environment(
+        DUST_MEDUSA_URL=" http://medusa:9000/\n",
+        DUST_DATABASE_URL="postgresql://dust@127.0.0.1/dust\r\n",
+        DUST_ADMIN_TOKEN=f"{ADMIN_TOKEN}\n",
+        DUST_FLOWER_BASIC_AUTH="operator:password\n",
+        DUST_LOG_FORMAT="json\n",
+        DUST_JWT_SECRET=f"{JWT_SECRET}\n",
+    )
+    settings = load_settings()
+    assert settings.medusa_url == "http://medusa:9000"
+    assert settings.database_url == "postgresql://dust@127.0.0.1/dust"
+    assert settings.log_format == "json"
+    secrets = [settings.admin_token, settings.flower_basic_auth, settings.jwt_secret]
+    # Medusa signs with its secret as it is.
+    assert [each and each.get_secret_value() for each in secrets] == [
+        ADMIN_TOKEN,
+        "operator:password",
+        f"{JWT_SECRET}\n",
+    ]
 
 
 def test_comma_lists_and_addresses_are_cleaned(environment: Environment) -> None:
