@@ -35,6 +35,7 @@ describe("an id", () => {
 })
 
 describe("errors", () => {
+  const key = (name: string): string => name
   const errors = [{ field: "earn.rates.eur", message: "must be above zero" }]
   const wrong = new DustError({ detail: "earn.rates.eur: must be above zero", errors }, 422)
 
@@ -42,19 +43,26 @@ describe("errors", () => {
     expect(errorAt(wrong, "earn.rates.eur")).toBe("must be above zero")
     expect(errorAt(wrong, "earn.rates")).toBe("must be above zero")
     expect(errorAt(wrong, "earn.rate")).toBeUndefined()
-    expect(generalError(wrong)).toBeUndefined()
+    expect(generalError(wrong, key)).toBeUndefined()
   })
 
   it("are shown above the form when they are about no field", () => {
-    expect(generalError(new DustError({ detail: "Dust does not answer right now." }, 503))).toContain("does not answer")
-    expect(generalError(null)).toBeUndefined()
+    expect(generalError(new DustError({ detail: "Dust does not answer right now." }, 503), key)).toContain("does not answer")
+    expect(generalError(null, key)).toBeUndefined()
+  })
+
+  it("say what to do when the session has ended, the role is not enough or nobody answers", () => {
+    expect(generalError(new DustError({ message: "Unauthorized" }, 401), key)).toBe("general.sessionEnded")
+    expect(generalError(new DustError({ message: "Forbidden" }, 403), key)).toBe("general.notAllowed")
+    expect(generalError(new TypeError("Failed to fetch"), key)).toBe("general.unreachable")
+    expect(generalError(new DustError({}, 502), key)).toBe("general.unreachable")
   })
 })
 
 describe("wording", () => {
   it("says for people what the bridge found out about a value", () => {
     expect(worded("Input should be a valid integer, unable to parse string as an integer")).toBe(
-      "Please enter a whole number",
+      "Please enter a whole number, such as 1200",
     )
     expect(worded("String should have at least 1 character")).toBe("Please fill this in")
     expect(worded("Input should be greater than 0")).toBe("Must be more than 0")

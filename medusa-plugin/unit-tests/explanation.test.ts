@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest"
+import { describe, expect, it, vi } from "vitest"
 import { de } from "../src/admin/i18n/de"
 import { en } from "../src/admin/i18n/en"
 import { described, escrowSentences, noted, rulesOf, sentenceOf, summaryOf } from "../src/admin/lib/explanation"
@@ -101,6 +101,17 @@ describe("a description", () => {
   it("of Dust is translated, a merchant's is not", () => {
     expect(described("Welcome bonus", german)).toBe("Willkommensbonus")
     expect(described("Thank you, Ann", german)).toBe("Thank you, Ann")
+  })
+})
+
+describe("numbers", () => {
+  it("are written as the dashboard's language does", () => {
+    vi.stubGlobal("document", { documentElement: { lang: "de" } })
+    const off = { ...SHIPPING, kind: "fixed", reward: null, value: "1234.50", currency_code: "eur" }
+    expect(sentenceOf({ ...STEP, kind: "hold", held: 5, redeemed: off } as Step, german)).toContain("für 1.234,50 EUR Rabatt.")
+    const rules = { multipliers: [], fixed: [], excluded: false, tier: "Gold", tier_factor: "1.5", note: null }
+    expect(rulesOf({ ...STEP, rates: { eur: "0.5" }, rules }, german)).toEqual(["0,5 je EUR", "Stufe Gold, Faktor 1,5"])
+    vi.unstubAllGlobals()
   })
 })
 

@@ -63,7 +63,7 @@ function Form({ customerId, close }: { customerId: string; close: () => void }):
       }}
     >
       <Drawer.Body className="flex flex-col gap-y-4">
-        {generalError(book.error) && <Alert variant="error">{generalError(book.error)}</Alert>}
+        {generalError(book.error, t) && <Alert variant="error">{generalError(book.error, t)}</Alert>}
         <TextField
           label={t("account.amount")}
           hint={t("account.amountHint")}

@@ -3,7 +3,7 @@ import { useMutation, useQueryClient } from "@tanstack/react-query"
 import { useState, type ReactNode } from "react"
 import type { DustDeliveries } from "../../types"
 import { deliveriesPath, filtersOf, type DeliveriesQuery } from "../lib/deliveries"
-import { dust } from "../lib/dust"
+import { dust, messageOf } from "../lib/dust"
 import { moment, numbered, shown } from "../lib/format"
 import { useTexts, type Translate } from "../lib/texts"
 import { Field, TextField } from "./field"
@@ -85,11 +85,12 @@ function Filters({ query, change, found }: FiltersProps): ReactNode {
 }
 
 function useSend(path: string, body?: unknown): { send: () => void; isPending: boolean } {
+  const t = useTexts()
   const client = useQueryClient()
   const { mutate, isPending } = useMutation({
     mutationFn: () => dust(path, "POST", body),
     onSuccess: () => client.invalidateQueries({ queryKey: ["dust"] }),
-    onError: (error) => toast.error(error.message),
+    onError: (error) => toast.error(messageOf(error, t)),
   })
   return { send: () => mutate(), isPending }
 }

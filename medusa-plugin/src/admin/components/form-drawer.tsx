@@ -35,7 +35,7 @@ export function FormDrawer({ title, submit, close, onSubmit, isPending, error, d
           }}
         >
           <Drawer.Body className="flex flex-col gap-y-4 overflow-y-auto">
-            {generalError(error) && <Alert variant="error">{generalError(error)}</Alert>}
+            {generalError(error, t) && <Alert variant="error">{generalError(error, t)}</Alert>}
             {children}
           </Drawer.Body>
           <Drawer.Footer>

@@ -2,7 +2,7 @@ import { StatusBadge, Table } from "@medusajs/ui"
 import type { ComponentProps, ReactNode } from "react"
 import type { DustRedemption, DustRedemptionList } from "../../types"
 import { noted } from "../lib/explanation"
-import { moment, shown } from "../lib/format"
+import { amount, moment, shown } from "../lib/format"
 import { useOrderNumbers, usePeople, type Person } from "../lib/people"
 import { useTexts, type Translate } from "../lib/texts"
 import { CustomerLink, OrderLink } from "./links"
@@ -82,8 +82,8 @@ function Row({ row, person, number }: { row: DustRedemption; person?: Person; nu
 
 function purpose({ kind, percent, value, currency_code: currency, promotions }: DustRedemption, t: Translate): string {
   if (kind === "free_shipping") return t("redemptions.freeShipping")
-  if (value) return t("redemptions.off", { value: `${value} ${currency?.toUpperCase()}` })
-  if (percent) return t("redemptions.off", { value: `${percent} %` })
+  if (value) return t("redemptions.off", { value: `${amount(value)} ${currency?.toUpperCase()}` })
+  if (percent) return t("redemptions.off", { value: `${amount(percent)} %` })
   const units = promotions.reduce((sum, promotion) => sum + (promotion.quantity ?? 0), 0)
   return t("redemptions.products", { count: units })
 }

@@ -1,6 +1,6 @@
 import { Alert, Button, Skeleton, Text } from "@medusajs/ui"
 import type { ReactNode } from "react"
-import { DustError } from "../lib/dust"
+import { DustError, messageOf } from "../lib/dust"
 import { useTexts } from "../lib/texts"
 
 /** What the two kinds of queries have in common. */
@@ -19,7 +19,7 @@ export function Loaded<T>({ query, children }: { query: Query<T>; children: (dat
   }
   return (
     <div className="flex flex-col items-start gap-y-3 px-6 py-4">
-      <Alert variant="error">{isForbidden(query.error) ? t("general.forbidden") : query.error?.message}</Alert>
+      <Alert variant="error">{isForbidden(query.error) ? t("general.forbidden") : query.error && messageOf(query.error, t)}</Alert>
       <Button size="small" variant="secondary" onClick={() => void query.refetch()}>
         {t("general.tryAgain")}
       </Button>

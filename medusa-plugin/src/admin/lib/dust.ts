@@ -1,4 +1,5 @@
 import type { Problem } from "../../types"
+import type { Translate } from "./texts"
 
 // Written into the dashboard by Medusa's build.
 declare const __BACKEND_URL__: string | undefined
@@ -58,9 +59,18 @@ export function errorAt(error: unknown, field: string): string | undefined {
 }
 
 /** What a form shows above its fields: an error that is about no field. */
-export function generalError(error: unknown): string | undefined {
+export function generalError(error: unknown, t: Translate): string | undefined {
   if (!(error instanceof Error)) return undefined
-  return error instanceof DustError && error.problem.errors?.length ? undefined : error.message
+  return error instanceof DustError && error.problem.errors?.length ? undefined : messageOf(error, t)
+}
+
+/** What a user reads about a failed request: what the server says, unless that is for programs. */
+export function messageOf(error: Error, t: Translate): string {
+  const { status, problem } = error instanceof DustError ? error : { status: 0, problem: {} as Partial<Problem> }
+  if (status === 401) return t("general.sessionEnded")
+  if (status === 403) return t("general.notAllowed")
+  // No answer at all, or a page of a proxy.
+  return problem.detail ?? problem.message ?? t("general.unreachable")
 }
 
 /** A whole number, for the server; anything else goes as it is, so that the server can say what is wrong with it. */

@@ -1,6 +1,6 @@
 import type { DustBalance, DustExplanation, DustOrder } from "../../types"
 import { explanation as english } from "../i18n/en/explanation"
-import { day, shown } from "./format"
+import { amount, day, shown } from "./format"
 import type { Translate } from "./texts"
 
 type Step = DustExplanation["steps"][number]
@@ -62,8 +62,8 @@ function purposeOf({ kind, redeemed }: Step, t: Translate): string {
 function whatOf({ kind, reward, value, currency_code: currency, percent, units }: NonNullable<Step["redeemed"]>, t: Translate): string {
   if (reward) return t("explanation.reward", { name: reward })
   if (kind === "free_shipping") return t("explanation.freeShipping")
-  if (value && currency) return t("explanation.off", { value: `${value} ${currency.toUpperCase()}` })
-  if (percent) return t("explanation.off", { value: `${percent} %` })
+  if (value && currency) return t("explanation.off", { value: `${amount(value)} ${currency.toUpperCase()}` })
+  if (percent) return t("explanation.off", { value: `${amount(percent)} %` })
   return units ? t("explanation.products", { count: units }) : t("explanation.redemption")
 }
 
@@ -102,11 +102,11 @@ export function escrowSentences({ guest_escrow: escrow, order_number: number }: 
 
 /** The rules that gave the points of an order, each in a few words. */
 export function rulesOf({ rates, rules, claimed_at: claimedAt }: Step, t: Translate): string[] {
-  const words = Object.entries(rates).map(([code, rate]) => t("explanation.rate", { rate, currency: code.toUpperCase() }))
+  const words = Object.entries(rates).map(([code, rate]) => t("explanation.rate", { rate: amount(rate), currency: code.toUpperCase() }))
   if (rules?.multipliers.length) words.push(t("explanation.multiplied", { names: rules.multipliers.join(", ") }))
   words.push(...(rules?.fixed ?? []).map((points) => t("explanation.fixed", { points })))
   if (rules?.excluded) words.push(t("explanation.excluded"))
-  if (rules?.tier) words.push(t("explanation.tier", { name: rules.tier, factor: rules.tier_factor ?? "" }))
+  if (rules?.tier) words.push(t("explanation.tier", { name: rules.tier, factor: amount(rules.tier_factor ?? "") }))
   if (rules?.note) words.push(noted(rules.note, t).replace(/\.$/, ""))
   if (claimedAt) words.push(t("explanation.claimed", { date: day(claimedAt) }))
   return words
@@ -125,9 +125,10 @@ export function summaryOf({ balance, available, held, pending, expiring, tier }:
 
 function tierSentences({ name, factor, until, next, currency_code: currency }: NonNullable<DustBalance["tier"]>, t: Translate): string[] {
   const sentences: string[] = []
-  if (name && until) sentences.push(t("explanation.summary.tierUntil", { name, factor, date: day(until) }))
-  else if (name) sentences.push(t("explanation.summary.tier", { name, factor }))
+  const values = { name: name ?? "", factor: amount(factor) }
+  if (name && until) sentences.push(t("explanation.summary.tierUntil", { ...values, date: day(until) }))
+  else if (name) sentences.push(t("explanation.summary.tier", values))
   const unit = currency?.toUpperCase() ?? t("explanation.summary.points")
-  if (next) sentences.push(t("explanation.summary.next", { missing: next.missing, unit, name: next.name }))
+  if (next) sentences.push(t("explanation.summary.next", { missing: amount(next.missing), unit, name: next.name }))
   return sentences
 }

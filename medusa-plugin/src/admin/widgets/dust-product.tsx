@@ -62,7 +62,7 @@ function Form({ productId, settings }: { productId: string; settings: Settings }
         save.mutate()
       }}
     >
-      {generalError(save.error) && <Alert variant="error">{generalError(save.error)}</Alert>}
+      {generalError(save.error, t) && <Alert variant="error">{generalError(save.error, t)}</Alert>}
       <TextField
         label={t("product.price")}
         placeholder={t("product.pricePlaceholder")}

@@ -10,8 +10,10 @@ import { FormDrawer } from "../form-drawer"
 
 const EMPTY = { amount: "", reason: "", description: "", expires_after_days: "", matures_after_days: "" }
 
+type Props = { customerIds: string[]; close: () => void; given?: () => void }
+
 /** Give points to one customer or to many, all of them or none. */
-export function BonusDrawer({ customerIds, close }: { customerIds: string[]; close: () => void }): ReactNode {
+export function BonusDrawer({ customerIds, close, given }: Props): ReactNode {
   const t = useTexts()
   const client = useQueryClient()
   const [bonus, setBonus] = useState(EMPTY)
@@ -22,6 +24,7 @@ export function BonusDrawer({ customerIds, close }: { customerIds: string[]; clo
     onSuccess: async ({ amount, customers }) => {
       await client.invalidateQueries({ queryKey: ["dust"] })
       toast.success(t("bonus.given", { points: shown(amount), count: customers }))
+      given?.()
       close()
     },
   })

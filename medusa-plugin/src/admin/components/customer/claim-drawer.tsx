@@ -45,6 +45,7 @@ export function ClaimDrawer({ customerId, close }: { customerId: string; close: 
         onChange={(text) => {
           setEmail(text)
           look.reset()
+          claim.reset()
         }}
         autoFocus
       />

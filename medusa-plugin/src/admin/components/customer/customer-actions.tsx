@@ -4,7 +4,7 @@ import { DropdownMenu, IconButton, toast, usePrompt } from "@medusajs/ui"
 import { useMutation, useQueryClient } from "@tanstack/react-query"
 import { useState, type ReactNode } from "react"
 import type { DustBalance } from "../../../types"
-import { dust } from "../../lib/dust"
+import { dust, messageOf } from "../../lib/dust"
 import { download } from "../../lib/download"
 import { shown } from "../../lib/format"
 import { useTexts } from "../../lib/texts"
@@ -56,10 +56,11 @@ export function CustomerActions({ customer, balance }: Props): ReactNode {
 }
 
 function useExport(customerId: string): () => void {
+  const t = useTexts()
   const read = useMutation({
     mutationFn: () => dust<object>(`/customers/${customerId}/export`),
     onSuccess: (document) => download(`dust-${customerId}.json`, JSON.stringify(document, null, 2), "application/json"),
-    onError: (error) => toast.error(error.message),
+    onError: (error) => toast.error(messageOf(error, t)),
   })
   return () => read.mutate()
 }
@@ -75,7 +76,7 @@ function useErase(customer: AdminCustomer, balance?: DustBalance): () => Promise
       await client.invalidateQueries({ queryKey: ["dust"] })
       toast.success(t("customer.erased", { events: shown(events) }))
     },
-    onError: (error) => toast.error(error.message),
+    onError: (error) => toast.error(messageOf(error, t)),
   })
   return async () => {
     const confirmed = await prompt({

@@ -3,7 +3,7 @@ import { Alert, RadioGroup, Text, toast } from "@medusajs/ui"
 import { keepPreviousData, useMutation, useQuery, useQueryClient } from "@tanstack/react-query"
 import { useState, type ReactNode } from "react"
 import type { DustBalance } from "../../../types"
-import { admin, dust, errorAt } from "../../lib/dust"
+import { admin, dust, errorAt, messageOf } from "../../lib/dust"
 import { shown } from "../../lib/format"
 import { nameOf, type Person } from "../../lib/people"
 import { useTexts } from "../../lib/texts"
@@ -60,7 +60,7 @@ function Choice({ exceptId, chosen, choose, error }: ChoiceProps): ReactNode {
   const people = found.data?.customers.filter(({ id }) => id !== exceptId) ?? []
   return (
     <>
-      <TextField label={t("merge.search")} hint={t("merge.searchHint")} error={error ?? found.error?.message} value={text} onChange={setText} autoFocus />
+      <TextField label={t("merge.search")} hint={t("merge.searchHint")} error={error ?? (found.error ? messageOf(found.error, t) : undefined)} value={text} onChange={setText} autoFocus />
       {found.isSuccess && people.length === 0 && <Text size="small">{t("merge.nobody")}</Text>}
       <RadioGroup value={chosen?.id ?? ""} onValueChange={(id) => choose(people.find((person) => person.id === id) as Person)}>
         {people.map((person) => (

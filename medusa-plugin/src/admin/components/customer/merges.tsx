@@ -3,7 +3,7 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query"
 import type { ReactNode } from "react"
 import { Link } from "react-router-dom"
 import type { DustMerge, DustUnmerge } from "../../../types"
-import { dust } from "../../lib/dust"
+import { dust, messageOf } from "../../lib/dust"
 import { moment, shown } from "../../lib/format"
 import { nameOf, usePeople, type Person } from "../../lib/people"
 import { useTexts } from "../../lib/texts"
@@ -39,7 +39,7 @@ function Merge({ merge, customerId, other }: { merge: DustMerge; customerId: str
       await client.invalidateQueries({ queryKey: ["dust"] })
       toast.success(t("merge.undone", { brought: shown(brought), returned: shown(returned) }))
     },
-    onError: (error) => toast.error(error.message),
+    onError: (error) => toast.error(messageOf(error, t)),
   })
   const ask = async (): Promise<void> => {
     const confirmed = await prompt({

@@ -2,7 +2,7 @@ import { Alert, Button, Container, DataTable, Heading, useDataTable, type DataTa
 import { useQuery } from "@tanstack/react-query"
 import { useState, type ReactNode } from "react"
 import type { DustMember, DustMemberList, DustProgramme } from "../../../types"
-import { dust } from "../../lib/dust"
+import { dust, messageOf } from "../../lib/dust"
 import { membersPath, type MemberRow } from "../../lib/members"
 import { nameOf, usePeople } from "../../lib/people"
 import { useTexts } from "../../lib/texts"
@@ -66,13 +66,8 @@ export function MembersTable(): ReactNode {
         <DataTable.CommandBar selectedLabel={(count) => t("members.selected", { count })} />
       </DataTable>
       {givesBonus && (
-        <BonusDrawer
-          customerIds={chosen}
-          close={() => {
-            setGivesBonus(false)
-            setSelected({})
-          }}
-        />
+        // Who cancels keeps the selection.
+        <BonusDrawer customerIds={chosen} close={() => setGivesBonus(false)} given={() => setSelected({})} />
       )}
     </Container>
   )
@@ -94,7 +89,7 @@ function Notes({ pages }: { pages: Pages<DustMemberList> }): ReactNode {
   if (!pages.error && !warning) return null
   return (
     <div className="flex flex-col items-start gap-y-3 px-6 py-4">
-      <Alert variant={pages.error ? "error" : "warning"}>{pages.error?.message ?? warning}</Alert>
+      <Alert variant={pages.error ? "error" : "warning"}>{pages.error ? messageOf(pages.error, t) : warning}</Alert>
       {pages.error && (
         <Button size="small" variant="secondary" onClick={() => void pages.refetch()}>
           {t("general.tryAgain")}

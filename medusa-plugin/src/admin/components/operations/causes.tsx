@@ -2,7 +2,7 @@ import { Button, Table, Text, toast, usePrompt } from "@medusajs/ui"
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query"
 import type { ReactNode } from "react"
 import type { DustCauses } from "../../../types"
-import { dust } from "../../lib/dust"
+import { dust, messageOf } from "../../lib/dust"
 import { moment } from "../../lib/format"
 import { useTexts } from "../../lib/texts"
 import { meaningOf, Reason } from "./reason"
@@ -46,7 +46,7 @@ function Row({ cause }: { cause: Cause }): ReactNode {
       toast.success(t("events.retried", { count: retried }))
       await client.invalidateQueries({ queryKey: ["dust"] })
     },
-    onError: (error) => toast.error(error.message),
+    onError: (error) => toast.error(messageOf(error, t)),
   })
   const ask = async (): Promise<void> => {
     const confirmed = await prompt({

@@ -3,7 +3,7 @@ import { useMutation, useQueryClient } from "@tanstack/react-query"
 import { useState, type ComponentProps, type ReactNode } from "react"
 import { Link } from "react-router-dom"
 import type { DustEvent, DustEventList } from "../../../types"
-import { dust } from "../../lib/dust"
+import { dust, messageOf } from "../../lib/dust"
 import { eventsPath, type EventQuery } from "../../lib/events"
 import { moment } from "../../lib/format"
 import { nameOf, useOrderNumbers, usePeople } from "../../lib/people"
@@ -110,13 +110,14 @@ function useRetry(ids: string[], done?: () => void): { retry: () => void; isPend
   const t = useTexts()
   const client = useQueryClient()
   const { mutate, isPending } = useMutation({
-    mutationFn: () => Promise.all(ids.map((id) => dust<{ message: string }>(`/events/${id}/retry`, "POST"))),
-    onSuccess: async ([first]) => {
-      toast.success(ids.length === 1 ? first.message : t("events.retried", { count: ids.length }))
+    mutationFn: () => Promise.all(ids.map((id) => dust<{ retried: boolean }>(`/events/${id}/retry`, "POST"))),
+    onSuccess: (answers) => {
+      toast.success(t("events.retried", { count: answers.filter(({ retried }) => retried).length }))
       done?.()
-      await client.invalidateQueries({ queryKey: ["dust"] })
     },
-    onError: (error) => toast.error(error.message),
+    // Some may have been retried when one could not be.
+    onSettled: () => client.invalidateQueries({ queryKey: ["dust"] }),
+    onError: (error) => toast.error(messageOf(error, t)),
   })
   return { retry: () => mutate(), isPending }
 }

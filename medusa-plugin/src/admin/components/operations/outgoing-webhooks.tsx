@@ -2,8 +2,8 @@ import { Button, Select, StatusBadge, Table, Text, toast, usePrompt } from "@med
 import { useMutation, useQueryClient } from "@tanstack/react-query"
 import { useState, type ComponentProps, type ReactNode } from "react"
 import type { DustOutgoingWebhook, DustOutgoingWebhookList } from "../../../types"
-import { dust } from "../../lib/dust"
-import { moment } from "../../lib/format"
+import { dust, messageOf } from "../../lib/dust"
+import { moment, numbered } from "../../lib/format"
 import { usePeople, type Person } from "../../lib/people"
 import { useTexts } from "../../lib/texts"
 import { CustomerLink } from "../links"
@@ -72,14 +72,15 @@ export function OutgoingWebhooks(): ReactNode {
 }
 
 function useSend(path: string): { send: () => void; isPending: boolean } {
+  const t = useTexts()
   const client = useQueryClient()
   const { mutate, isPending } = useMutation({
-    mutationFn: () => dust<{ message: string }>(path, "POST"),
-    onSuccess: async ({ message }) => {
-      toast.success(message)
+    mutationFn: () => dust<{ retried: boolean | number }>(path, "POST"),
+    onSuccess: async ({ retried }) => {
+      toast.success(t("webhooks.sentAgain", numbered(Number(retried))))
       await client.invalidateQueries({ queryKey: ["dust"] })
     },
-    onError: (error) => toast.error(error.message),
+    onError: (error) => toast.error(messageOf(error, t)),
   })
   return { send: () => mutate(), isPending }
 }

@@ -28,6 +28,7 @@ export function ReplayDrawer({ close }: { close: () => void }): ReactNode {
   const change = (set: (date: Date | null) => void) => (date: Date | null) => {
     set(date)
     count.reset()
+    replay.reset()
   }
   const error = replay.error ?? count.error
   const found = count.data && numbered(count.data.webhooks)

@@ -2,7 +2,7 @@ import { Button, Drawer, Text, toast } from "@medusajs/ui"
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query"
 import type { ReactNode } from "react"
 import type { DustOutgoingWebhookDetail } from "../../../types"
-import { dust } from "../../lib/dust"
+import { dust, messageOf } from "../../lib/dust"
 import { moment } from "../../lib/format"
 import { useTexts } from "../../lib/texts"
 import { Loaded } from "../states"
@@ -38,7 +38,7 @@ export function TestWebhook(): ReactNode {
   const test = useMutation({
     mutationFn: () => dust<{ id: string }>("/outgoing-webhooks/send-test", "POST"),
     onSuccess: () => client.invalidateQueries({ queryKey: ["dust"] }),
-    onError: (error) => toast.error(error.message),
+    onError: (error) => toast.error(messageOf(error, t)),
   })
   return (
     <>

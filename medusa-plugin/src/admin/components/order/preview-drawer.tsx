@@ -57,7 +57,7 @@ function Form({ order }: { order: AdminOrder }): ReactNode {
         </Text>
         <Kind kind={change.kind} set={(kind) => set({ kind })} />
         {change.kind === "return" && <Returned order={order} change={change} set={set} error={preview.error} />}
-        {generalError(preview.error) && <Alert variant="error">{generalError(preview.error)}</Alert>}
+        {generalError(preview.error, t) && <Alert variant="error">{generalError(preview.error, t)}</Alert>}
         {preview.data && <PreviewResult preview={preview.data} />}
       </Drawer.Body>
       <Drawer.Footer>

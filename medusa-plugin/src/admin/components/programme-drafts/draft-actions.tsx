@@ -5,7 +5,7 @@ import { useState, type ReactNode } from "react"
 import { useSearchParams } from "react-router-dom"
 import type { DustDraft, DustDraftSummary } from "../../../types"
 import { DRAFTS } from "../../lib/drafts"
-import { dust } from "../../lib/dust"
+import { dust, messageOf } from "../../lib/dust"
 import { useTexts } from "../../lib/texts"
 import { useEditor } from "../programme/editor"
 import { ImpactModal } from "../programme-impact/impact-modal"
@@ -25,7 +25,7 @@ export function DraftActions({ draft: { id, name } }: { draft: DustDraftSummary 
   const read = useMutation({
     mutationFn: (_: Shown["what"] | "open") => dust<DustDraft>(`${DRAFTS}/${id}`),
     onSuccess: (draft, what) => (what === "open" ? open(draft) : setShown({ what, draft })),
-    onError: (error) => toast.error(error.message),
+    onError: (error) => toast.error(messageOf(error, t)),
   })
   const close = (): void => setShown(undefined)
   return (
@@ -78,7 +78,7 @@ function useDelete(id: string, name: string): () => Promise<void> {
       await client.invalidateQueries({ queryKey: ["dust", DRAFTS] })
       toast.success(t("drafts.deleted", { name }))
     },
-    onError: (error) => toast.error(error.message),
+    onError: (error) => toast.error(messageOf(error, t)),
   })
   return async () => {
     const confirmed = await prompt({

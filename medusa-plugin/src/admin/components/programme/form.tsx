@@ -2,7 +2,7 @@ import { Alert, Text } from "@medusajs/ui"
 import { useEffect, useRef, type ReactNode } from "react"
 import type { DustProgramme } from "../../../types"
 import { useAuthors } from "../../lib/authors"
-import { DustError } from "../../lib/dust"
+import { DustError, messageOf } from "../../lib/dust"
 import { generalMessages, type FieldError } from "../../lib/field-errors"
 import { moment } from "../../lib/format"
 import { useTexts, type Translate } from "../../lib/texts"
@@ -72,7 +72,7 @@ export function Rules(): ReactNode {
 function NotSaved({ error, errors }: { error: Error; errors: FieldError[] }): ReactNode {
   const t = useTexts()
   const ofFields = error instanceof DustError && Boolean(error.problem.errors?.length)
-  if (!ofFields) return <Alert variant="error">{error.message}</Alert>
+  if (!ofFields) return <Alert variant="error">{messageOf(error, t)}</Alert>
   const general = generalMessages(errors)
   const wrong = errors.length - general.length
   const sentences = [...(wrong ? [t("rules.notSaved", { count: wrong })] : []), ...general]

@@ -2,6 +2,7 @@ import { Badge, Button, Checkbox, IconButton, Input, Label, Popover, Text } from
 import { XMarkMini } from "@medusajs/icons"
 import { keepPreviousData, useQuery } from "@tanstack/react-query"
 import { useId, useState, type ReactNode } from "react"
+import { messageOf } from "../../lib/dust"
 import { readNames, searchThings, shownName, type Kind, type Thing } from "../../lib/shop"
 import { useTexts } from "../../lib/texts"
 import { Field } from "../field"
@@ -109,7 +110,7 @@ function Search({ kind, ids, toggle }: { kind: Kind; ids: string[]; toggle: (id:
     <div className="flex flex-col gap-y-1 p-1">
       <Input size="small" aria-label={t("rules.search")} placeholder={t("rules.search")} value={text} onChange={({ target }) => setText(target.value)} />
       <div className="flex max-h-64 flex-col overflow-y-auto">
-        {found.error && <Text size="small">{found.error.message}</Text>}
+        {found.error && <Text size="small">{messageOf(found.error, t)}</Text>}
         {found.data?.length === 0 && <Text size="small">{t("rules.nothingFound")}</Text>}
         {found.data?.map((thing) => <Option key={thing.id} thing={thing} checked={ids.includes(thing.id)} toggle={toggle} />)}
       </div>

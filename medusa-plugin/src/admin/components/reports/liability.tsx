@@ -3,7 +3,7 @@ import { useQuery } from "@tanstack/react-query"
 import { useState, type ReactNode } from "react"
 import type { DustLiability, DustMovements } from "../../../types"
 import { dust } from "../../lib/dust"
-import { moment, shown, signed } from "../../lib/format"
+import { amount, moment, shown, signed } from "../../lib/format"
 import { kindName, lastYear, monthOf } from "../../lib/report-texts"
 import { useTexts } from "../../lib/texts"
 import { BarChart } from "../bar-chart"
@@ -86,6 +86,6 @@ function LiabilityChart(): ReactNode {
   )
 }
 
-function worth(value: Record<string, string>): string {
-  return Object.entries(value).map(([code, amount]) => `${amount} ${code.toUpperCase()}`).join(" / ") || "–"
+function worth(amounts: Record<string, string>): string {
+  return Object.entries(amounts).map(([code, value]) => `${amount(value)} ${code.toUpperCase()}`).join(" / ") || "–"
 }

@@ -2,7 +2,7 @@ import { Button, Table, toast } from "@medusajs/ui"
 import { useMutation, useQuery } from "@tanstack/react-query"
 import type { ReactNode } from "react"
 import { download } from "../../lib/download"
-import { dust, dustText } from "../../lib/dust"
+import { dust, dustText, messageOf } from "../../lib/dust"
 import { useTexts } from "../../lib/texts"
 import { Loaded, Nothing } from "../states"
 
@@ -81,7 +81,7 @@ function CsvButton({ name, query }: { name: string; query?: Record<string, strin
   const read = useMutation({
     mutationFn: () => dustText(`/reports/${name}?${new URLSearchParams({ ...query, format: "csv" })}`),
     onSuccess: (text) => download(`dust-${name}.csv`, text, "text/csv"),
-    onError: (error) => toast.error(error.message),
+    onError: (error) => toast.error(messageOf(error, t)),
   })
   return (
     <Button size="small" variant="secondary" isLoading={read.isPending} onClick={() => read.mutate()}>

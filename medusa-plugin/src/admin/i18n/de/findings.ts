@@ -1,8 +1,8 @@
 /** The bridge's general findings about a value, as a form says them, in German. */
 export const findings = {
   finding: {
-    whole: "Bitte geben Sie eine ganze Zahl ein",
-    number: "Bitte geben Sie eine Zahl ein",
+    whole: "Bitte geben Sie eine ganze Zahl ein, etwa 1200",
+    number: "Bitte geben Sie eine Zahl mit Punkt ein, etwa 1.5",
     missing: "Bitte füllen Sie dies aus",
     atLeast: "Muss mindestens {{limit}} sein",
     moreThan: "Muss mehr als {{limit}} sein",

@@ -1,8 +1,8 @@
 /** The bridge's general findings about a value, as a form says them. */
 export const findings = {
   finding: {
-    whole: "Please enter a whole number",
-    number: "Please enter a number",
+    whole: "Please enter a whole number, such as 1200",
+    number: "Please enter a number with a point, such as 1.5",
     missing: "Please fill this in",
     atLeast: "Must be at least {{limit}}",
     moreThan: "Must be more than {{limit}}",
