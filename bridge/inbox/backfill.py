@@ -42,7 +42,7 @@ from bridge.inbox.reconcile import (
     accounts_among,
     compare_orders,
     due_signup_bonuses,
-    settled_facts,
+    settled_marks,
     store_customers,
 )
 from bridge.inbox.tables import QUIET_SOURCE, EventState, webhook_event
@@ -171,7 +171,7 @@ def preview(
         for page in read_pages(medusa.orders_placed_since(options.since), until=until, unreadable=result.unreadable):
             orders = [order for _, order in page]
             with transaction() as connection:
-                known = settled_facts(connection, [order.id for order in orders])
+                known = settled_marks(connection, [order.id for order in orders])
             new = [order for order in orders if order.id not in known]
             result.seen += len(orders)
             result.known += len(orders) - len(new)

@@ -21,12 +21,12 @@ from bridge.db import transaction
 from bridge.db.bulk import among
 from bridge.errors import DustError, Unavailable
 from bridge.ids import CustomerId, OrderId
+from bridge.inbox.compare_with_medusa import check_due
 from bridge.inbox.cursor import complete, next_start, skip, walk
 from bridge.inbox.customers import read_account
 from bridge.inbox.events import read_event
 from bridge.inbox.receive import Receipt, receive
 from bridge.inbox.retry import retry_events_of_unknown_orders
-from bridge.inbox.tables import EventState, webhook_event
 from bridge.medusa.client import Json, Medusa
 from bridge.medusa.errors import MedusaAway
 from bridge.medusa.orders import Order, read_order
@@ -35,7 +35,6 @@ from bridge.observability.metrics import DRIFT_FOUND
 from bridge.programme.shop_currencies import ask_currencies, learned_at, save_currencies
 from bridge.programme.versions import current_version
 from bridge.settlement.accounts import CustomerAccount, accounts_with_fresh_mailbox, seen_accounts
-from bridge.settlement.compare_with_medusa import check_due
 from bridge.settlement.email_hash import key_made_at
 from bridge.settlement.escrow import lacks_email_hash
 from bridge.settlement.facts import FactMarks, Verdict, check_now, compare
@@ -105,7 +104,7 @@ def reconcile(medusa: Medusa, *, since: datetime | None = None, dry_run: bool = 
     if not dry_run:
         with transaction() as connection:
             result.retried = retry_events_of_unknown_orders(connection, now=now())
-    compared = check_due(medusa, waiting=_have_pending_events, dry_run=dry_run)
+    compared = check_due(medusa, dry_run=dry_run)
     result.missing = compared.missing
     result.unreadable += [order_id for order_id in compared.unreadable if order_id not in result.unreadable]
     result.drifted += [order_id for order_id in compared.differs if order_id not in result.drifted]
@@ -177,18 +176,18 @@ def _compare_readable(orders: Mapping[OrderId, tuple[Json, Order]], *, dry_run: 
     """Compare these orders in one transaction. Returns those whose changes Dust had not received."""
     drifted: list[OrderId] = []
     with transaction() as connection:
-        known = settled_facts(connection, orders.keys())
+        known = settled_marks(connection, orders.keys())
         unclaimable = _guests_without_hash(connection, orders.keys())
         check: list[OrderId] = []
         for order_id, (document, order) in orders.items():
             id_suffix = unclaimable.get(order_id, "") if order.email else ""
-            facts, before = FactMarks.of(order), known.get(order_id)
+            marks, before = FactMarks.of(order), known.get(order_id)
             if before is not None and not id_suffix:
-                if facts == before:
+                if marks == before:
                     continue
-                if (age := compare(facts, before)) is not Verdict.NEWEST:
+                if (verdict := compare(marks, before)) is not Verdict.NEWEST:
                     check.append(order_id)
-                    drifted += [order_id] if dry_run and age is Verdict.UNCLEAR else []
+                    drifted += [order_id] if dry_run and verdict is Verdict.UNCLEAR else []
                     continue
             if dry_run or _store_order(connection, document, order, id_suffix=id_suffix, source=source):
                 drifted.append(order_id)
@@ -216,17 +215,10 @@ def _store_unread(order_ids: Iterable[str], result: ReconcileResult, *, dry_run:
                 _store_event(connection, event_id, "order.updated", now(), {"id": order_id}, SOURCE)
 
 
-def _have_pending_events(connection: Connection, order_ids: Collection[OrderId]) -> set[OrderId]:
-    query = select(webhook_event.c.subject).where(
-        among(webhook_event.c.subject, list(order_ids)), webhook_event.c.state == EventState.PENDING
-    )
-    return {OrderId(order_id) for order_id in connection.scalars(query)}
-
-
-def settled_facts(connection: Connection, order_ids: Iterable[OrderId]) -> dict[OrderId, FactMarks]:
-    """The facts by which each of these orders was last settled. Orders that were never settled are left out."""
+def settled_marks(connection: Connection, order_ids: Iterable[OrderId]) -> dict[OrderId, FactMarks]:
+    """By which facts each of these orders was last settled. Orders that were never settled are left out."""
     rows = read_rows(connection, list(order_ids))
-    return {order_id: facts for order_id, row in rows.items() if (facts := FactMarks.from_row(row)) is not None}
+    return {order_id: marks for order_id, row in rows.items() if (marks := FactMarks.from_row(row)) is not None}
 
 
 def _guests_without_hash(connection: Connection, order_ids: Iterable[OrderId]) -> dict[OrderId, str]:

@@ -11,13 +11,13 @@ from sqlalchemy import Connection, select, text
 
 from bridge.clock import now
 from bridge.db import transaction
+from bridge.inbox.compare_with_medusa import compare_sample
 from bridge.ledger.postings import GENESIS, chain_hash
 from bridge.ledger.tables import dust_transaction
 from bridge.medusa.client import Medusa
 from bridge.redemptions.repository import codes_closed_since
 from bridge.reports.closes import differences, newest_close
 from bridge.reports.reading import reading
-from bridge.settlement.compare_with_medusa import compare_sample
 
 # Codes of redemptions that were closed earlier have been checked often enough.
 _MEDUSA_LOOK_BACK = timedelta(days=2)

@@ -11,13 +11,13 @@ from sqlalchemy import text
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId
+from bridge.inbox.compare_with_medusa import MISSING_FOR
 from bridge.inbox.process_batch import process_batch
 from bridge.inbox.process_one import EventFailed, process_event
 from bridge.inbox.reconcile import reconcile
 from bridge.inbox.retry import ASK_AGAIN_AFTER
 from bridge.ledger.queries import read_balance
 from bridge.medusa.client import get_medusa
-from bridge.settlement.compare_with_medusa import MISSING_FOR
 from bridge.settlement.facts import CHECK_AFTER, CHECK_YOUNG_AGAIN
 from tests.support.admin_api import set_dust_only
 from tests.support.clock import moved

@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 
 from bridge.clock import now
 from bridge.db import transaction
+from bridge.inbox.compare_with_medusa import MISSING_FOR
 from bridge.inbox.process_batch import process_batch
 from bridge.inbox.reconcile import reconcile, store_orders
 from bridge.medusa.client import get_medusa
@@ -20,7 +21,6 @@ from bridge.programme.rules import Programme
 from bridge.programme.versions import add_version
 from bridge.redemptions.medusa_sync import advance
 from bridge.redemptions.repository import due_redemptions
-from bridge.settlement.compare_with_medusa import MISSING_FOR
 from bridge.settlement.facts import CHECK_AFTER
 from tests.support import tokens
 from tests.support.clock import moved

@@ -12,6 +12,7 @@ from sqlalchemy import text
 from bridge.clock import now, real_now
 from bridge.db import transaction
 from bridge.ids import CustomerId
+from bridge.inbox.compare_with_medusa import check_due
 from bridge.inbox.process_batch import process_batch
 from bridge.inbox.process_one import process_event
 from bridge.inbox.reconcile import reconcile
@@ -20,7 +21,6 @@ from bridge.medusa.orders import read_order
 from bridge.operations.audit import audit
 from bridge.reports.liability import liability
 from bridge.settlement.claims import Claimed, claim_orders, claimable_orders
-from bridge.settlement.compare_with_medusa import check_due
 from bridge.settlement.email_hash import email_hash_key, hash_email, normalise_email, replace_key
 from bridge.settlement.tables import EscrowState, Proof
 from tests.support import clock, tokens

@@ -13,11 +13,11 @@ from sqlalchemy import text
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId
+from bridge.inbox.compare_with_medusa import check_due
 from bridge.inbox.reconcile import ReconcileResult, reconcile
 from bridge.medusa.client import get_medusa
 from bridge.medusa.errors import MedusaAway
 from bridge.medusa.pages import PAGE_SIZE, Page, Place
-from bridge.settlement.compare_with_medusa import check_due
 from bridge.simulation.compare import read_pages
 from tests.support.clock import moved
 from tests.support.inbox import drain

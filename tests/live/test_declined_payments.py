@@ -9,7 +9,7 @@ import pytest
 
 from bridge.development.demo.people import Json, Merchant, Refused, Storefront
 from bridge.development.stack.processes import until
-from bridge.settlement.compare_with_medusa import MISSING_FOR
+from bridge.inbox.compare_with_medusa import MISSING_FOR
 from bridge.settlement.facts import CHECK_AFTER
 from tests.support.live_worlds import PATIENCE_SECONDS, World, region_takes
 

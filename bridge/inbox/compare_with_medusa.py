@@ -9,7 +9,7 @@ Each page is its own transaction. If the process is killed, the rows are still d
 """
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -21,6 +21,7 @@ from bridge.db import transaction
 from bridge.db.bulk import among
 from bridge.errors import DustError, Unavailable
 from bridge.ids import OrderId
+from bridge.inbox.tables import EventState, webhook_event
 from bridge.medusa.client import Json, Medusa
 from bridge.medusa.errors import MedusaAway, UnknownInMedusa
 from bridge.medusa.orders import Order, deleted_order, read_order
@@ -75,16 +76,8 @@ class _DryRun(Exception):
     """Raised to roll back the transaction of a dry run."""
 
 
-def check_due(
-    medusa: Medusa,
-    *,
-    waiting: Callable[[Connection, Collection[OrderId]], set[OrderId]] = lambda *_: set(),
-    dry_run: bool = False,
-) -> ComparisonResult:
-    """Compare the orders that are due and a random sample, and settle those that differ. Raises `MedusaAway`.
-
-    `waiting` returns the orders that have events not settled yet. They differ for now, and are left out.
-    """
+def check_due(medusa: Medusa, *, dry_run: bool = False) -> ComparisonResult:
+    """Compare the orders that are due and a random sample, and settle those that differ. Raises `MedusaAway`."""
     result, end = ComparisonResult(), time.monotonic() + _MAX_SECONDS
     for _ in range(1 if dry_run else MAX_PAGES):
         with transaction() as connection:
@@ -92,7 +85,7 @@ def check_due(
                 _schedule_freed(connection)
             due = _due(connection)
             chosen = list(dict.fromkeys(due + _sample(connection, SAMPLE)))
-            left_out = waiting(connection, chosen)
+            left_out = _with_pending_events(connection, chosen)
         chosen = [order_id for order_id in chosen if order_id not in left_out]
         _compare(medusa, chosen, result, dry_run=dry_run)
         if (len(due) < PAGE and not result.differs) or time.monotonic() > end:
@@ -108,6 +101,14 @@ def compare_sample(medusa: Medusa, size: int) -> ComparisonResult:
     for start in range(0, len(order_ids), PAGE):
         _compare(medusa, order_ids[start : start + PAGE], result, dry_run=True)
     return result
+
+
+def _with_pending_events(connection: Connection, order_ids: Collection[OrderId]) -> set[OrderId]:
+    """Return the orders among these that have events not settled yet. They differ for now, and are left out."""
+    query = select(webhook_event.c.subject).where(
+        among(webhook_event.c.subject, list(order_ids)), webhook_event.c.state == EventState.PENDING
+    )
+    return {OrderId(order_id) for order_id in connection.scalars(query)}
 
 
 def _due(connection: Connection) -> list[OrderId]:
@@ -281,10 +282,10 @@ def _settle_absent(
             except DustError as error:
                 log.error("order_not_compared", order_id=row.order_id, reason=error.message)
         else:
-            _note_missing(row.order_id, row.revision, moment)
+            _store_missing(row.order_id, row.revision, moment)
 
 
-def _note_missing(order_id: str, revision: int, moment: datetime) -> None:
+def _store_missing(order_id: str, revision: int, moment: datetime) -> None:
     columns = order_settlement.c
     with transaction() as connection:
         connection.execute(
