@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 from pydantic import SecretStr
 
-from bridge.settings import webhook_key
+from bridge.setting_types import webhook_key
 from tests.support.deliveries import WEBHOOK_SECRET
 from tests.support.orders import event, line, order
 

@@ -1,220 +1,29 @@
 """Settings from `DUST_…` environment variables. Only this module reads the environment."""
 
-import base64
-import binascii
-import re
-import ssl
 from functools import cache
-from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, TypeVar
-from urllib.parse import urlsplit
 
-import httpx
-import limits
-import psycopg
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
-from psycopg.conninfo import conninfo_to_dict
-from pydantic import (
-    AfterValidator,
-    AliasChoices,
-    BeforeValidator,
-    Field,
-    SecretStr,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from bridge.setting_types import (
+    AdminToken,
+    BrokerCaFile,
+    BrokerUrl,
+    FlowerLogin,
+    JwtSecret,
+    MedusaUrl,
+    Origins,
+    PostgresUrl,
+    Proxies,
+    PublicKey,
+    PublishableKey,
+    RateLimit,
+    SecretApiKey,
+    WebhookSecret,
+    WebhookSecrets,
+    WebhookUrl,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
-
-# Standard Webhooks asks for 24 to 64 random bytes.
-_WEBHOOK_SECRET_BYTES = range(24, 65)
-# Sixteen characters of a random secret are 96 bits or more; shops generate shorter ones than RFC 7518's 32 bytes.
-_JWT_SECRET_CHARACTERS = 16
-_ADMIN_TOKEN_CHARACTERS = 32
-_FLOWER_PASSWORD_CHARACTERS = 8
-# Secrets from tutorials and templates. Medusa's own starter has the first.
-_KNOWN_SECRETS = {"supersecret", "secret", "changeme", "password"}
-
-_CLUSTERED = {"amqp://", "amqps://"}
-
-# Keys and tokens are sent in HTTP headers, which carry no other characters unchanged.
-_HEADER_TEXT = re.compile(r"[\x21-\x7e]+")
-_ORIGIN = re.compile(r"\*|https?://[^/?#\s]+")
-
-
-def _split_commas(value: object) -> object:
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-
-
-def _origins(origins: tuple[str, ...]) -> tuple[str, ...]:
-    # A browser sends an origin without a slash at the end.
-    origins = tuple(origin.removesuffix("/") for origin in origins)
-    if not all(_ORIGIN.fullmatch(origin) for origin in origins):
-        raise ValueError("each must be an origin without a path, such as https://shop.example")
-    return origins
-
-
-def _proxies(proxies: tuple[str, ...]) -> tuple[str, ...]:
-    try:
-        for proxy in proxies:
-            if proxy != "*":
-                ip_network(proxy, strict=False)
-    except ValueError:
-        raise ValueError("each must be an IP address, a network such as 10.0.0.0/8, or *") from None
-    return proxies
-
-
-def _rate_limit(limit: str) -> str:
-    try:
-        (parsed,) = limits.parse_many(limit)
-    except ValueError:
-        raise ValueError("must be a number and a time, such as 120/minute or 5000/hour") from None
-    if parsed.amount == 0:
-        raise ValueError("must allow at least one request; for no limit, write a large number")
-    return limit
-
-
-def _webhook_secrets(secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-    for secret in secrets:
-        if len(webhook_key(secret)) not in _WEBHOOK_SECRET_BYTES:
-            raise ValueError("each secret must hold 24 to 64 random bytes: make one with `dust secret`")
-    return secrets
-
-
-def _webhook_secret(secret: SecretStr) -> SecretStr:
-    if len(webhook_key(secret)) not in _WEBHOOK_SECRET_BYTES:
-        raise ValueError("must hold 24 to 64 random bytes: make one with `dust secret`")
-    return secret
-
-
-def _webhook_url(url: str) -> str:
-    if not _is_http_address(url):
-        raise ValueError("must be one http:// or https:// address")
-    return url
-
-
-def _jwt_secret(secret: SecretStr) -> SecretStr:
-    value = secret.get_secret_value()
-    if len(value) < _JWT_SECRET_CHARACTERS or value.lower() in _KNOWN_SECRETS:
-        raise ValueError(f"too weak: set at least {_JWT_SECRET_CHARACTERS} random characters, the same in Medusa")
-    return secret
-
-
-def _public_key(key: str) -> str:
-    # An .env file cannot have line breaks, so `\n` is accepted for them.
-    pem = key.replace("\\n", "\n")
-    try:
-        loaded = load_pem_public_key(pem.encode())
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise ValueError("must be a public key in PEM, -----BEGIN PUBLIC KEY-----") from error
-    if not isinstance(loaded, RSAPublicKey):
-        raise ValueError("must be an RSA key: let Medusa sign tokens with RS256")
-    return pem
-
-
-def _admin_token(token: SecretStr) -> SecretStr:
-    if len(token.get_secret_value()) < _ADMIN_TOKEN_CHARACTERS:
-        raise ValueError(f"too weak: at least {_ADMIN_TOKEN_CHARACTERS} characters, for example `openssl rand -hex 32`")
-    if not _HEADER_TEXT.fullmatch(token.get_secret_value()):
-        raise ValueError("must be plain ASCII without spaces, because it is sent in a header")
-    return token
-
-
-def _secret_api_key(key: SecretStr) -> SecretStr:
-    if not key.get_secret_value().startswith("sk_"):
-        raise ValueError("must be a Medusa secret API key, which starts with sk_")
-    if not _HEADER_TEXT.fullmatch(key.get_secret_value()):
-        raise ValueError("must be the whole key as Medusa showed it: without spaces and placeholders")
-    return key
-
-
-def _publishable_key(key: str) -> str:
-    if not (key.startswith("pk_") and _HEADER_TEXT.fullmatch(key)):
-        raise ValueError("must be a Medusa publishable API key, whole, which starts with pk_")
-    return key
-
-
-def _medusa_url(url: str) -> str:
-    if not _is_http_address(url) or "?" in url or "#" in url:
-        raise ValueError("must be an http:// or https:// address, such as https://shop.example")
-    if "@" in urlsplit(url).netloc:
-        raise ValueError("must have no user and password, because Dust logs in with DUST_MEDUSA_API_KEY")
-    return url.rstrip("/")
-
-
-def _postgres_url(url: str) -> str:
-    if not url.startswith(("postgresql://", "postgres://")):
-        raise ValueError("must be a postgresql:// address")
-    try:
-        conninfo_to_dict(url)
-    except psycopg.ProgrammingError:
-        # libpq's own message can contain the password.
-        raise ValueError(
-            "must be postgresql://user:password@host:port/database, with options that Postgres knows; a special "
-            "character in the password is written %40, for example"
-        ) from None
-    return url
-
-
-def _broker_url(url: str) -> str:
-    # Celery's syntax for the nodes of a cluster.
-    addresses = [address.strip() for address in url.split(";")]
-    if not addresses[0].startswith(("redis://", "rediss://", "redis+socket://", "amqp://", "amqps://")):
-        raise ValueError("must be a redis:// or amqp:// address")
-    if not all(_is_broker_address(address) for address in addresses):
-        # The client's own message can contain a part of the password.
-        raise ValueError(
-            "must be redis://:password@host:port/0 or amqp://user:password@host:port/vhost; a special character in the "
-            "password is written %2F, for example"
-        )
-    scheme = addresses[0].partition("://")[0] + "://"
-    if len(addresses) > 1 and not (scheme in _CLUSTERED and all(address.startswith(scheme) for address in addresses)):
-        raise ValueError(
-            "several addresses, with ; between them, are the nodes of a RabbitMQ cluster: each must start with "
-            "amqp://, or each with amqps:// (a ; in a password is written %3B)"
-        )
-    return ";".join(addresses)
-
-
-def _is_broker_address(address: str) -> bool:
-    try:
-        parts = urlsplit(address)
-        # After a `/`, `?` or `#` in a password, its rest and the host are no longer in `netloc`.
-        return parts.port != 0 and "@" not in parts.path + parts.query + parts.fragment
-    except ValueError:
-        return False
-
-
-def _broker_ca_file(file: Path, others: ValidationInfo) -> Path:
-    # A wrong address has its own error, so it is not reported here too.
-    url = others.data.get("broker_url", "amqps://")
-    if not (url or "").startswith(("amqps://", "rediss://")):
-        raise ValueError("is for an amqps:// or rediss:// address in DUST_BROKER_URL, which is none")
-    try:
-        ssl.create_default_context(cafile=file)
-    except OSError as error:
-        # OpenSSL's own message names neither the file nor the certificates.
-        raise ValueError("must name a file that can be read, with certificates in PEM") from error
-    return file
-
-
-def _flower_login(login: SecretStr) -> SecretStr:
-    user, _, password = login.get_secret_value().partition(":")
-    if not user or len(password) < _FLOWER_PASSWORD_CHARACTERS:
-        raise ValueError(f"must be user:password, the password at least {_FLOWER_PASSWORD_CHARACTERS} characters")
-    # Flower can compare only ASCII logins. With others nobody could log in.
-    if not login.get_secret_value().isascii():
-        raise ValueError("must be plain ASCII")
-    return login
-
-
-Item = TypeVar("Item")
-CommaList = Annotated[tuple[Item, ...], NoDecode, BeforeValidator(_split_commas)]
-PostgresUrl = Annotated[str, AfterValidator(_postgres_url)]
-RateLimit = Annotated[str, AfterValidator(_rate_limit)]
 
 
 class Settings(BaseSettings):
@@ -246,10 +55,10 @@ class Settings(BaseSettings):
     """Whether the connection goes through a pooler that assigns connections per transaction, such as PgBouncer."""
     owner_database_url: PostgresUrl | None = None
     """The address for `dust migrate`, if the user in `DUST_DATABASE_URL` does not own the tables."""
-    broker_url: Annotated[str, AfterValidator(_broker_url)] | None = None
+    broker_url: BrokerUrl | None = None
     """`redis://…` (Redis 6.2 or later) or `amqp://…` (RabbitMQ 3.10 or later). List all nodes of a RabbitMQ cluster,
     separated by `;`. `dust up` starts its own Redis if this is unset."""
-    broker_ca_file: Annotated[Path, AfterValidator(_broker_ca_file)] | None = None
+    broker_ca_file: BrokerCaFile | None = None
     """A PEM file with the certificate authority of an `amqps://` or `rediss://` broker, if the machine does not trust
     it already."""
     data_dir: Path = Path(".dust")
@@ -261,35 +70,35 @@ class Settings(BaseSettings):
     flower_port: int = Field(default=5555, ge=0, le=65535)
     """The port of Flower."""
 
-    medusa_url: Annotated[str, AfterValidator(_medusa_url)] | None = None
+    medusa_url: MedusaUrl | None = None
     """The address of Medusa."""
-    medusa_api_key: Annotated[SecretStr, AfterValidator(_secret_api_key)] | None = None
+    medusa_api_key: SecretApiKey | None = None
     """A secret API key of Medusa, `sk_…`."""
-    medusa_publishable_key: Annotated[str, AfterValidator(_publishable_key)] | None = None
+    medusa_publishable_key: PublishableKey | None = None
     """A publishable API key of Medusa, `pk_…`. Needed to read carts."""
     medusa_timeout_seconds: float = Field(default=5.0, gt=0, le=30)
     """Timeout of each call to Medusa, in seconds, from the request to the end of the answer."""
 
-    webhook_secrets: Annotated[CommaList[SecretStr], AfterValidator(_webhook_secrets)] = ()
+    webhook_secrets: WebhookSecrets = ()
     """Secrets of incoming webhooks, `whsec_…`, separated by commas. A signature by any of them is valid, so you can
     rotate them. `dust secret` makes one, and `dust up` makes its own if this is unset."""
-    jwt_secret: Annotated[SecretStr, AfterValidator(_jwt_secret)] | None = None
+    jwt_secret: JwtSecret | None = None
     """Medusa's `jwtSecret` (HS256). Set this or `DUST_JWT_PUBLIC_KEY`. This secret can also sign tokens of Medusa's
     administrators. `dust up` makes its own if neither is set."""
-    jwt_public_key: Annotated[str, AfterValidator(_public_key)] | None = None
+    jwt_public_key: PublicKey | None = None
     """Medusa's `jwtPublicKey` in PEM (RS256, recommended)."""
-    admin_token: Annotated[SecretStr, AfterValidator(_admin_token)] | None = None
+    admin_token: AdminToken | None = None
     """The token for `/admin/dust/*`, at least 32 characters. `dust up` makes its own if this is unset."""
-    flower_basic_auth: Annotated[SecretStr, AfterValidator(_flower_login)] | None = None
+    flower_basic_auth: FlowerLogin | None = None
     """Flower's login, `user:password`. Without it Flower starts only as part of `dust up`, on loopback."""
     flower_cookie_secret: SecretStr | None = None
     """Signs Flower's cookies, so that open pages work after a restart. `dust up` makes its own if this is unset."""
     # Set by `dust up` for its own Flower, not by users, and left out of the reference: it may run without a login, on
     # loopback only.
     flower_open: bool = False
-    cors_origins: Annotated[CommaList[str], AfterValidator(_origins)] = ()
+    cors_origins: Origins = ()
     """Origins whose pages may call Dust directly, separated by commas."""
-    trusted_proxies: Annotated[CommaList[str], AfterValidator(_proxies)] = ("127.0.0.1",)
+    trusted_proxies: Proxies = ("127.0.0.1",)
     """Proxies whose `X-Forwarded-For` names the client: addresses or networks separated by commas, or `*` for all. Name
     your reverse proxy, and Medusa if the plugin forwards requests."""
     rate_limit_public: RateLimit = "6000/minute"
@@ -299,9 +108,9 @@ class Settings(BaseSettings):
     rate_limit_customers: RateLimit = "120/minute"
     """Quotes, redemptions, releases and referrals per customer."""
     # Any address is allowed, loopback too, because the operator sets it.
-    outgoing_webhook_url: Annotated[str, AfterValidator(_webhook_url)] | None = None
+    outgoing_webhook_url: WebhookUrl | None = None
     """The shop's address for outgoing webhooks."""
-    outgoing_webhook_secret: Annotated[SecretStr, AfterValidator(_webhook_secret)] | None = None
+    outgoing_webhook_secret: WebhookSecret | None = None
     """Signs outgoing webhooks, `whsec_…`. Needed if `DUST_OUTGOING_WEBHOOK_URL` is set, in the process that sends
     them."""
     log_format: str | None = Field(default=None, pattern="^(console|json)$")
@@ -357,32 +166,6 @@ class SettingsError(Exception):
     def __init__(self, problems: list[str]) -> None:
         self.problems = problems
         super().__init__("; ".join(problems))
-
-
-def _is_http_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        # Raises UnicodeError for a name that no resolver takes, such as `shop..example`.
-        httpx.URL(url).raw_host.decode().encode("idna")
-        return (
-            parts.scheme in {"http", "https"}
-            and bool(parts.hostname)
-            and parts.port != 0
-            and not re.search(r"[\s\\]", parts.netloc)
-        )
-    except (ValueError, httpx.InvalidURL):
-        return False
-
-
-def webhook_key(secret: SecretStr) -> bytes:
-    """The raw HMAC key of a `whsec_<base64>` secret. Raises ValueError for any other text."""
-    prefix, _, encoded = secret.get_secret_value().partition("_")
-    if prefix != "whsec":
-        raise ValueError("each secret must look like whsec_<base64>: make one with `dust secret`")
-    try:
-        return base64.b64decode(encoded, validate=True)
-    except binascii.Error as error:
-        raise ValueError("each secret must be base64 after whsec_: make one with `dust secret`") from error
 
 
 def running_stack_file(data_dir: Path) -> Path:

@@ -21,7 +21,8 @@ from bridge.inbox.queries import list_events, read_event_row
 from bridge.inbox.retry import retry_all, retry_event
 from bridge.inbox.tables import EventState
 from bridge.queue.enqueue import INBOX_DRAIN, publish
-from bridge.settings import get_settings, webhook_key
+from bridge.setting_types import webhook_key
+from bridge.settings import get_settings
 
 
 def trigger(

@@ -29,7 +29,8 @@ from bridge.observability.logs import redact
 from bridge.observability.metrics import OUTGOING_WEBHOOKS_FAILED, OUTGOING_WEBHOOKS_SENT
 from bridge.outgoing.tables import OutgoingWebhookState, outgoing_delivery, outgoing_sender, outgoing_webhook
 from bridge.queue.backoff import backoff_seconds
-from bridge.settings import Settings, get_settings, webhook_key
+from bridge.setting_types import webhook_key
+from bridge.settings import Settings, get_settings
 
 log = structlog.get_logger(__name__)
 

@@ -14,7 +14,8 @@ from bridge.inbox.receive import Arrival, Receipt, receive_many
 from bridge.observability.metrics import EVENTS_RECEIVED, WEBHOOKS_REFUSED
 from bridge.observability.tracing import current_traceparent
 from bridge.queue.enqueue import INBOX_DRAIN, enqueue
-from bridge.settings import get_settings, webhook_key
+from bridge.setting_types import webhook_key
+from bridge.settings import get_settings
 from bridge.webhooks.signature import verify
 
 log = structlog.get_logger(__name__)

@@ -22,7 +22,7 @@ from bridge.development.stack.processes import bound_socket
 from bridge.development.stack.redis import embedded_redis
 from bridge.development.stack.up import DUST
 from bridge.http.standard_webhooks import sign
-from bridge.settings import webhook_key
+from bridge.setting_types import webhook_key
 from tests.support.child_processes import data_folder
 from tests.support.medusa import FakeMedusa, serving
 from tests.support.orders import event, line, order, order_event

@@ -16,7 +16,7 @@ from sqlalchemy import text
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.http.standard_webhooks import sign
-from bridge.settings import webhook_key
+from bridge.setting_types import webhook_key
 from bridge.webhooks.signature import BadSignature, verify
 from tests.support.deliveries import deliver, signed_headers
 from tests.support.orders import order, order_event, sample

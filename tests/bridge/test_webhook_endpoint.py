@@ -64,7 +64,7 @@ def test_the_vector_signed_by_the_real_plugin_verifies() -> None:
 def get_settings_key(secret: str) -> bytes:
     from pydantic import SecretStr
 
-    from bridge.settings import webhook_key
+    from bridge.setting_types import webhook_key
 
     return webhook_key(SecretStr(secret))
 

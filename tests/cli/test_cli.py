@@ -22,7 +22,8 @@ from bridge.development.stack.processes import bound_socket
 from bridge.inbox.events import read_event
 from bridge.inbox.process_batch import process_batch
 from bridge.inbox.receive import receive
-from bridge.settings import get_settings, webhook_key
+from bridge.setting_types import webhook_key
+from bridge.settings import get_settings
 from tests.support import processes
 from tests.support.commands import Dust
 from tests.support.medusa import FakeMedusa

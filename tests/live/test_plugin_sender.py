@@ -13,7 +13,7 @@ from bridge.development.demo.people import Merchant, Storefront
 from bridge.development.demo.seed import ShopKeys
 from bridge.development.demo.shop import Shop
 from bridge.development.stack.processes import until
-from bridge.settings import webhook_key
+from bridge.setting_types import webhook_key
 from bridge.webhooks.signature import verify
 from tests.support.live_worlds import WEBHOOK_SECRET, Delivery, StandIn
 

@@ -7,7 +7,7 @@ from pydantic import SecretStr
 
 from bridge.http.standard_webhooks import sign
 from bridge.ids import new_id
-from bridge.settings import webhook_key
+from bridge.setting_types import webhook_key
 
 WEBHOOK_SECRET = "whsec_c3VwZXItc2VjcmV0LWR1c3Qta2V5LTAxMjM="
 OTHER_WEBHOOK_SECRET = "whsec_b3RoZXItc2VjcmV0LWR1c3Qta2V5LTAxMjM="

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from bridge.settings import webhook_key
+from bridge.setting_types import webhook_key
 from bridge.webhooks.signature import verify
 
 OUTGOING_WEBHOOK_SECRET = "whsec_bm90aWNlcy1hcmUtc2lnbmVkLXdpdGgtdGhpcw=="

@@ -16,7 +16,7 @@ from bridge.development.stack.processes import until
 from bridge.development.stack.up import StackUrls
 from bridge.http.standard_webhooks import signed_headers
 from bridge.ids import new_id
-from bridge.settings import webhook_key
+from bridge.setting_types import webhook_key
 
 _SAMPLES = Path(__file__).parents[3] / "tests" / "samples"
 _PATIENCE_SECONDS = 30.0

@@ -32,7 +32,8 @@ from bridge.medusa.client import get_medusa
 from bridge.operations.audit import audit
 from bridge.redemptions.medusa_sync import advance
 from bridge.redemptions.repository import Redemption, due_redemptions, read_redemption
-from bridge.settings import get_settings, webhook_key
+from bridge.setting_types import webhook_key
+from bridge.settings import get_settings
 
 _AT_ONCE = 500
 # A step needs two or three rounds. More would be an endless loop.
