@@ -151,8 +151,9 @@ def _open_accounts(connection: Connection, plan: Plan, now: datetime) -> _Accoun
 
 def _only_earns(order: OrderPlan) -> bool:
     shares, loaded = order.shares, order.loaded
-    changes = shares.giver or shares.former or loaded.redemptions or shares.own.taken_back
-    return order.target >= shares.own.net and not loaded.payment_arrived and not changes
+    changes = shares.giver or shares.former or loaded.redemptions
+    grows_again = shares.own.taken_back or shares.own.left_with_customer
+    return order.target >= shares.own.net and not (loaded.payment_arrived or changes or grows_again)
 
 
 def _customers(order: OrderPlan) -> set[CustomerId]:
