@@ -365,7 +365,7 @@ class Account(AccountState):
 
     def _fetch_from_former_survivors(self, amount: int, source_id: str, *, now: datetime) -> None:
         """Move back points of this source that were on hold or spent when the merge was undone, and are free now."""
-        amount -= sum(lot.remaining for lot in self._pending_of(source_id)) + max(0, self.available)
+        amount -= sum(self._parts(amount, source_id, others=False).values())
         for account, merge_id, kept in self.former_survivors:
             account.book_due(now=now)
             parts = account._parts(min(amount, kept), source_id, others=False)

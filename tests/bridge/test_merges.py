@@ -210,6 +210,16 @@ def test_points_that_the_other_account_spent_do_not_outlive_their_order(
     assert balances() == (0, 0)
 
 
+def test_points_are_taken_where_the_order_has_them_and_not_from_another_order(
+    api: TestClient, medusa: FakeMedusa
+) -> None:
+    spending = spend_and_unmerge(api)
+    settle(bought("order_3", dust=20))
+    settle({**spending, "version": 2, "status": "canceled"})
+    settle(canceled(dust=500))
+    assert balances() == (20, 0)
+
+
 def test_a_return_that_is_undone_leaves_the_other_account_what_it_spent(api: TestClient, medusa: FakeMedusa) -> None:
     spending = spend_and_unmerge(api)
     settle(order(customer_id=OLD, lines=[line(price=500, returned=1)], version=2))
