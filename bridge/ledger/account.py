@@ -79,13 +79,14 @@ class Account(AccountState):
         self._check_amount(amount)
         self.book_due(now=now)
         self._fetch_from_survivor(amount, details.reference_id, now=now)
+        self._fetch_from_former_survivors(amount, details.reference_id, now=now)
         own = [lot for lot in self._spending_order() if lot.source_id == details.reference_id]
         moves = Moves()
         from_pending = moves.take(self._pending_of(details.reference_id), amount)
         wanted = amount - from_pending
         if policy is NegativeBalance.WITHIN_BALANCE:
             within = self._part_within_balance(wanted)
-            self._person.waive(wanted - within, at=now)
+            self.waive_where_spent(wanted - within, now=now)
             wanted = within
         moves.take([*own, *self._spending_order()], wanted)
         if from_pending or wanted:
@@ -255,8 +256,7 @@ class Account(AccountState):
 
         Waived points that a refund has paid meanwhile are credited again, with the given dates.
         """
-        kept = min(amount, self._person.waived)
-        self._person.waive(-kept)
+        kept = self.unwaive(amount)
         if amount > kept:
             # The opposite of what `_reverse_waived` posted, with the same kind and reference: both add up to 0.
             again = replace(details, kind=Kind.REVERSE, reference_type="waived")
@@ -363,18 +363,20 @@ class Account(AccountState):
             incoming = self._carry_details("Fetched from another account", now)
             self.receive_lots(self.survivor.send_lots(parts, outgoing, now=now), incoming, now=now)
 
-    def _parts(self, amount: int, source_id: str) -> dict[str, int]:
-        """Return up to `amount` of free points, by lot id: this source's first, and of those the pending ones first."""
-        order = self._spending_order()
-        own = [lot for lot in order if lot.source_id == source_id]
-        parts: dict[str, int] = {}
-        left = amount
-        for lot in [*self._pending_of(source_id), *own, *order]:
-            part = min(left, lot.remaining - lot.held - parts.get(lot.id, 0))
-            if part > 0:
-                parts[lot.id] = parts.get(lot.id, 0) + part
-                left -= part
-        return parts
+    def _fetch_from_former_survivors(self, amount: int, source_id: str, *, now: datetime) -> None:
+        """Move back points of this source that were on hold or spent when the merge was undone, and are free now."""
+        amount -= sum(self._parts(amount, source_id, others=False).values())
+        for account, merge_id, kept in self.former_survivors:
+            account.book_due(now=now)
+            parts = account._parts(min(amount, kept), source_id, others=False)
+            if parts:
+                details = replace(
+                    self._carry_details(f"Taken back for {source_id} of {self.customer_id}", now),
+                    kind=Kind.UNMERGE,
+                    reference_id=merge_id,
+                )
+                self.receive_lots(account.send_lots(parts, details, now=now), details, now=now)
+                amount -= sum(parts.values())
 
     @property
     def _person(self) -> Self:

@@ -51,6 +51,10 @@ class AccountState:
     survivor: Self | None = None
     """The account that this one was merged into. All points that come in here are carried over to it."""
     merge_id: str = ""
+    former_survivors: list[tuple[Self, str, int]] = field(default_factory=list)
+    """Accounts that this one was merged into until the merge was undone, if points did not go back: the account, the
+    merge's id and how many points. Loaded like `expired`, because a reversal may need them.
+    """
 
     @property
     def available(self) -> int:
@@ -148,13 +152,40 @@ class AccountState:
         """
         balance = self._balance_of_person
         part = min(amount, max(0, balance))
-        spent, overspent, waived = 0, 0, sum(holder.waived for holder in self.holders)
-        for holder in self.holders:
-            spent += holder.spent.total()
-            overspent += (holder.overspent & holder.spent).total()
-        can_be_waived = max(0, spent - overspent - waived)
+        overspent = sum(holder.still_overspent for holder in self.holders)
         debt_paid = max(0, overspent - max(0, -balance))
+        can_be_waived = max(0, sum(holder.spent_unwaived for holder in self.holders))
         return part + min(max(0, amount - part - can_be_waived), debt_paid)
+
+    @property
+    def still_overspent(self) -> int:
+        """The part of `overspent` that was not given back."""
+        return (self.overspent & self.spent).total()
+
+    @property
+    def spent_unwaived(self) -> int:
+        """The points in `spent` that were there when they were spent, less what is waived for them already."""
+        return self.spent.total() - self.still_overspent - self.waived
+
+    def waive_where_spent(self, amount: int, *, now: datetime) -> None:
+        """Record points that a reversal leaves with the customer, or with the former survivor that has spent them.
+
+        The refund of that spend then takes them.
+        """
+        for account, _, kept in self.former_survivors:
+            part = max(0, min(amount, kept, account.spent_unwaived))
+            account.waive(part, at=now)
+            amount -= part
+        (self.survivor or self).waive(amount, at=now)
+
+    def unwaive(self, amount: int) -> int:
+        """Undo `waive_where_spent` for up to `amount` points that are still waived; return how many."""
+        left = amount
+        for account in self.holders[-1:] + [account for account, _, _ in self.former_survivors]:
+            part = min(left, account.waived)
+            account.waive(-part)
+            left -= part
+        return amount - left
 
     def _open_lot(
         self,
@@ -191,6 +222,19 @@ class AccountState:
         )
         # Unpaid lots go first.
         return sorted(matching, key=lambda lot: (not lot.pending_until_paid, soonest_first(lot)))
+
+    def _parts(self, amount: int, source_id: str, *, others: bool = True) -> dict[str, int]:
+        """Return up to `amount` of free points, by lot id: this source's first, and of those the pending ones first."""
+        order = self._spending_order()
+        own = [lot for lot in order if lot.source_id == source_id]
+        parts: dict[str, int] = {}
+        left = amount
+        for lot in [*self._pending_of(source_id), *own, *(order if others else ())]:
+            part = min(left, lot.remaining - lot.held - parts.get(lot.id, 0))
+            if part > 0:
+                parts[lot.id] = parts.get(lot.id, 0) + part
+                left -= part
+        return parts
 
     def _post(
         self, details: PostingDetails, now: datetime, moves: Moves, *, amount: int = 0, held: int = 0, pending: int = 0

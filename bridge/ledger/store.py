@@ -50,15 +50,16 @@ def open_accounts(
     `lots=False` is faster, and enough if only `earn` will be called. Accounts in debt are loaded with lots anyway:
     pending lots may be due, and pay the debt before the new earning does. `extra_lots` are loaded even if they are
     empty, because a return gives back to them. Expired points are loaded for the sources in `expired_of` (ids of
-    orders, for example), and what reversals of them need to know of spent points. The survivor of a merged account is
-    locked and returned too. Without `lock` the accounts are for reading only, and must not be saved.
+    orders, for example), and what reversals of them need to know of spent points. Survivors of merged
+    accounts are locked and returned too. Without `lock` the accounts are for reading only, and must not be saved.
     """
     requested_ids = set(customer_ids)
     if not requested_ids:
         return {}
     merges = _merges(connection, requested_ids)
+    former = connection.execute(_FORMER_SURVIVORS, {"customers": list(requested_ids)}).all() if expired_of else []
     lots = lots or bool(merges)
-    all_ids = sorted(requested_ids | {CustomerId(row.survivor_id) for row in merges})
+    all_ids = sorted(requested_ids | {CustomerId(row.survivor_id) for row in (*merges, *former)})
     query = select(dust_balance).where(among(dust_balance.c.customer_id, all_ids)).order_by(dust_balance.c.customer_id)
     if lock:
         insert_missing(
@@ -83,6 +84,9 @@ def open_accounts(
         for row in connection.execute(_SPENT, {"customers": list(accounts)}):
             account = accounts[CustomerId(row.customer_id)]
             account.spent[row.reference_id], account.overspent[row.reference_id] = int(row.spent), int(row.overspent)
+    for row in former:
+        survivor = accounts[CustomerId(row.survivor_id)]
+        accounts[CustomerId(row.customer_id)].former_survivors.append((survivor, row.id, int(row.kept)))
     if merges:
         # Read again under the locks: a merge undone meanwhile must not carry points any more. Points that come into an
         # account merged meanwhile are found by the periodic job, as the other account is not locked here.
@@ -101,6 +105,15 @@ _EXPIRED = text(
     JOIN dust_transaction t ON t.customer_id = u.customer_id AND t.version = u.version
     WHERE l.customer_id = ANY(:customers) AND l.source_id = ANY(:sources) AND t.kind = 'expire'
     GROUP BY l.customer_id, l.source_id
+    """
+)
+_FORMER_SURVIVORS = text(
+    """
+    SELECT m.id, m.customer_id, m.survivor_id, sum(t.amount + t.pending) AS kept
+    FROM customer_merge m JOIN dust_transaction t
+      ON t.customer_id = m.survivor_id AND t.reference_type = 'merge' AND t.reference_id = m.id
+    WHERE m.customer_id = ANY(:customers) AND m.unmerged_at IS NOT NULL
+    GROUP BY m.id HAVING sum(t.amount + t.pending) > 0
     """
 )
 _SPENT = text(
@@ -153,6 +166,7 @@ def save(connection: Connection, accounts: Iterable[Account], *, quiet: Collecti
     for account in accounts:
         account.merge(now=now())
         touched[account.customer_id] = account
+        touched |= {former.customer_id: former for former, *_ in account.former_survivors}
         if account.survivor is not None:
             touched[account.survivor.customer_id] = account.survivor
     changed = [

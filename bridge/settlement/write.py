@@ -154,8 +154,9 @@ def _open_accounts(connection: Connection, batch: BatchPlan, now: datetime) -> _
 
 def _only_earns(plan: OrderPlan) -> bool:
     shares, loaded = plan.shares, plan.loaded
-    changes = shares.giver or shares.former or loaded.redemptions or shares.own.taken_back
-    return plan.target >= shares.own.net and not loaded.payment_arrived and not changes
+    changes = shares.giver or shares.former or loaded.redemptions
+    grows_again = shares.own.taken_back or shares.own.left_with_customer
+    return plan.target >= shares.own.net and not (loaded.payment_arrived or changes or grows_again)
 
 
 def _customers(plan: OrderPlan) -> set[CustomerId]:

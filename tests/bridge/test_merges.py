@@ -187,6 +187,49 @@ def test_what_was_waived_for_spent_points_goes_back_with_the_account_that_spent_
     assert balances() == (0, 0)
 
 
+def spend_and_unmerge(api: TestClient) -> dict[str, Any]:
+    """The new account spends the points of the old one's order, and the merge is undone. Returns the spending order."""
+    set_rules(reversal={"negative_balance": "within_balance"})
+    settle(bought(dust=500))
+    merge()
+    lines = [line("line_2", price=5, discount=5, code=redeem(api, NEW, 500)["code"])]
+    spending = order("order_2", customer_id=NEW, lines=lines)
+    settle(spending)
+    assert unmerge() == 0
+    return spending
+
+
+@pytest.mark.parametrize("spending_first", [True, False])
+def test_points_that_the_other_account_spent_do_not_outlive_their_order(
+    api: TestClient, medusa: FakeMedusa, spending_first: bool
+) -> None:
+    spending = spend_and_unmerge(api)
+    both = [{**spending, "version": 2, "status": "canceled"}, canceled(dust=500)]
+    for each in both if spending_first else reversed(both):
+        settle(each)
+    assert balances() == (0, 0)
+
+
+def test_points_are_taken_where_the_order_has_them_and_not_from_another_order(
+    api: TestClient, medusa: FakeMedusa
+) -> None:
+    spending = spend_and_unmerge(api)
+    settle(bought("order_3", dust=20))
+    settle({**spending, "version": 2, "status": "canceled"})
+    settle(canceled(dust=500))
+    assert balances() == (20, 0)
+
+
+def test_a_return_that_is_undone_leaves_the_other_account_what_it_spent(api: TestClient, medusa: FakeMedusa) -> None:
+    spending = spend_and_unmerge(api)
+    settle(order(customer_id=OLD, lines=[line(price=500, returned=1)], version=2))
+    assert balances() == (0, 0)
+    settle(order(customer_id=OLD, lines=[line(price=500)], version=3))
+    assert balances() == (0, 0)
+    settle({**spending, "version": 2, "status": "canceled"})
+    assert balances() == (0, 500)
+
+
 def test_what_a_redemption_of_the_old_account_gives_back_goes_to_the_survivor(
     api: TestClient, medusa: FakeMedusa
 ) -> None:
