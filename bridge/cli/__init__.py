@@ -1,6 +1,7 @@
 """The `dust` command: lists the commands of all files, and prints errors."""
 
 import sys
+from collections.abc import Iterable
 
 import structlog
 import typer
@@ -22,7 +23,7 @@ from bridge.cli import (
     upkeep,
 )
 from bridge.development.stack.errors import StackError
-from bridge.errors import DustError
+from bridge.errors import DustError, InvalidInput
 from bridge.settings import SettingsError
 
 app = typer.Typer(
@@ -55,6 +56,7 @@ def main() -> None:
     structlog.reset_defaults()
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:
+        _refuse_other_encodings(sys.argv[1:])
         app()
     except SettingsError as error:
         for line in error.problems:
@@ -63,3 +65,15 @@ def main() -> None:
     except (DustError, StackError) as error:
         print(f"dust: {error}", file=sys.stderr)
         sys.exit(1)
+    except OSError as error:
+        # A file that cannot be read or written, or a full disk.
+        file = f": {error.filename}" if error.filename else ""
+        print(f"dust: {error.strerror or error}{file}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _refuse_other_encodings(arguments: Iterable[str]) -> None:
+    """Python reads bytes that are not UTF-8 as half surrogates, which neither Postgres nor a terminal takes."""
+    for number, argument in enumerate(arguments, start=1):
+        if not argument.isascii() and argument.encode("utf-8", "replace").decode() != argument:
+            raise InvalidInput(f"Argument {number} is not UTF-8.")

@@ -44,7 +44,7 @@ def trigger(
     address = url or f"http://{settings.host}:{settings.port}"
     try:
         answer = httpx.post(f"{address}/webhooks/medusa", content=body, headers=headers, timeout=10)
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
         raise Unavailable(f"Nothing answers at {address}: is `dust up` running?") from error
     try:
         found = answer.json()
@@ -76,7 +76,7 @@ def _order(file: Path | None, customer: str | None) -> dict[str, Any]:
         document = json.loads(file.read_bytes())
         document = document.get("order", document)
         assert isinstance(document["id"], str)
-    except (ValueError, KeyError, AttributeError, AssertionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, AssertionError, RecursionError) as error:
         raise InvalidInput(f"{file} is not the JSON of an order: it needs at least an id.") from error
     return {**document, "customer_id": customer} if customer else document
 

@@ -76,7 +76,7 @@ def set_rules(file: File, as_json: AsJson = False) -> None:
 def _load(file: Path) -> dict[str, Any]:
     try:
         document = json.loads(file.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidInput(f"{file} is not JSON: {error}") from error
     if not isinstance(document, dict):
         raise InvalidInput(f"{file} is not a programme: it must be a JSON object.")

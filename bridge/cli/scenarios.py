@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from bridge.cli.output import AsJson, console, print_json, say
+from bridge.errors import InvalidInput
 from bridge.ledger.queries import Balance
 
 
@@ -22,7 +23,7 @@ def scenario(
     from bridge.development.scenarios.run import stage
 
     # Read all before the first runs, so that an error in a file is shown at once.
-    stories = [(file, read_scenario(file.read_text("utf-8"), str(file))) for file in files]
+    stories = [(file, read_scenario(_read_text(file), str(file))) for file in files]
     results: list[dict[str, Any]] = []
     with stage() as play:
         for file, story in stories:
@@ -38,6 +39,13 @@ def scenario(
     else:
         console.print(f"✗ {len(failed)} of {len(results)} failed" if failed else f"✓ {len(results)} passed")
     raise typer.Exit(1 if failed else 0)
+
+
+def _read_text(file: Path) -> str:
+    try:
+        return file.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{file} is not UTF-8 text.") from error
 
 
 def _show(line: int, what: str, balances: list[Balance]) -> None:

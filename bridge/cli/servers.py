@@ -14,6 +14,7 @@ import uvicorn
 from bridge.cli.output import console, print_json
 from bridge.db import migrations
 from bridge.development.stack.secrets import new_webhook_secret
+from bridge.errors import InvalidInput
 from bridge.http.connections import Connection, send_without_delay
 from bridge.settings import Settings, get_settings, load_settings
 
@@ -139,6 +140,8 @@ def migrate(
         settings.require("database_url")
     url = str(settings.migration_url)
     step = migrations.downgrade if down else migrations.upgrade
+    if revision not in (*migrations.known_revisions(), "head", "base"):
+        raise InvalidInput(f"There is no revision {revision}; there are {', '.join(migrations.known_revisions())}.")
     before, after = step(url, revision, say=lambda line: console.print(f"  {line}", markup=False, soft_wrap=True))
     console.print(f"database at {after or 'nothing'}" + ("" if before == after else f" (was {before or 'empty'})"))
 

@@ -4,6 +4,7 @@ Entry points (endpoints, tasks, commands) open transactions. Domain functions ta
 argument and never commit. No HTTP call is made inside a transaction.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -40,8 +41,21 @@ _BUSY: dict[type[Exception], str] = {
     psycopg.errors.TooManyConnections: "Postgres has no connection left (max_connections).",
     psycopg.errors.DiskFull: "The disk of Postgres is full.",
     psycopg.errors.OutOfMemory: "Postgres is out of memory.",
+    psycopg.errors.ConfigurationLimitExceeded: "A limit of Postgres was exceeded (temp_file_limit, for example).",
+    psycopg.errors.IoError: "Postgres cannot read or write its files (input/output error).",
+    psycopg.errors.DataCorrupted: "Postgres has found damaged data: see its log.",
+    psycopg.errors.IndexCorrupted: "Postgres has found a damaged index: see its log.",
+    psycopg.errors.IdleInTransactionSessionTimeout: (
+        "Postgres ended a transaction that paused too long (idle_in_transaction_session_timeout)."
+    ),
+    psycopg.errors.TransactionTimeout: "Postgres ended a transaction that took too long (transaction_timeout).",
     PoolTimeout: "All of this process's connections to Postgres are in use.",
 }
+
+# A refused connection has only a text, without an error code. Those of Postgres 14 to 18, PgBouncer and Supavisor.
+_NO_CONNECTION_LEFT = re.compile(
+    "too many (clients|connections)|remaining connection slots|no more connections allowed|max clients", re.IGNORECASE
+)
 
 metadata = MetaData(
     naming_convention={
@@ -87,6 +101,18 @@ class DatabaseBehind(Unavailable):
     message = "The database lags behind this Dust; nothing was changed. Run `dust migrate`."
 
 
+class DatabaseDenied(Unavailable):
+    """The user of the database lacks a privilege."""
+
+    code = "database_denied"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"Postgres refused it: {reason}. Nothing was changed. Run `dust migrate` as the owner of the tables, or "
+            f"GRANT {APP_ROLE} TO the user of DUST_DATABASE_URL."
+        )
+
+
 def driver_url(url: str) -> URL:
     """Convert a `postgresql://` address of one or several servers to a SQLAlchemy URL for psycopg 3."""
     # Parsed by libpq, because SQLAlchemy does not support several hosts in an address.
@@ -102,6 +128,8 @@ SESSION_SETTINGS = {
     "timezone": "UTC",
     # psycopg 3.3 reads times in this format only.
     "datestyle": "ISO, MDY",
+    # Off, a missing value in a list is read as the text NULL.
+    "array_nulls": "on",
 }
 
 
@@ -173,7 +201,8 @@ def transaction() -> Iterator[Connection]:
     """Open a transaction: commit at the end of the block, roll back on an error.
 
     Raises `DatabaseAway` if Postgres is unreachable, `DatabaseReadOnly` if it accepts no writes, `DatabaseBusy` if it
-    aborted or refused the transaction, and `DatabaseBehind` if a table or column is missing.
+    aborted or refused the transaction, `DatabaseBehind` if a table or column is missing, and `DatabaseDenied` if a
+    privilege is.
     """
     with _errors_translated(), get_engine().begin() as connection:
         yield connection
@@ -213,6 +242,10 @@ def _errors_translated() -> Iterator[None]:
             # Drop the connections to this server. New ones find the server that accepts writes.
             get_engine().dispose()
             raise DatabaseReadOnly from error
+        if isinstance(cause, psycopg.errors.InsufficientPrivilege):
+            raise DatabaseDenied(str(cause).partition("\n")[0]) from error
+        if isinstance(cause, psycopg.OperationalError) and _NO_CONNECTION_LEFT.search(str(cause)):
+            raise DatabaseBusy(_BUSY[psycopg.errors.TooManyConnections]) from error
         is_away = isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError)
         if is_away or getattr(error, "connection_invalidated", False):
             raise DatabaseAway from error

@@ -130,7 +130,10 @@ def _decode(content: bytes) -> str:
 
 
 def _split(line: str, delimiter: str) -> list[str]:
-    return next(csv.reader([line], delimiter=delimiter), [])
+    try:
+        return next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error as error:
+        raise UnreadableImport(f"The line that names the columns cannot be read ({error}).") from error
 
 
 def _find_header(lines: Sequence[str], preset: PresetName) -> tuple[int, str, dict[str, int]]:

@@ -11,6 +11,7 @@ from kombu.connection import Connection
 from kombu.exceptions import OperationalError
 
 _TIMEOUT_SECONDS = 1.0
+_KEPT_SECONDS = 60
 
 
 class _NameOfEachNode(dict[str, Any]):
@@ -39,7 +40,10 @@ def broker_tls(url: str, ca_file: Path | None) -> dict[str, Any] | None:
 
 
 def broker_problem(url: str, ca_file: Path | None) -> str | None:
-    """The error of the broker's client if the broker cannot be used; None if it can."""
+    """The error of the broker's client if the broker cannot be used; None if it can.
+
+    Redis must accept a write.
+    """
     is_redis = url.startswith("redis")
     # Without a timeout a Redis that hangs would block the caller without limit.
     options = {"socket_timeout": _TIMEOUT_SECONDS, "socket_connect_timeout": _TIMEOUT_SECONDS} if is_redis else {}
@@ -53,6 +57,9 @@ def broker_problem(url: str, ca_file: Path | None) -> str | None:
             connection.ensure_connection(
                 max_retries=nodes, interval_start=0, interval_step=0, timeout=nodes * _TIMEOUT_SECONDS
             )
+            if is_redis:
+                # A full Redis, or a replica after a failover, answers but takes no messages.
+                connection.default_channel.client.setex("dust:health", _KEPT_SECONDS, 1)
     except OperationalError as error:
         return str(error)
     except Exception as error:

@@ -50,6 +50,7 @@ def alter(settings: dict[str, str]) -> Iterator[Alter]:
         "TimeZone = 'Asia/Kathmandu'",
         "default_transaction_deferrable = on",
         "transform_null_equals = on",
+        "array_nulls = off",
     ],
 )
 def test_points_are_earned_whatever_the_default(api: TestClient, alter: Alter, default: str) -> None:

@@ -1,11 +1,24 @@
 """What Postgres gave up on has its own name and reason, and a server that may not be written to is left."""
 
+import time
+from contextlib import ExitStack, suppress
+
 import psycopg
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
-from bridge.db import DatabaseAway, DatabaseBehind, DatabaseBusy, DatabaseReadOnly, get_engine, transaction
+from bridge.db import (
+    DatabaseAway,
+    DatabaseBehind,
+    DatabaseBusy,
+    DatabaseDenied,
+    DatabaseReadOnly,
+    forget_engine,
+    get_engine,
+    transaction,
+)
+from bridge.settings import get_settings
 from tests.support import tokens
 
 pytestmark = pytest.mark.usefixtures("settings")
@@ -26,11 +39,60 @@ def fail_with(sqlstate: str) -> None:
         ("53300", "max_connections"),
         ("53100", "disk"),
         ("53200", "memory"),
+        ("53400", "temp_file_limit"),
+        ("58030", "input/output"),
+        ("XX001", "damaged data"),
+        ("XX002", "damaged index"),
+        ("25P03", "idle_in_transaction_session_timeout"),
+        ("25P04", "transaction_timeout"),
     ],
 )
 def test_it_is_busy_and_says_with_what(sqlstate: str, reason: str) -> None:
     with pytest.raises(DatabaseBusy, match=reason):
         fail_with(sqlstate)
+
+
+@pytest.mark.parametrize("full", ["server", "database", "role"])
+def test_a_connection_that_was_refused_as_one_too_many_is_busy(
+    settings: dict[str, str], monkeypatch: pytest.MonkeyPatch, full: str
+) -> None:
+    url = settings["DUST_DATABASE_URL"]
+    database = url.rpartition("/")[2]
+    with psycopg.connect(url, autocommit=True) as owner:
+        owner.execute("CREATE ROLE crowd LOGIN PASSWORD 'crowd'")
+        monkeypatch.setenv("DUST_DATABASE_URL", f"postgresql://crowd:crowd@{url.rpartition('@')[2]}")
+        get_settings.cache_clear()
+        forget_engine()
+        with ExitStack() as crowd:
+            try:
+                if full == "role":
+                    owner.execute("ALTER ROLE crowd CONNECTION LIMIT 0")
+                elif full == "database":
+                    owner.execute(f'ALTER DATABASE "{database}" CONNECTION LIMIT 0')  # type: ignore[arg-type]
+                else:
+                    with suppress(psycopg.OperationalError):
+                        while True:
+                            crowd.enter_context(psycopg.connect(get_settings().database_url or ""))
+                with pytest.raises(DatabaseBusy, match="max_connections"), transaction():
+                    pass
+            finally:
+                crowd.close()
+                owner.execute(f'ALTER DATABASE "{database}" CONNECTION LIMIT -1')  # type: ignore[arg-type]
+                forget_engine()
+                owner.execute("DROP ROLE crowd")
+
+
+def test_a_transaction_that_was_ended_while_it_paused_is_named() -> None:
+    with pytest.raises(DatabaseBusy, match="idle_in_transaction_session_timeout"), transaction() as connection:
+        connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = '20ms'"))
+        time.sleep(0.5)
+        connection.execute(text("SELECT 1"))
+
+
+def test_a_missing_privilege_is_no_fault_of_dust() -> None:
+    with pytest.raises(DatabaseDenied, match=r"permission denied for table dust_transaction.*dust migrate"):
+        with transaction() as connection:
+            connection.execute(text("DELETE FROM dust_transaction"))
 
 
 @pytest.mark.parametrize("sqlstate", ["57P01", "57P03", "08006"])

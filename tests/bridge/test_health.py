@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+import redis
 from fastapi.testclient import TestClient
 from sqlalchemy import create_engine, text
 
@@ -12,6 +13,7 @@ from bridge.db import DatabaseReadOnly, dispose_engine, driver_url, make_engine,
 from bridge.inbox.process_batch import process_batch
 from bridge.settings import get_settings
 from tests.support import tokens
+from tests.support.brokers import ON_RABBITMQ, own_broker
 from tests.support.clock import moved
 from tests.support.databases import lost_database
 from tests.support.deliveries import deliver
@@ -30,6 +32,20 @@ def as_owner(database: str, statement: str) -> None:
     with engine.begin() as connection:
         connection.execute(text(statement))
     engine.dispose()
+
+
+@pytest.mark.system
+@pytest.mark.skipif(ON_RABBITMQ, reason="is about Redis")
+def test_a_redis_that_takes_no_messages_is_degraded(api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    with own_broker() as broker, redis.Redis.from_url(broker.url) as server:
+        monkeypatch.setenv("DUST_BROKER_URL", broker.url)
+        get_settings.cache_clear()
+        assert api.get("/health/ready").json()["degraded"] == []
+        server.config_set("maxmemory", "1")
+        assert api.get("/health/ready").json()["degraded"] == ["broker"]
+        server.config_set("maxmemory", "0")
+        server.replicaof("127.0.0.1", "1")
+        assert api.get("/health/ready").json()["degraded"] == ["broker"]
 
 
 def test_ready_without_a_broker_says_so(api: TestClient) -> None:

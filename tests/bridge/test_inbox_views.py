@@ -7,10 +7,9 @@ from urllib.parse import quote
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import text
-from sqlalchemy.exc import ProgrammingError
 
 from bridge.clock import now
-from bridge.db import transaction
+from bridge.db import DatabaseDenied, transaction
 from bridge.inbox import retry as inbox_retry
 from bridge.inbox.event_filter import EventFilter
 from bridge.inbox.process_batch import process_batch
@@ -208,7 +207,7 @@ def test_a_great_many_go_in_steps_and_what_fails_again_meanwhile_is_left_alone(
 def test_the_history_cannot_be_changed_by_the_role_that_serves(api: TestClient, medusa: FakeMedusa) -> None:
     failed(api, "msg_1")
     for statement in ("UPDATE webhook_attempt SET reason = ''", "DELETE FROM webhook_attempt"):
-        with pytest.raises(ProgrammingError, match="permission denied"), transaction() as connection:
+        with pytest.raises(DatabaseDenied, match="permission denied"), transaction() as connection:
             connection.execute(text(statement))
 
 

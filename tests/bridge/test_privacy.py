@@ -92,11 +92,29 @@ def test_why_a_redemption_waits_is_a_sentence_for_shoppers(api: TestClient, medu
 
 @pytest.mark.parametrize(
     "text",
-    ["=1+1", "+1+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", "=cmd|'/c calc'!A0", "-", "＝1+1", "＋1", "－1", "＠A1"],
+    ["=1+1", "+1+1", "-1+1", "@SUM(A1)", "\t=1", "=cmd|'/c calc'!A0", "-", "＝1+1", "＋1", "－1", "＠A1"],
 )
 def test_a_spreadsheet_runs_no_cell(text: str) -> None:
     assert safe_cell(text) == f"'{text}"
     assert plain_cell(safe_cell(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("gift;=1+1", "gift;'=1+1"),
+        ('gift;"=1+1', 'gift;"\'=1+1'),
+        ("gift; -1+1", "gift; '-1+1"),
+        ("gift\n=1+1\nthanks", "gift\n'=1+1\nthanks"),
+        ("gift\r\n＝1+1", "gift\r\n'＝1+1"),
+        ("=1;=2", "'=1;'=2"),
+        (";=1", ";'=1"),
+        ("\r=1", "'\r'=1"),
+        ("gift; thanks, -1", "gift; thanks, -1"),
+    ],
+)
+def test_a_spreadsheet_that_splits_at_semicolons_runs_no_text_either(text: str, cell: str) -> None:
+    assert safe_cell(text) == cell
 
 
 @pytest.mark.parametrize("value", ["", "plain", "5", "-5", "-5.25", "cus_1", "'=1", 7, None])

@@ -93,6 +93,13 @@ def test_balance_history_and_adjust(dust: Dust) -> None:
         (["reconcile", "--since", "yesterday"], 2, "valid datetime"),
         (["trigger", "order.placed", "--order", "/nowhere.json"], 2, "/nowhere.json"),
         (["trigger", "order.placed", "--url", "http://127.0.0.1:1"], 1, "Nothing answers at http://127.0.0.1:1"),
+        (["trigger", "order.placed", "--url", "http://shop..example"], 1, "Nothing answers at http://shop..example"),
+        (["trigger", "order.placed", "--url", "ht!tp"], 1, "Nothing answers at ht!tp"),
+        (["balance", "cus_\udcff"], 1, "dust: Argument 2 is not UTF-8."),
+        (["adjust", "cus_1", "5", "--reason", "\ud800"], 1, "dust: Argument 5 is not UTF-8."),
+        (["migrate", "--revision", "later"], 1, "There is no revision later"),
+        (["export", "/dev/full"], 1, "dust: No space left on device"),
+        (["export", "/nowhere/points.csv"], 1, "dust: No such file or directory: /nowhere/points.csv"),
         (["fly"], 2, "fly"),
         (["balance"], 2, "CUSTOMER"),
     ],
@@ -101,6 +108,22 @@ def test_a_wrong_call_is_reported_in_plain_words(dust: Dust, words: list[str], c
     said = dust(*words)
     assert (said.code, said.out) == (code, "")
     assert complaint.lower() in " ".join(said.err.replace("│", " ").split()).lower(), said.err
+
+
+@pytest.mark.parametrize("content", [b"[" * 100_000, b"\x00\xff\xfe", b"", b"[]", b"null"])
+@pytest.mark.parametrize(
+    "command",
+    [("programme", "check"), ("import",), ("scenario",), ("trigger", "order.placed", "--order")],
+    ids=lambda words: words[0],
+)
+def test_a_file_of_anything_is_reported_in_plain_words(
+    dust: Dust, settings: dict[str, str], tmp_path: Path, command: tuple[str, ...], content: bytes
+) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(content)
+    said = dust(*command, file)
+    assert (said.code, said.out) == (1, "")
+    assert said.err.startswith("dust: ")
 
 
 @pytest.mark.usefixtures("settings")

@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+import redis
 from sqlalchemy import create_engine, text
 from typer.testing import CliRunner
 
@@ -29,7 +30,7 @@ from bridge.queue import enqueue
 from bridge.queue.job_runs import BEAT, record_run
 from bridge.settings import get_settings
 from tests.support import clock, tokens
-from tests.support.brokers import own_broker
+from tests.support.brokers import ON_RABBITMQ, own_broker
 from tests.support.clock import machine_now, moved
 from tests.support.databases import NOWHERE
 from tests.support.medusa import API_KEY, PUBLISHABLE_KEY
@@ -335,6 +336,25 @@ def test_a_broker_with_another_password(installation: Installation, broker: str)
     host = address.rpartition("@")[2]
     installation.change(BROKER_URL=f"{scheme}://nobody:wrong@{host}")
     assert "password" in installation.only_wrong("broker", skipped=("workers",)).fix
+
+
+@pytest.mark.skipif(ON_RABBITMQ, reason="is about Redis")
+@pytest.mark.parametrize("setting", [("maxmemory", "1"), ("min-replicas-to-write", "1")])
+def test_a_redis_that_answers_and_takes_no_messages(installation: Installation, setting: tuple[str, str]) -> None:
+    with own_broker() as full:
+        redis.Redis.from_url(full.url).config_set(*setting)
+        installation.change(BROKER_URL=full.url)
+        assert "accept writes" in installation.only_wrong("broker", skipped=("workers",)).fix
+
+
+def test_what_cannot_be_checked_hides_no_other_finding(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(**_: object) -> dict[str, int]:
+        raise RuntimeError("key sk_0123456789abcdef")
+
+    monkeypatch.setattr(processes, "queues_with_workers", broken)
+    assert installation.only_wrong("workers").detail == "could not be checked (RuntimeError: key [secret])"
 
 
 def test_no_broker_named(installation: Installation) -> None:

@@ -7,6 +7,7 @@ reported once.
 from collections.abc import Iterator
 
 from bridge.errors import DustError
+from bridge.observability.logs import redact
 from bridge.operations.doctor.database import DATABASE_CHECKS
 from bridge.operations.doctor.finding import Check, Finding, Wrong
 from bridge.operations.doctor.medusa import MEDUSA_CHECKS
@@ -42,6 +43,10 @@ def _find(check: Check, settings: Settings, well: set[str]) -> Finding:
     except DustError as error:
         # The service answered the first check but not this one.
         return Finding(check=check.name, ok=False, detail=error.message, fix="Run `dust doctor` again.")
+    except Exception as error:
+        # A service that answers in an unexpected way must not hide what the other checks find.
+        detail = redact(f"could not be checked ({type(error).__name__}: {error})")
+        return Finding(check=check.name, ok=False, detail=detail, fix="Does the right program answer there?")
 
 
 _CHECKS = (*SECRET_CHECKS, *DATABASE_CHECKS, *PROCESS_CHECKS, *MEDUSA_CHECKS)

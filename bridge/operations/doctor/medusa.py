@@ -1,12 +1,12 @@
 """Checks of Medusa: its address, clock, keys and the Dust plugin in it."""
 
 from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
 
 import httpx
 
 from bridge.clock import real_now
 from bridge.errors import DustError
+from bridge.http.dates import read_http_date
 from bridge.medusa.client import make_medusa
 from bridge.medusa.transport import Probe
 from bridge.operations.doctor.finding import Check, Wrong, compare_clocks, minutes
@@ -48,14 +48,12 @@ def _ask(settings: Settings, path: str, **params: str) -> Probe:
 
 
 def _medusa_clock(settings: Settings) -> str:
-    date = _ask(settings, "/health").date
-    try:
-        there = parsedate_to_datetime(date or "")
-    except ValueError as error:
+    there = read_http_date(_ask(settings, "/health").date or "")
+    if there is None:
         raise Wrong(
             "Medusa does not say what time it is there",
             fix="A proxy in front of Medusa removes the Date header: let it pass.",
-        ) from error
+        )
     return compare_clocks(there)
 
 

@@ -7,6 +7,7 @@ import httpx
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.inbox.queries import count_failed, oldest_waiting
+from bridge.observability.logs import redact
 from bridge.operations import alert_limits
 from bridge.operations.doctor.finding import Check, Wrong, minutes
 from bridge.outgoing.queries import count_webhooks, list_webhooks, oldest_waiting_webhook
@@ -79,9 +80,10 @@ def _broker(settings: Settings) -> str:
     problem = broker_problem(settings.broker_url, settings.broker_ca_file)
     if problem is not None:
         raise Wrong(
-            f"does not answer ({problem})",
-            fix="Is Redis (or RabbitMQ) running, and are host, port and password in DUST_BROKER_URL right? Events are "
-            "kept meanwhile, and handled when it is back.",
+            f"cannot be used ({redact(problem)})",
+            fix="Is Redis (or RabbitMQ) running, are host, port and password in DUST_BROKER_URL right, and does Redis "
+            "accept writes (no replica, memory below maxmemory)? Events are kept meanwhile, and handled when it is "
+            "back.",
         )
     return "answers"
 
@@ -105,7 +107,7 @@ def _own_flower(settings: Settings) -> str:
 def _flower(url: str) -> str:
     try:
         answer = httpx.get(f"{url}/healthcheck", timeout=_FLOWER_SECONDS)
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
         raise Wrong(
             f"nothing answers at {url} ({type(error).__name__})",
             fix="Start `dust flower`, or say where it is: `dust doctor --flower http://…`.",
