@@ -142,3 +142,14 @@ def test_pages_from_right_to_left_fit(browser: Browser, site: str, world: World)
             shopper.page.goto(path, wait_until="networkidle")
             shopper.page.evaluate("document.documentElement.dir = 'rtl'")
             shopper.keep(f"rtl-{path.rpartition('/')[2] or 'home'}")
+
+
+def test_a_form_keeps_what_was_typed_when_it_is_refused(browser: Browser, site: str) -> None:
+    with shopper_in(browser, site, PHONE) as shopper:
+        page = shopper.page
+        page.goto("/login")
+        page.get_by_label("E-mail").fill("nobody@example.com")
+        page.get_by_label("Password").fill("wrong-password")
+        page.get_by_role("main").get_by_role("button", name="Log in").click()
+        expect(page.get_by_text("The e-mail address or the password is wrong.")).to_be_visible()
+        expect(page.get_by_label("E-mail")).to_have_value("nobody@example.com")

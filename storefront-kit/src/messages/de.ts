@@ -105,6 +105,7 @@ export const de: Messages = {
   descriptions: {
     "Correction by the shop": "Korrektur durch den Shop",
     "Welcome bonus": "Willkommensbonus",
+    "A bonus from the shop": "Ein Bonus vom Shop",
     "You were referred": "Sie wurden geworben",
     "You referred a customer": "Sie haben jemanden geworben",
     "The code is not ready yet: the shop keeps trying.": "Der Code ist noch nicht fertig: der Shop versucht es weiter.",

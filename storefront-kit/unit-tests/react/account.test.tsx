@@ -125,6 +125,7 @@ describe("History", () => {
 
   test.each([
     ["bonus", "Welcome bonus", "Willkommensbonus"],
+    ["bonus", "A bonus from the shop", "Ein Bonus vom Shop"],
     ["adjust", "Correction by the shop", "Korrektur durch den Shop"],
     ["adjust", "Für die Wartezeit", "Für die Wartezeit"],
   ])("names a %s “%s” in the shop's language", async (kind, description, name) => {

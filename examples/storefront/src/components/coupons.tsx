@@ -15,7 +15,8 @@ export async function Coupons({ cart }: { cart: HttpTypes.StoreCart }) {
     <div className="panel">
       <h2>{t.heading}</h2>
       <Form action={applyCode} submit={t.apply} className="coupon" about={versionOf(cart)} quiet>
-        <Field label={t.code} name="code" autoComplete="off" />
+        {/* The key empties the field when a code has come into the cart. */}
+        <Field key={codes.join()} label={t.code} name="code" autoComplete="off" />
       </Form>
       <ul>
         {codes

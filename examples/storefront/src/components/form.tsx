@@ -1,6 +1,7 @@
 "use client"
 
 import {
+  startTransition,
   useActionState,
   useEffect,
   useRef,
@@ -35,9 +36,13 @@ export function Form({ action, submit, children, className, quiet = false, about
   const keepFocus = useKeptFocus(form)
   const passFocusOn = useFocusOfRemoved()
 
-  function onSubmit(event: FormEvent) {
-    if (pending) event.preventDefault()
-    else keepFocus()
+  // React itself would set all fields back after every answer. What was refused stays, to be corrected.
+  function onSubmit(event: FormEvent<HTMLFormElement>) {
+    event.preventDefault()
+    if (pending) return
+    keepFocus()
+    const filledIn = new FormData(event.currentTarget)
+    startTransition(() => run(filledIn))
   }
 
   return (

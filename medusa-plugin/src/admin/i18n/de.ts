@@ -239,6 +239,7 @@ export const de: Catalogue = {
     retry: "Erneut versuchen",
     retrySelected_one: "Ein ausgewähltes Ereignis erneut versuchen",
     retrySelected_other: "{{count}} ausgewählte Ereignisse erneut versuchen",
+    subjectWrong: "Bitte die ID einer Bestellung, eines Kunden oder eines Produkts einfügen, etwa order_…",
     retried_one: "Ein Ereignis wird erneut verarbeitet.",
     retried_other: "{{count}} Ereignisse werden erneut verarbeitet.",
     details: "Einzelheiten",

@@ -238,6 +238,7 @@ export const en = {
     retry: "Retry",
     retrySelected_one: "Retry one selected event",
     retrySelected_other: "Retry {{count}} selected events",
+    subjectWrong: "Please paste the id of an order, a customer or a product, such as order_…",
     retried_one: "One event will be handled again.",
     retried_other: "{{count}} events will be handled again.",
     details: "Details",

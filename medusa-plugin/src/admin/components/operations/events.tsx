@@ -3,7 +3,7 @@ import { useMutation, useQueryClient } from "@tanstack/react-query"
 import { useState, type ComponentProps, type ReactNode } from "react"
 import { Link } from "react-router-dom"
 import type { DustEvent, DustEventList } from "../../../types"
-import { dust, messageOf } from "../../lib/dust"
+import { dust, errorAt, messageOf } from "../../lib/dust"
 import { eventsPath, type EventQuery } from "../../lib/events"
 import { moment } from "../../lib/format"
 import { nameOf, useOrderNumbers, usePeople } from "../../lib/people"
@@ -37,43 +37,49 @@ export function Events(): ReactNode {
   const pages = usePages<DustEventList>(eventsPath(query), REFRESH_MS)
   const rows = pages.data?.pages.flatMap((page) => page.events) ?? []
   const names = useNames(rows.flatMap((event) => event.subject ?? []))
+  // What was pasted as an id is something else, such as an e-mail address.
+  const wrong = errorAt(pages.error, "subject")
   const change = (changed: Partial<EventQuery>): void => {
     setSelected([])
     setQuery({ ...query, ...changed })
   }
   return (
     <div className="divide-y">
-      <Filters query={query} change={change} />
+      <Filters query={query} change={change} wrong={wrong} />
       {query.state === "failed" && <Causes />}
       {selected.length > 0 && <RetrySelected ids={selected} done={() => setSelected([])} />}
-      <Loaded query={pages}>
-        {() => {
-          if (rows.length === 0) return <Nothing>{t("events.none", { state: t(`events.${query.state}`) })}</Nothing>
-          return (
-            <>
-              <Table>
-                <Table.Body>
-                  {rows.map((event) => (
-                    <Row
-                      key={event.id}
-                      event={event}
-                      name={names[event.subject ?? ""]}
-                      selected={selected.includes(event.id)}
-                      select={(on) => setSelected(on ? [...selected, event.id] : selected.filter((id) => id !== event.id))}
-                    />
-                  ))}
-                </Table.Body>
-              </Table>
-              <MoreButton pages={pages} />
-            </>
-          )
-        }}
-      </Loaded>
+      {!wrong && (
+        <Loaded query={pages}>
+          {() => {
+            if (rows.length === 0) return <Nothing>{t("events.none", { state: t(`events.${query.state}`) })}</Nothing>
+            return (
+              <>
+                <Table>
+                  <Table.Body>
+                    {rows.map((event) => (
+                      <Row
+                        key={event.id}
+                        event={event}
+                        name={names[event.subject ?? ""]}
+                        selected={selected.includes(event.id)}
+                        select={(on) => setSelected(on ? [...selected, event.id] : selected.filter((id) => id !== event.id))}
+                      />
+                    ))}
+                  </Table.Body>
+                </Table>
+                <MoreButton pages={pages} />
+              </>
+            )
+          }}
+        </Loaded>
+      )}
     </div>
   )
 }
 
-function Filters({ query, change }: { query: EventQuery; change: (changed: Partial<EventQuery>) => void }): ReactNode {
+type FiltersProps = { query: EventQuery; change: (changed: Partial<EventQuery>) => void; wrong?: string }
+
+function Filters({ query, change, wrong }: FiltersProps): ReactNode {
   const t = useTexts()
   return (
     <div className="flex flex-col gap-y-4 px-6 py-4">
@@ -96,7 +102,13 @@ function Filters({ query, change }: { query: EventQuery; change: (changed: Parti
           </Select>
         </Field>
         <TextField label={t("events.type")} placeholder="order.placed" value={query.type} onChange={(type) => change({ type })} />
-        <TextField label={t("events.subject")} placeholder="order_…" value={query.subject} onChange={(subject) => change({ subject })} />
+        <TextField
+          label={t("events.subject")}
+          placeholder="order_…"
+          error={wrong && t("events.subjectWrong")}
+          value={query.subject}
+          onChange={(subject) => change({ subject })}
+        />
         <Field label={t("events.since")}>
           <DatePicker size="small" granularity="minute" aria-label={t("events.since")} value={query.since} onChange={(since) => change({ since })} />
         </Field>

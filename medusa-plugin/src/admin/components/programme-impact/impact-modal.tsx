@@ -3,7 +3,7 @@ import { useQuery } from "@tanstack/react-query"
 import { useState, type ReactNode } from "react"
 import type { DustSimulation } from "../../../types"
 import type { Json } from "../../lib/document"
-import { DustError, dust, newKey } from "../../lib/dust"
+import { DustError, dust, messageOf, newKey } from "../../lib/dust"
 import { DAYS, since } from "../../lib/impact"
 import { useTexts } from "../../lib/texts"
 import { ImpactResult } from "./impact-result"
@@ -98,7 +98,7 @@ function Failed({ error, reason, again }: { error: Error | null; reason?: string
   return (
     <div className="flex flex-col items-start gap-y-3">
       <Alert variant="error" className="w-full">
-        {wrong > 0 ? t("impact.wrong", { count: wrong }) : `${t("impact.failed")} ${error?.message ?? reason ?? ""}`}
+        {wrong > 0 ? t("impact.wrong", { count: wrong }) : `${t("impact.failed")} ${error ? messageOf(error, t) : (reason ?? "")}`}
       </Alert>
       {wrong === 0 && (
         <Button size="small" variant="secondary" onClick={again}>
