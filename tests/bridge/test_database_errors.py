@@ -14,7 +14,7 @@ from bridge.db import (
     DatabaseBusy,
     DatabaseDenied,
     DatabaseReadOnly,
-    forget_engine,
+    dispose_engine,
     get_engine,
     transaction,
 )
@@ -62,7 +62,7 @@ def test_a_connection_that_was_refused_as_one_too_many_is_busy(
         owner.execute("CREATE ROLE crowd LOGIN PASSWORD 'crowd'")
         monkeypatch.setenv("DUST_DATABASE_URL", f"postgresql://crowd:crowd@{url.rpartition('@')[2]}")
         get_settings.cache_clear()
-        forget_engine()
+        dispose_engine()
         with ExitStack() as crowd:
             try:
                 if full == "role":
@@ -78,7 +78,7 @@ def test_a_connection_that_was_refused_as_one_too_many_is_busy(
             finally:
                 crowd.close()
                 owner.execute(f'ALTER DATABASE "{database}" CONNECTION LIMIT -1')  # type: ignore[arg-type]
-                forget_engine()
+                dispose_engine()
                 owner.execute("DROP ROLE crowd")
 
 
