@@ -1,4 +1,9 @@
-import createClient from "openapi-fetch"
+import createClient, {
+  type Client,
+  type ClientPathsWithMethod,
+  type MaybeOptionalInit,
+  type MethodResponse,
+} from "openapi-fetch"
 import type { paths } from "./api.generated.js"
 import { clientError, errorOfFailure, errorOfResponse } from "./errors.js"
 import type {
@@ -26,6 +31,7 @@ const WAIT_SECONDS = 10
 const MAX_WAITS = 3
 const MAX_PRODUCTS = 100
 const PUBLIC_SECONDS = 60
+const REDEMPTION = "/store/dust/redemptions/{redemption_id}"
 
 export interface DustClientConfig {
   /** Medusa's URL (with Dust's plugin), or Dust's own. */
@@ -75,9 +81,13 @@ export interface DustClient {
   useReferral(code: string): Promise<DustResult<Referral>>
 }
 
-type Api = ReturnType<typeof createClient<paths>>
-type Answer<T> = { data?: T; error?: unknown; response: Response }
-type Options = { headers: Record<string, string>; signal: AbortSignal; cache?: "no-store"; next?: { revalidate: number } }
+type Method = "get" | "post" | "delete"
+type Path<M extends Method> = ClientPathsWithMethod<Client<paths>, M>
+type Options<M extends Method, P extends Path<M>> = Pick<
+  MaybeOptionalInit<paths[P], M>,
+  ("params" | "body") & keyof MaybeOptionalInit<paths[P], M>
+>
+type Answer<M extends Method, P extends Path<M>> = MethodResponse<Client<paths>, M, P>
 type Access = "public" | "anybody" | "customer"
 
 export function createDustClient(config: DustClientConfig): DustClient {
@@ -94,47 +104,42 @@ export function createDustClient(config: DustClientConfig): DustClient {
     return typeof config.token === "function" ? config.token() : config.token
   }
 
-  /** Send a request. `path` is for error messages of developers. */
-  async function call<T>(
+  /** Send a request, with the token unless it is public. Answers that are the same for everybody are cached. */
+  async function call<M extends Method, P extends Path<M>>(
     access: Access,
-    path: string,
-    ms: number,
-    send: (api: Api, options: Options) => Promise<Answer<T>>,
-  ): Promise<DustResult<T>> {
+    method: M,
+    path: P,
+    options: Options<M, P>,
+    ms: number = method === "get" ? timeoutMs : WRITE_MS,
+  ): Promise<DustResult<Answer<M, P>>> {
+    const request = `${method.toUpperCase()} ${path}`
     try {
       const token = access === "public" ? undefined : await readToken()
       if (access === "customer" && !token && credentials !== "include") return { error: clientError("not_authenticated") }
-      const { data, error, response } = await send(api, {
+      const isCached = access === "public" && method === "get"
+      const { data, error, response } = await api.request(method, path, {
+        ...options,
         headers: token ? { authorization: `Bearer ${token}` } : {},
         signal: AbortSignal.timeout(ms),
-        ...(access === "public" ? { next: { revalidate: PUBLIC_SECONDS } } : { cache: "no-store" }),
-      })
-      if (response.ok && data !== undefined) return { data }
-      return { error: errorOfResponse(response, error, path) }
+        ...(isCached ? { next: { revalidate: PUBLIC_SECONDS } } : { cache: "no-store" }),
+      } as never)
+      if (response.ok && data !== undefined) return { data: data as Answer<M, P> }
+      return { error: errorOfResponse(response, error, request) }
     } catch (failure) {
       // Next.js throws its own errors to make a page dynamic or to stop a render. They must arrive.
       if (failure && typeof failure === "object" && "digest" in failure) throw failure
-      return { error: errorOfFailure(failure, path) }
+      return { error: errorOfFailure(failure, request) }
     }
   }
 
-  function read<T>(path: string, send: (api: Api, options: Options) => Promise<Answer<T>>): Promise<DustResult<T>> {
-    return call("customer", `GET ${path}`, timeoutMs, send)
-  }
-
   async function guestQuote(cartId: string): Promise<DustResult<Quote>> {
-    const found = await call("public", "POST /store/dust/quote/guest", timeoutMs, (api, { headers, signal }) =>
-      api.POST("/store/dust/quote/guest", { headers, signal, cache: "no-store", body: { cart_id: cartId } }),
-    )
+    const found = await call("public", "post", "/store/dust/quote/guest", { body: { cart_id: cartId } }, timeoutMs)
     return mapped(found, (quote) => ({ ...quote, guest: true }))
   }
 
   async function readRedemption(id: string, wait = 0): Promise<DustResult<Redemption>> {
-    const path = "/store/dust/redemptions/{redemption_id}"
-    const found = await call("customer", `GET ${path}`, timeoutMs + wait * 1000, (api, options) =>
-      api.GET(path, { ...options, params: { path: { redemption_id: id }, query: wait ? { wait } : {} } }),
-    )
-    return mapped(found, ({ redemption }) => redemption)
+    const params = { path: { redemption_id: id }, query: wait ? { wait } : {} }
+    return mapped(await call("customer", "get", REDEMPTION, { params }, timeoutMs + wait * 1000), redemptionOf)
   }
 
   /** Wait until the redemption is no longer pending. Its points are held, so a request that fails is repeated. */
@@ -149,8 +154,7 @@ export function createDustClient(config: DustClientConfig): DustClient {
   }
 
   return {
-    programme: () =>
-      call("public", "GET /store/dust/programme", timeoutMs, (api, options) => api.GET("/store/dust/programme", options)),
+    programme: () => call("public", "get", "/store/dust/programme", {}),
 
     async products(ids) {
       const unique = [...new Set(ids)]
@@ -158,63 +162,39 @@ export function createDustClient(config: DustClientConfig): DustClient {
         unique.slice(page * MAX_PRODUCTS, (page + 1) * MAX_PRODUCTS),
       )
       const found = await Promise.all(
-        pages.map((product_id) =>
-          call("public", "GET /store/dust/products", timeoutMs, (api, options) =>
-            api.GET("/store/dust/products", { ...options, params: { query: { product_id } } }),
-          ),
-        ),
+        pages.map((product_id) => call("public", "get", "/store/dust/products", { params: { query: { product_id } } })),
       )
       const failed = found.find((each) => each.error)
       if (failed?.error) return { error: failed.error }
       return { data: Object.assign({}, ...found.map((each) => each.data?.products)) as Products }
     },
 
-    async rewards() {
-      const found = await call("public", "GET /store/dust/rewards", timeoutMs, (api, options) =>
-        api.GET("/store/dust/rewards", options),
-      )
-      return mapped(found, ({ rewards }) => rewards)
-    },
+    rewards: async () => mapped(await call("public", "get", "/store/dust/rewards", {}), ({ rewards }) => rewards),
 
     async forecast(currencyCode, items) {
       const body = { currency_code: currencyCode, items: items.map((item) => ({ quantity: 1, ...item })) }
-      const send = (api: Api, { headers, signal }: Options) =>
-        api.POST("/store/dust/forecast", { headers, signal, cache: "no-store", body })
-      const found = await call("anybody", "POST /store/dust/forecast", timeoutMs, send)
+      const send = (access: Access) => call(access, "post", "/store/dust/forecast", { body }, timeoutMs)
+      const found = await send("anybody")
       // An expired token: show what everybody earns.
-      if (found.error?.status !== 401) return found
-      return call("public", "POST /store/dust/forecast", timeoutMs, send)
+      return found.error?.status === 401 ? send("public") : found
     },
 
-    balance: () => read("/store/dust/balance", (api, options) => api.GET("/store/dust/balance", options)),
+    balance: () => call("customer", "get", "/store/dust/balance", {}),
 
-    async points() {
-      const found = await read("/store/dust", (api, options) => api.GET("/store/dust", options))
-      return mapped(found, ({ points }) => points)
-    },
+    points: async () => mapped(await call("customer", "get", "/store/dust", {}), ({ points }) => points),
 
-    transactions: (page = {}) =>
-      read("/store/dust/transactions", (api, options) =>
-        api.GET("/store/dust/transactions", { ...options, params: { query: page } }),
-      ),
+    transactions: (page = {}) => call("customer", "get", "/store/dust/transactions", { params: { query: page } }),
 
-    order(id) {
-      const path = "/store/dust/orders/{order_id}"
-      return read(path, (api, options) => api.GET(path, { ...options, params: { path: { order_id: id } } }))
-    },
+    order: (id) => call("customer", "get", "/store/dust/orders/{order_id}", { params: { path: { order_id: id } } }),
 
     async orders(ids) {
       if (!ids.length) return { data: [] }
-      const path = "/store/dust/orders"
-      const found = await read(path, (api, options) => api.GET(path, { ...options, params: { query: { order_id: ids } } }))
+      const found = await call("customer", "get", "/store/dust/orders", { params: { query: { order_id: ids } } })
       return mapped(found, ({ orders }) => orders)
     },
 
     async quote(cartId) {
-      const path = "/store/dust/quote"
-      const found = await call("customer", `POST ${path}`, timeoutMs, (api, options) =>
-        api.POST(path, { ...options, body: { cart_id: cartId } }),
-      )
+      const found = await call("customer", "post", "/store/dust/quote", { body: { cart_id: cartId } }, timeoutMs)
       const { error } = found
       // Without a token nothing was sent. With a cookie, only Medusa knows whether it is a guest's.
       const isGuest = error?.code === "not_authenticated" && (!error.status || credentials === "include")
@@ -223,35 +203,26 @@ export function createDustClient(config: DustClientConfig): DustClient {
     },
 
     async redeem(request, key) {
-      const path = "/store/dust/redemptions"
-      const started = await call("customer", `POST ${path}`, WRITE_MS, (api, options) =>
-        api.POST(path, { ...options, params: { header: { "Idempotency-Key": key } }, body: request }),
-      )
+      const params = { header: { "Idempotency-Key": key } }
+      const started = await call("customer", "post", "/store/dust/redemptions", { params, body: request })
       return started.error ? started : finished(started.data.redemption)
     },
 
     redemption: (id) => readRedemption(id),
 
-    redemptions: (filter = {}) =>
-      read("/store/dust/redemptions", (api, options) =>
-        api.GET("/store/dust/redemptions", { ...options, params: { query: filter } }),
-      ),
+    redemptions: (filter = {}) => call("customer", "get", "/store/dust/redemptions", { params: { query: filter } }),
 
-    async release(id) {
-      const path = "/store/dust/redemptions/{redemption_id}"
-      const found = await call("customer", `DELETE ${path}`, WRITE_MS, (api, options) =>
-        api.DELETE(path, { ...options, params: { path: { redemption_id: id } } }),
-      )
-      return mapped(found, ({ redemption }) => redemption)
-    },
+    release: async (id) =>
+      mapped(await call("customer", "delete", REDEMPTION, { params: { path: { redemption_id: id } } }), redemptionOf),
 
-    referral: () => read("/store/dust/referral", (api, options) => api.GET("/store/dust/referral", options)),
+    referral: () => call("customer", "get", "/store/dust/referral", {}),
 
-    useReferral: (code) =>
-      call("customer", "POST /store/dust/referral", WRITE_MS, (api, options) =>
-        api.POST("/store/dust/referral", { ...options, body: { code } }),
-      ),
+    useReferral: (code) => call("customer", "post", "/store/dust/referral", { body: { code } }),
   }
+}
+
+function redemptionOf({ redemption }: { redemption: Redemption }): Redemption {
+  return redemption
 }
 
 function mapped<T, U>(result: DustResult<T>, map: (data: T) => U): DustResult<U> {

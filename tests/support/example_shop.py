@@ -83,7 +83,7 @@ class Shopper:
 
     def sees_points(self, points: int) -> None:
         """Fails the test unless the navigation shows this balance soon."""
-        expect(self.page.locator(".dust-nav")).to_contain_text(f"{points:,} point")
+        expect(self.page.locator("a.dust-nav")).to_contain_text(f"{points:,} point")
 
     def keep(self, name: str) -> None:
         """A screenshot to look at, and axe's findings that keep people from using the page."""
