@@ -370,12 +370,14 @@ class Account(AccountState):
             account.book_due(now=now)
             parts = account._parts(min(amount, kept), source_id, others=False)
             if parts:
-                details = replace(
-                    self._carry_details(f"Taken back for {source_id} of {self.customer_id}", now),
-                    kind=Kind.UNMERGE,
-                    reference_id=merge_id,
+                outgoing, incoming = (
+                    replace(self._carry_details(description, now), kind=Kind.UNMERGE, reference_id=merge_id)
+                    for description in (
+                        f"Taken back for {source_id} of {self.customer_id}",
+                        f"Fetched from {account.customer_id}",
+                    )
                 )
-                self.receive_lots(account.send_lots(parts, details, now=now), details, now=now)
+                self.receive_lots(account.send_lots(parts, outgoing, now=now), incoming, now=now)
                 amount -= sum(parts.values())
 
     @property

@@ -223,7 +223,7 @@ class AnyMembers(RuleBasedStateMachine):
     def unmerge(self, customer: CustomerId) -> None:
         """Only while all points that came over are still there.
 
-        What the survivor has spent of them stays with it, also if the orders that gave them are canceled later.
+        Spent ones may end up with the survivor although their order is canceled: see decision 27.
         """
         try:
             with transaction() as connection:
