@@ -247,7 +247,7 @@ _SQL_CHECKS: dict[str, str] = {
             ON t.reference_id = r.id AND t.customer_id = r.who
         WHERE coalesce(t.dust, 0) <> r.booked
     """,
-    "totals_are_the_book": """
+    "totals_match_the_ledger": """
         SELECT coalesce(n.kind, t.kind) AS subject,
                format('noted %s rows +%s -%s, the ledger has %s +%s -%s', n.postings, n.credited, n.debited,
                       t.postings, t.credited, t.debited) AS detail

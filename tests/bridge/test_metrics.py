@@ -196,7 +196,7 @@ def test_totals_that_are_not_the_book_are_a_breach(api: TestClient) -> None:
     with transaction() as connection:
         connection.execute(wrong)
     upkeep.audit.run()
-    assert scrape(api)("dust_audit_breaches", check="totals_are_the_book") == 1
+    assert scrape(api)("dust_audit_breaches", check="totals_match_the_ledger") == 1
     with transaction() as connection:
         connection.execute(text("DELETE FROM ledger_total WHERE postings = 0"))
 
