@@ -103,7 +103,7 @@ def test_a_spreadsheet_runs_no_cell(text: str) -> None:
     ("text", "cell"),
     [
         ("gift;=1+1", "gift;'=1+1"),
-        ('gift;"=1+1', 'gift;"\'=1+1'),
+        ('gift;"=1+1', "gift;\"'=1+1"),
         ("gift; -1+1", "gift; '-1+1"),
         ("gift\n=1+1\nthanks", "gift\n'=1+1\nthanks"),
         ("gift\r\n＝1+1", "gift\r\n'＝1+1"),
