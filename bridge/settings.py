@@ -8,11 +8,15 @@ from functools import cache
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, TypeVar
+from urllib.parse import urlsplit
 
+import httpx
 import limits
+import psycopg
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import (
     AfterValidator,
     AliasChoices,
@@ -25,8 +29,6 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from bridge.addresses import check_broker_url, check_medusa_url, check_postgres_url, check_webhook_url
-
 # Standard Webhooks asks for 24 to 64 random bytes.
 _WEBHOOK_SECRET_BYTES = range(24, 65)
 # Sixteen characters of a random secret are 96 bits or more; shops generate shorter ones than RFC 7518's 32 bytes.
@@ -35,6 +37,8 @@ _ADMIN_TOKEN_CHARACTERS = 32
 _FLOWER_PASSWORD_CHARACTERS = 8
 # Secrets from tutorials and templates. Medusa's own starter has the first.
 _KNOWN_SECRETS = {"supersecret", "secret", "changeme", "password"}
+
+_CLUSTERED = {"amqp://", "amqps://"}
 
 # Keys and tokens are sent in HTTP headers, which carry no other characters unchanged.
 _HEADER_TEXT = re.compile(r"[\x21-\x7e]+")
@@ -86,6 +90,12 @@ def _webhook_secret(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _webhook_url(url: str) -> str:
+    if not _is_http_address(url):
+        raise ValueError("must be one http:// or https:// address")
+    return url
+
+
 def _jwt_secret(secret: SecretStr) -> SecretStr:
     value = secret.get_secret_value()
     if len(value) < _JWT_SECRET_CHARACTERS or value.lower() in _KNOWN_SECRETS:
@@ -127,6 +137,57 @@ def _publishable_key(key: str) -> str:
     return key
 
 
+def _medusa_url(url: str) -> str:
+    if not _is_http_address(url) or "?" in url or "#" in url:
+        raise ValueError("must be an http:// or https:// address, such as https://shop.example")
+    if "@" in urlsplit(url).netloc:
+        raise ValueError("must have no user and password, because Dust logs in with DUST_MEDUSA_API_KEY")
+    return url.rstrip("/")
+
+
+def _postgres_url(url: str) -> str:
+    if not url.startswith(("postgresql://", "postgres://")):
+        raise ValueError("must be a postgresql:// address")
+    try:
+        conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        # libpq's own message can contain the password.
+        raise ValueError(
+            "must be postgresql://user:password@host:port/database, with options that Postgres knows; a special "
+            "character in the password is written %40, for example"
+        ) from None
+    return url
+
+
+def _broker_url(url: str) -> str:
+    # Celery's syntax for the nodes of a cluster.
+    addresses = [address.strip() for address in url.split(";")]
+    if not addresses[0].startswith(("redis://", "rediss://", "redis+socket://", "amqp://", "amqps://")):
+        raise ValueError("must be a redis:// or amqp:// address")
+    if not all(_is_broker_address(address) for address in addresses):
+        # The client's own message can contain a part of the password.
+        raise ValueError(
+            "must be redis://:password@host:port/0 or amqp://user:password@host:port/vhost; a special character in the "
+            "password is written %2F, for example"
+        )
+    scheme = addresses[0].partition("://")[0] + "://"
+    if len(addresses) > 1 and not (scheme in _CLUSTERED and all(address.startswith(scheme) for address in addresses)):
+        raise ValueError(
+            "several addresses, with ; between them, are the nodes of a RabbitMQ cluster: each must start with "
+            "amqp://, or each with amqps:// (a ; in a password is written %3B)"
+        )
+    return ";".join(addresses)
+
+
+def _is_broker_address(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        # After a `/`, `?` or `#` in a password, its rest and the host are no longer in `netloc`.
+        return parts.port != 0 and "@" not in parts.path + parts.query + parts.fragment
+    except ValueError:
+        return False
+
+
 def _broker_ca_file(file: Path, others: ValidationInfo) -> Path:
     # A wrong address has its own error, so it is not reported here too.
     url = others.data.get("broker_url", "amqps://")
@@ -152,7 +213,7 @@ def _flower_login(login: SecretStr) -> SecretStr:
 
 Item = TypeVar("Item")
 CommaList = Annotated[tuple[Item, ...], NoDecode, BeforeValidator(_split_commas)]
-PostgresUrl = Annotated[str, AfterValidator(check_postgres_url)]
+PostgresUrl = Annotated[str, AfterValidator(_postgres_url)]
 RateLimit = Annotated[str, AfterValidator(_rate_limit)]
 
 
@@ -185,7 +246,7 @@ class Settings(BaseSettings):
     """Whether the connection goes through a pooler that assigns connections per transaction, such as PgBouncer."""
     owner_database_url: PostgresUrl | None = None
     """The address for `dust migrate`, if the user in `DUST_DATABASE_URL` does not own the tables."""
-    broker_url: Annotated[str, AfterValidator(check_broker_url)] | None = None
+    broker_url: Annotated[str, AfterValidator(_broker_url)] | None = None
     """`redis://…` (Redis 6.2 or later) or `amqp://…` (RabbitMQ 3.10 or later). List all nodes of a RabbitMQ cluster,
     separated by `;`. `dust up` starts its own Redis if this is unset."""
     broker_ca_file: Annotated[Path, AfterValidator(_broker_ca_file)] | None = None
@@ -200,7 +261,7 @@ class Settings(BaseSettings):
     flower_port: int = Field(default=5555, ge=0, le=65535)
     """The port of Flower."""
 
-    medusa_url: Annotated[str, AfterValidator(check_medusa_url)] | None = None
+    medusa_url: Annotated[str, AfterValidator(_medusa_url)] | None = None
     """The address of Medusa."""
     medusa_api_key: Annotated[SecretStr, AfterValidator(_secret_api_key)] | None = None
     """A secret API key of Medusa, `sk_…`."""
@@ -238,7 +299,7 @@ class Settings(BaseSettings):
     rate_limit_customers: RateLimit = "120/minute"
     """Quotes, redemptions, releases and referrals per customer."""
     # Any address is allowed, loopback too, because the operator sets it.
-    outgoing_webhook_url: Annotated[str, AfterValidator(check_webhook_url)] | None = None
+    outgoing_webhook_url: Annotated[str, AfterValidator(_webhook_url)] | None = None
     """The shop's address for outgoing webhooks."""
     outgoing_webhook_secret: Annotated[SecretStr, AfterValidator(_webhook_secret)] | None = None
     """Signs outgoing webhooks, `whsec_…`. Needed if `DUST_OUTGOING_WEBHOOK_URL` is set, in the process that sends
@@ -296,6 +357,21 @@ class SettingsError(Exception):
     def __init__(self, problems: list[str]) -> None:
         self.problems = problems
         super().__init__("; ".join(problems))
+
+
+def _is_http_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        # Raises UnicodeError for a name that no resolver takes, such as `shop..example`.
+        httpx.URL(url).raw_host.decode().encode("idna")
+        return (
+            parts.scheme in {"http", "https"}
+            and bool(parts.hostname)
+            and parts.port != 0
+            and not re.search(r"[\s\\]", parts.netloc)
+        )
+    except (ValueError, httpx.InvalidURL):
+        return False
 
 
 def webhook_key(secret: SecretStr) -> bytes:
