@@ -82,22 +82,17 @@ def test_a_connection_that_was_refused_as_one_too_many_is_busy(
                 owner.execute("DROP ROLE crowd")
 
 
-def pause_in_a_transaction() -> None:
-    with transaction() as connection:
+def test_a_transaction_that_was_ended_while_it_paused_is_named() -> None:
+    with pytest.raises(DatabaseBusy, match="idle_in_transaction_session_timeout"), transaction() as connection:
         connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = '20ms'"))
         time.sleep(0.5)
         connection.execute(text("SELECT 1"))
 
 
-def test_a_transaction_that_was_ended_while_it_paused_is_named() -> None:
-    with pytest.raises(DatabaseBusy, match="idle_in_transaction_session_timeout"):
-        pause_in_a_transaction()
-
-
 def test_a_missing_privilege_is_no_fault_of_dust() -> None:
-    denied = r"permission denied for table dust_transaction.*dust migrate"
-    with pytest.raises(DatabaseDenied, match=denied), transaction() as connection:
-        connection.execute(text("DELETE FROM dust_transaction"))
+    with pytest.raises(DatabaseDenied, match=r"permission denied for table dust_transaction.*dust migrate"):
+        with transaction() as connection:
+            connection.execute(text("DELETE FROM dust_transaction"))
 
 
 @pytest.mark.parametrize("sqlstate", ["57P01", "57P03", "08006"])

@@ -254,8 +254,7 @@ def test_escapes_in_a_line_hide_nothing(lines: Lines, secret: str, mark: str) ->
         try:
             raise ValueError(f"cannot read{before}{secret}")
         except ValueError:
-            given = [{"a": (f"{before}{secret}",)}]
-            structlog.get_logger("bridge.test").exception(f"said{before}{secret}", given=given)
+            structlog.get_logger("bridge.test").exception(f"said{before}{secret}", given=[{"a": (f"{before}{secret}",)}])
             task_log.exception("said%s%s", before, secret)
         for line_ in lines.text.splitlines()[-2:]:
             said = json.loads(line_)
