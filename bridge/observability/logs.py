@@ -11,29 +11,28 @@ import structlog
 
 from bridge.settings import Settings
 
-# A character of an e-mail address, in any script: no white space, and no ASCII punctuation but `-` and `_`.
-_LETTER = r"[^\x00-,./:-@\[-^`{-\x7f\s\u3002\uff0e\uff61]"
+# All characters beyond ASCII but white space and the full stops of `_DOT`.
+_BEYOND_ASCII = (
+    r"\xa1-\u167f\u1681-\u1fff\u200b-\u2027\u202a-\u202e\u2030-\u205e\u2060-\u2fff\u3001\u3003-\uff0d\uff0f-\uff60"
+    r"\uff62-\U0010ffff"
+)
+_LETTER = rf"[0-9A-Za-z_{_BEYOND_ASCII}-]"
+# A character before the `@` of an e-mail address.
+_LOCAL = rf"[0-9A-Za-z_.+%&*!#$^~'{_BEYOND_ASCII}-]"
+_IN_A_URL = r"[^\s/?&#=\"'<>]"
 # Browsers take the full stops of Asian scripts for a dot too.
 _DOT = r"[.\u3002\uff0e\uff61]"
-_IN_A_URL = rf"(?:{_LETTER}|%(?!40)[0-9A-Fa-f]{{2}})"
 
 # Last line of defence: Dust does not log such values, but a library's traceback may quote them. A pattern is tried only
 # if its mark is in the line, which costs a microsecond for most lines. All patterns take linear time, because what
-# precedes or fills a match is bounded.
+# precedes or fills a match is bounded, or begins where nothing of its kind precedes and gives nothing back (`++`).
 _NOT_FOR_LOGS = tuple(
     (mark, re.compile(pattern), replacement)
     for mark, pattern, replacement in (
         ("@", r"(?<=://)[^\s/\"]{1,500}(?=@)", "[login]"),
-        (
-            "@",
-            rf"(?:{_LETTER}|[.+%&*!#$^~]|(?<=\w)'){{1,64}}@{_LETTER}{{1,63}}(?:{_DOT}{_LETTER}{{1,63}}){{1,10}}",
-            "[email]",
-        ),
-        (
-            "%40",
-            rf"(?:{_IN_A_URL}|[.+*!~]){{1,64}}%40{_IN_A_URL}{{1,63}}(?:{_DOT}{_IN_A_URL}{{1,63}}){{1,10}}",
-            "[email]",
-        ),
+        ("@", rf"(?<!{_LOCAL}){_LOCAL}++@{_LETTER}{{1,63}}(?:{_DOT}{_LETTER}{{1,63}}){{1,10}}", "[email]"),
+        # In a URL, where other scripts are escaped too.
+        ("%40", rf"(?<!{_IN_A_URL})(?:(?!%40){_IN_A_URL})*+%40{_IN_A_URL}{{1,400}}", "[email]"),
         ("eyJ", r"(?<![\w-])eyJ[\w-]{4,}\.[\w-]+\.[\w-]*", "[jwt]"),
         ("sk_", r"\bsk_[\w+/=-]{8,}", "[secret]"),
         # The same key as it is sent to Medusa: base64, as the user name of basic auth.

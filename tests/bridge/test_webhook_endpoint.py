@@ -1,5 +1,6 @@
 """`POST /webhooks/medusa`: each documented answer, and nothing else."""
 
+import asyncio
 import json
 import time
 from decimal import Decimal
@@ -11,6 +12,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy import text
+from starlette.types import Message
 
 from bridge.clock import now
 from bridge.db import dispose_engine, transaction
@@ -246,3 +248,21 @@ def test_no_bytes_at_all_get_past_the_verifier_or_break_it(a: bytes, b: bytes, c
     }
     with pytest.raises(BadSignature):
         verify(headers, body, [b"k" * 32], now=now())
+
+
+@pytest.mark.parametrize("path", ["/webhooks/medusa", "/store/dust/quote/guest"])
+def test_a_sender_that_hangs_up_is_no_fault_of_dust(api: TestClient, path: str) -> None:
+    sent: list[Message] = []
+    parts: list[Message] = [{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}]
+
+    async def receive() -> Message:
+        return parts.pop(0) if parts else {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    headers = [(b"content-type", b"application/json")]
+    scope = {"type": "http", "http_version": "1.1", "method": "POST", "path": path, "raw_path": path.encode()}
+    scope |= {"query_string": b"", "headers": headers, "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80)}
+    asyncio.run(api.app({**scope, "scheme": "http"}, receive, send))
+    assert sent[0]["status"] == 400
