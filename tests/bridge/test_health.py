@@ -34,6 +34,12 @@ def as_owner(database: str, statement: str) -> None:
     engine.dispose()
 
 
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
+def test_a_monitor_may_send_head(api: TestClient, path: str) -> None:
+    assert api.head(path).status_code == 200
+    assert api.post(path).status_code == 405
+
+
 @pytest.mark.system
 @pytest.mark.skipif(ON_RABBITMQ, reason="is about Redis")
 def test_a_redis_that_takes_no_messages_is_degraded(api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
