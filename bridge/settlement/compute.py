@@ -25,7 +25,11 @@ from bridge.settlement.tiers import TiersOfBatch
 
 @dataclass(frozen=True, kw_only=True)
 class OrderPlan:
-    """What the ledger should hold for one order. Amounts are in points."""
+    """What the ledger should hold for one order. Amounts are in points.
+
+    An order earns 1000 (`earned`), of which its former owner keeps 600: 400 are `left` for its owner. A limit across
+    orders allows 300 (`allowed`), so 300 is the `target`.
+    """
 
     loaded: LoadedOrder
     earning_due: bool
