@@ -46,7 +46,7 @@ def test_a_merchant_sets_rules_reads_why_a_customer_has_340_and_undoes_the_rules
             keep_checked(page, "tutorial-explained")
             in_german(page)
             drawer = open_explanation(page, "Erklären")
-            expect(drawer.get_by_text("100 Punkte reserviert für 1.00 EUR Rabatt.")).to_be_visible()
+            expect(drawer.get_by_text("100 Punkte reserviert für 1,00 EUR Rabatt.")).to_be_visible()
             expect(drawer.get_by_text("40 Punkte gesammelt mit Bestellung #")).to_be_visible()
             expect(drawer.get_by_text("vervielfacht durch Double week")).to_be_visible()
             keep_checked(page, "tutorial-explained-german")
