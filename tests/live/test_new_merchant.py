@@ -1,5 +1,6 @@
 """A new merchant, with the dashboard and the tutorial for merchants: docs/tutorials/merchant.md."""
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
@@ -46,7 +47,8 @@ def test_a_merchant_sets_rules_reads_why_a_customer_has_340_and_undoes_the_rules
             keep_checked(page, "tutorial-explained")
             in_german(page)
             drawer = open_explanation(page, "Erklären")
-            expect(drawer.get_by_text("100 Punkte reserviert für 1,00 EUR Rabatt.")).to_be_visible()
+            # Medusa before 2.21 does not name the dashboard's language: amounts are in the browser's.
+            expect(drawer.get_by_text(re.compile(r"100 Punkte reserviert für 1[.,]00 EUR Rabatt\."))).to_be_visible()
             expect(drawer.get_by_text("40 Punkte gesammelt mit Bestellung #")).to_be_visible()
             expect(drawer.get_by_text("vervielfacht durch Double week")).to_be_visible()
             keep_checked(page, "tutorial-explained-german")
