@@ -66,7 +66,7 @@ class Share:
 
     @property
     def stands(self) -> int:
-        return self.booked - self.not_taken - self.expired
+        return self.booked - self.waived - self.expired
 
     @property
     def lost(self) -> int:
