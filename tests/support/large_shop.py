@@ -78,7 +78,8 @@ INSERT INTO order_settlement (
     booked, worth, spent, currency_code, paid, lines, order_number, placed_at, updated_at)
 SELECT order_id, customer_id, 1, placed_at, points, 1, 1, true, points, points, points, currency_code, true,
        jsonb_build_object('ordli_' || order_id, jsonb_strip_nulls(jsonb_build_object(
-           'dust_only', false, 'points', points::text, 'factor', '1', 'codes', CASE WHEN redeems THEN jsonb_build_object(
+           'dust_only', false, 'points', points::text, 'factor', '1',
+           'codes', CASE WHEN redeems THEN jsonb_build_object(
                'DUST-' || redemption_id, jsonb_build_object('ordered', '1', 'amount', '1', 'units', '0')) END))),
        (n * 100 + m)::text, placed_at, placed_at
 FROM shop;

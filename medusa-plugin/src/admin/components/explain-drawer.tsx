@@ -56,7 +56,7 @@ function Explanation({ customerId }: { customerId: string }): ReactNode {
   )
 }
 
-/** One change of somebody's points. */
+/** One change of a customer's points. */
 export function Explained({ sentence, details }: { sentence: string; details: string[] }): ReactNode {
   return (
     <div className="flex flex-col gap-y-1 px-6 py-4">
