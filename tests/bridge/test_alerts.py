@@ -167,7 +167,7 @@ def test_an_audit_that_found_errors_says_since_when(healthy: TestClient) -> None
 
 def test_outgoing_webhooks(healthy: TestClient, receiver: Receiver) -> None:
     receiver.answer = status(410)
-    healthy.post("/admin/dust/outgoing-webhooks/send-test", headers=tokens.admin())
+    healthy.post("/admin/dust/outgoing-webhooks/ping", headers=tokens.admin())
     with moved(alert_limits.OUTGOING_WEBHOOKS_WAIT):
         run_jobs()
         assert alerts(healthy) == []
@@ -182,7 +182,7 @@ def test_outgoing_webhooks(healthy: TestClient, receiver: Receiver) -> None:
 def test_a_test_webhook_is_sent_and_its_answer_is_kept(
     api: TestClient, receiver: Receiver, enqueued: list[Any]
 ) -> None:
-    answer = api.post("/admin/dust/outgoing-webhooks/send-test", headers=tokens.admin())
+    answer = api.post("/admin/dust/outgoing-webhooks/ping", headers=tokens.admin())
     assert (answer.status_code, enqueued) == (202, [(OUTGOING_SEND,)])
     assert send_waiting(seconds=20) == 1
     assert (receiver.types, receiver.ids) == (["dust.test"], [answer.json()["id"]])
@@ -192,15 +192,15 @@ def test_a_test_webhook_is_sent_and_its_answer_is_kept(
 
 def test_a_test_webhook_does_not_wait_for_a_receiver_that_was_away(api: TestClient, receiver: Receiver) -> None:
     receiver.answer = status(503)
-    api.post("/admin/dust/outgoing-webhooks/send-test", headers=tokens.admin())
+    api.post("/admin/dust/outgoing-webhooks/ping", headers=tokens.admin())
     send_waiting(seconds=20)
     receiver.answer = status(204)
-    api.post("/admin/dust/outgoing-webhooks/send-test", headers=tokens.admin())
+    api.post("/admin/dust/outgoing-webhooks/ping", headers=tokens.admin())
     assert send_waiting(seconds=20) == 1
 
 
 def test_without_a_receiver_there_is_no_test(api: TestClient) -> None:
-    answer = api.post("/admin/dust/outgoing-webhooks/send-test", headers=tokens.admin())
+    answer = api.post("/admin/dust/outgoing-webhooks/ping", headers=tokens.admin())
     assert (answer.status_code, answer.json()["code"]) == (409, "outgoing_webhooks_off")
 
 
@@ -216,7 +216,7 @@ def test_a_window_is_counted_and_then_sent_again_with_the_same_ids(
     monkeypatch.setattr(queries, "_REPLAYED_AT_ONCE", 2)
     for minute in range(6):
         with moved(timedelta(minutes=minute)):
-            api.post("/admin/dust/outgoing-webhooks/send-test", headers=tokens.admin())
+            api.post("/admin/dust/outgoing-webhooks/ping", headers=tokens.admin())
             if minute < 5:
                 send_waiting(seconds=20)
     first = list(receiver.ids)

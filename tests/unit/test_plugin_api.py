@@ -55,3 +55,9 @@ def test_no_folder_has_a_name_that_the_build_of_a_plugin_leaves_out() -> None:
     left_out = {"test", "unit-tests", "integration-tests"}
     folders = {folder for file in ROUTES.parent.rglob("*") for folder in file.relative_to(ROUTES.parent).parts[:-1]}
     assert not folders & left_out
+
+
+def test_no_path_of_the_plugin_has_test_in_it() -> None:
+    """The build of Medusa 2.13.6 leaves out every file whose path has `test` anywhere, such as in `latest`."""
+    source = ROOT / "medusa-plugin/src"
+    assert [path for path in source.rglob("*") if "test" in str(path.relative_to(source))] == []

@@ -108,7 +108,7 @@ def retry_all_failed() -> OutgoingWebhookRetries:
     return OutgoingWebhookRetries(retried=retried, message=f"{retried} webhooks will be sent again.")
 
 
-@router.post("/send-test", name="test_outgoing_webhooks", status_code=202, responses=describe_problems(409))
+@router.post("/ping", name="test_outgoing_webhooks", status_code=202, responses=describe_problems(409))
 def send_test() -> OutgoingWebhookTest:
     """Send a webhook of the type `dust.test` to the shop's receiver. It is about no customer."""
     with transaction() as connection:

@@ -1087,7 +1087,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/admin/dust/outgoing-webhooks/send-test": {
+    "/admin/dust/outgoing-webhooks/ping": {
         parameters: {
             query?: never;
             header?: never;

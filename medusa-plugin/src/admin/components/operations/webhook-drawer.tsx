@@ -36,7 +36,7 @@ export function TestWebhook(): ReactNode {
   const t = useTexts()
   const client = useQueryClient()
   const test = useMutation({
-    mutationFn: () => dust<{ id: string }>("/outgoing-webhooks/send-test", "POST"),
+    mutationFn: () => dust<{ id: string }>("/outgoing-webhooks/ping", "POST"),
     onSuccess: () => client.invalidateQueries({ queryKey: ["dust"] }),
     onError: (error) => toast.error(messageOf(error, t)),
   })
