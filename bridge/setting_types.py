@@ -16,12 +16,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from psycopg.conninfo import conninfo_to_dict
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    SecretStr,
-    ValidationInfo,
-)
+from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationInfo
 from pydantic_settings import NoDecode
 
 # Standard Webhooks asks for 24 to 64 random bytes.

@@ -372,10 +372,7 @@ class Account(AccountState):
             if parts:
                 outgoing, incoming = (
                     replace(self._carry_details(description, now), kind=Kind.UNMERGE, reference_id=merge_id)
-                    for description in (
-                        f"Taken back for {source_id} of {self.customer_id}",
-                        f"Fetched from {account.customer_id}",
-                    )
+                    for description in ("Taken back for another account", "Fetched from another account")
                 )
                 self.receive_lots(account.send_lots(parts, outgoing, now=now), incoming, now=now)
                 amount -= sum(parts.values())
