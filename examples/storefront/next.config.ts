@@ -1,10 +1,14 @@
+import { dirname } from "node:path"
 import type { NextConfig } from "next"
+
+// `make demo` builds in a folder below the one with the packages.
+const root = dirname(import.meta.dirname)
 
 const config: NextConfig = {
   poweredByHeader: false,
   devIndicators: false,
-  // `make demo` builds in a folder below the one with the packages.
-  outputFileTracingRoot: import.meta.dirname,
+  outputFileTracingRoot: root,
+  turbopack: { root },
 }
 
 export default config
