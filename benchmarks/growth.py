@@ -10,6 +10,7 @@ The small ledger has a row for each of its customers, and not 50 as the large on
 import random
 import time
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
 
 from benchmarks.deliveries import customer_name, fill_inbox, read
@@ -17,7 +18,7 @@ from benchmarks.figures import Figure, Outcome, Scale
 from benchmarks.installation import Installation, new_installation
 from benchmarks.load import send
 from benchmarks.plans import read_whole
-from bridge.inbox.process_batch import BATCH, process_batch
+from bridge.inbox.process_batch import BATCH_SIZE, process_batch
 from tests.support.tokens import token
 
 SMALL_ROWS, ROWS_OF_A_CUSTOMER, MOST = 10_000, 50, 1.25
@@ -143,10 +144,11 @@ def _post(book: _Book, number: int) -> float:
     with book.installation.in_this_process(), book.installation.connect() as connection:
         # Numbers of their own for each round, so that no order is met again.
         first = book.rows * 1_000 + number * 2 * POSTINGS
+        fill = partial(fill_inbox, connection, customer=lambda _: book.chance.randrange(book.customers))
         # Connections and plans are there before it counts.
-        fill_inbox(connection, BATCH, customer=lambda _: book.chance.randrange(book.customers), first=first + POSTINGS)
+        fill(BATCH_SIZE, first=first + POSTINGS)
         process_batch()
-        fill_inbox(connection, POSTINGS, customer=lambda _: book.chance.randrange(book.customers), first=first)
+        fill(POSTINGS, first=first)
         started = time.perf_counter()
         while process_batch().taken:
             pass

@@ -17,8 +17,8 @@ from bridge.db import get_engine
 from bridge.ids import CustomerId, OrderId
 from bridge.inbox import process_batch, queries
 from bridge.inbox.erasure import erase_customer
-from bridge.inbox.event_filter import EventFilter
 from bridge.inbox.events import read_event
+from bridge.inbox.list_filter import EventFilter
 from bridge.inbox.process_one import mark_handled
 from bridge.inbox.receive import receive
 from bridge.inbox.retention import strip_old_bodies

@@ -10,8 +10,8 @@ from bridge.db import in_batches, transaction
 from bridge.errors import Unavailable
 from bridge.inbox.erasure import delete_personal_data, erased_customers
 from bridge.inbox.retention import strip_old_bodies as strip_bodies
+from bridge.ledger.mature_and_expire import post_due_lots
 from bridge.ledger.merges import merge_new_points
-from bridge.ledger.scheduled import post_due_lots
 from bridge.ledger.totals import fold
 from bridge.medusa.client import get_medusa
 from bridge.operations.audit import CHECK_NAMES, audit_medusa

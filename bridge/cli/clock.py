@@ -9,7 +9,7 @@ from bridge.cli.output import AsJson, console, print_json
 from bridge.clock import move_clock, now, read_offset, read_span, real_now, reread_clock
 from bridge.db import in_batches, transaction
 from bridge.errors import field_error
-from bridge.ledger.scheduled import post_due_lots
+from bridge.ledger.mature_and_expire import post_due_lots
 from bridge.queue.enqueue import INBOX_DRAIN, OUTGOING_EXPIRING, PROGRAMME_PUBLISH_DRAFTS, REDEMPTIONS_SWEEP, publish
 
 _CUSTOMERS_AT_ONCE = 200

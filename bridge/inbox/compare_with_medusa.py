@@ -1,7 +1,7 @@
 """Compare settled orders with Medusa, and settle those that differ by Medusa's answer.
 
-A webhook is settled at once and compared once, a minute later. Each run also compares a few older orders, chosen at
-random. This finds deleted orders and forged snapshots, for which there is no event.
+A webhook is settled at once and compared a minute later, a young order again when it is 15 minutes old. Each run also
+compares a few older orders, chosen at random. This finds deleted orders and forged snapshots, which have no event.
 
     due rows (transaction) ─▶ one list of orders from Medusa (no transaction) ─▶ settle (transaction)
 

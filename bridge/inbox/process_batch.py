@@ -31,14 +31,14 @@ from bridge.settlement.settle import settle_orders
 
 log = structlog.get_logger(__name__)
 
-BATCH = 500
+BATCH_SIZE = 500
 _DUE = (
     select(
         *(webhook_event.c[name] for name in ("id", "type", "subject", "source", "event_at", "payload", "traceparent"))
     )
     .where(webhook_event.c.state == EventState.PENDING, webhook_event.c.next_attempt_at <= bindparam("moment"))
     .order_by(webhook_event.c.next_attempt_at)
-    .limit(BATCH)
+    .limit(BATCH_SIZE)
     .with_for_update(skip_locked=True)
 )
 # Time for a split-off event's own task to start before the sweep schedules the event again.
@@ -59,7 +59,7 @@ class ProcessedBatch:
     @property
     def more(self) -> bool:
         """Whether more events are probably waiting."""
-        return self.taken == BATCH
+        return self.taken == BATCH_SIZE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +72,7 @@ class _SortedEvents:
 
 
 def split_off_batch() -> ProcessedBatch:
-    """Take the oldest due events, up to `BATCH`, and split off each into its own task without reading any.
+    """Take the oldest due events, up to `BATCH_SIZE`, and split off each into its own task without reading any.
 
     Used after a batch has crashed its worker process: only separate tasks show which event caused the crash. Bodies are
     not read, because many large ones can be the cause.
@@ -84,7 +84,7 @@ def split_off_batch() -> ProcessedBatch:
 
 
 def process_batch() -> ProcessedBatch:
-    """Take the oldest due events, up to `BATCH`, and process them. Raises `Unavailable` if Postgres is unavailable."""
+    """Process the oldest due events, up to `BATCH_SIZE`. Raises `Unavailable` if Postgres is unavailable."""
     taken: list[str] = []
     try:
         with transaction() as connection:

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, func, select, tuple_
 
 from bridge.db.rows import TypedRow
 from bridge.errors import field_error
-from bridge.inbox.event_filter import EventFilter
+from bridge.inbox.list_filter import EventFilter
 from bridge.inbox.retry import UnknownEvent
 from bridge.inbox.tables import EventState, webhook_event
 

@@ -364,7 +364,7 @@ class Account(AccountState):
             self.receive_lots(self.survivor.send_lots(parts, outgoing, now=now), incoming, now=now)
 
     def _fetch_from_former_survivors(self, amount: int, source_id: str, *, now: datetime) -> None:
-        """Move back points of this source that were on hold or spent when the merge was undone, and are free now."""
+        """Move back points that stayed in the other account when the merge was undone, as far as they are free now."""
         amount -= sum(self._parts(amount, source_id, others=False).values())
         for account, merge_id, kept in self.former_survivors:
             account.book_due(now=now)

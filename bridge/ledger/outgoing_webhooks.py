@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from bridge.db.bulk import among
 from bridge.ids import CustomerId
 from bridge.ledger.account import Account
+from bridge.ledger.lots import Lot
 from bridge.ledger.postings import Kind, Posting
 from bridge.ledger.tables import dust_lot, expiry_announcement
 from bridge.outgoing.outbox import OutgoingWebhook, add_webhooks, webhooks_configured
@@ -35,7 +36,11 @@ def _webhooks(account: Account, quiet: Collection[str]) -> Iterator[OutgoingWebh
     expired = [posting for posting in account.postings if _was_spendable(account, posting)]
     for posting in account.postings:
         type_ = _TYPES.get(posting.details.kind)
-        if type_ is None or (type_ is OutgoingWebhookType.EARNED and posting.details.reference_id in quiet):
+        if type_ is None:
+            continue
+        if type_ is OutgoingWebhookType.EARNED and (
+            posting.details.reference_id in quiet or _expired_at_once(_opened_lot(account, posting))
+        ):
             continue
         described = [posting]
         if type_ is OutgoingWebhookType.EXPIRED:
@@ -53,11 +58,17 @@ def _webhooks(account: Account, quiet: Collection[str]) -> Iterator[OutgoingWebh
 
 
 def _was_spendable(account: Account, posting: Posting) -> bool:
-    """Whether the expired points could have been spent. Points of an old order may be expired when they are booked."""
-    if posting.details.kind is not Kind.EXPIRE:
-        return False
-    lot = account.lots[posting.details.reference_id]
-    return lot.expires_at is None or lot.expires_at > lot.created_at
+    """Whether it books the expiry of points that could have been spent before."""
+    return posting.details.kind is Kind.EXPIRE and not _expired_at_once(account.lots[posting.details.reference_id])
+
+
+def _expired_at_once(lot: Lot | None) -> bool:
+    """Whether these points had expired when they were booked, as those of an old order have."""
+    return lot is not None and lot.expires_at is not None and lot.expires_at <= lot.created_at
+
+
+def _opened_lot(account: Account, posting: Posting) -> Lot | None:
+    return next((lot for lot in account.opened_lots if lot.origin_version == posting.version), None)
 
 
 def _common(posting: Posting, amount: int) -> dict[str, Any]:
@@ -80,7 +91,7 @@ def _details(account: Account, posting: Posting) -> dict[str, Any]:
     event = {"kind": details.kind.value, "reference_type": details.reference_type, "reference_id": details.reference_id}
     if details.kind is Kind.REDEEM:
         return event
-    lot = next((lot for lot in account.opened_lots if lot.origin_version == posting.version), None)
+    lot = _opened_lot(account, posting)
     return {
         **event,
         "matures_at": _iso(lot.matures_at) if lot and not lot.matured else None,

@@ -35,10 +35,10 @@ from bridge.settings import Settings, get_settings
 log = structlog.get_logger(__name__)
 
 TIMEOUT_SECONDS = 10.0
-# Attempts after 2, 4, 8 … seconds, then every two hours: about 23 in 24 hours.
+# A webhook that the receiver rejects: attempts after 2, 4, 8 … seconds, then every two hours, about 23 in 24 hours.
 _MAX_WAIT_SECONDS = 7_200.0
-# Longest pause for an unavailable address, so that waiting webhooks go out soon after it is back.
-_MAX_PAUSE_SECONDS = 300.0
+# An unavailable address: with jitter at most five minutes, so that all waiting webhooks go out soon after it is back.
+_MAX_PAUSE_SECONDS = 240.0
 # Longer than a run can take: the worker's hard limit is 60 seconds.
 _LEASE = timedelta(seconds=90)
 _BATCH_SIZE = 50
@@ -239,7 +239,8 @@ def _next_state(row: Row[Any], delivery: Delivery) -> dict[str, Any]:
     if delivery.reason is None:
         done = OutgoingWebhookState.DELIVERED
         return {"state": done, "next_attempt_at": None, "delivered_at": moment, "reason": None}
-    wait = backoff_seconds(row.attempts + 1, longest_seconds=_MAX_WAIT_SECONDS)
+    longest = _MAX_PAUSE_SECONDS if delivery.address_is_away else _MAX_WAIT_SECONDS
+    wait = backoff_seconds(row.attempts + 1, longest_seconds=longest)
     following = moment + timedelta(seconds=max(wait, _requested_delay(delivery)))
     if delivery.status == _GONE or following > row.give_up_at:
         return {"state": OutgoingWebhookState.FAILED, "next_attempt_at": None, "reason": delivery.reason}

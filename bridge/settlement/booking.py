@@ -80,9 +80,11 @@ class Booking:
     def _expired_part(self, share: Share, account: Account, amount: int, counted_by_others: int) -> int:
         """Return how much of `amount` is not taken, because it has expired already (see `expired_points.py`).
 
-        Expired points of this order count first. Those of other orders count only for what free points do not cover,
-        so that they cause no debt. 100 are to be taken back; 30 points of this order have expired; 50 points are free;
-        60 expired points may count in all: the 30 count, and 20 of the others. 50 are taken.
+        1. Expired points of this order count.
+        2. If free points do not cover the rest, expired points of other orders count too, so that no debt arises.
+
+        Example: 100 are to be taken back. 30 points of this order have expired, and 30 of other orders; 50 points are
+        free. The 30 count, and 20 of the others; 50 are taken.
         """
         own = max(0, account.expired_of(self.order_id, now=self.now) - share.expired - counted_by_others)
         pool = self.pools.get(account.customer_id)

@@ -45,13 +45,13 @@ class ExpiredPool:
     def countable_for(self, order_id: str) -> int:
         """Return how many expired points the order may count.
 
-        These are its own, and those of other orders that exceed what the other orders can still lose.
+        These are its own, and those of other orders beyond what those orders can still lose.
         """
         countable = 0
         for other in self.orders | {order_id}:
             uncounted = self.account.expired[other] - self.counted[other]
-            reserved = 0 if other == order_id else max(0, min(uncounted, self.net[other]))
-            countable += uncounted - reserved
+            may_still_need = 0 if other == order_id else max(0, min(uncounted, self.net[other]))
+            countable += uncounted - may_still_need
         return max(0, countable)
 
 

@@ -20,8 +20,8 @@ from sqlalchemy import Row, func, select
 
 from bridge.clock import now
 from bridge.db import transaction
+from bridge.ledger.mature_and_expire import post_due_lots
 from bridge.ledger.postings import Kind
-from bridge.ledger.scheduled import post_due_lots
 from bridge.ledger.tables import dust_balance, dust_lot, dust_transaction
 from bridge.medusa.client import get_medusa
 from bridge.redemptions.medusa_sync import advance

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from bridge.clock import now
 from bridge.db import DatabaseDenied, transaction
 from bridge.inbox import retry as inbox_retry
-from bridge.inbox.event_filter import EventFilter
+from bridge.inbox.list_filter import EventFilter
 from bridge.inbox.process_batch import process_batch
 from bridge.inbox.process_one import EventFailed, RetryLater, process_event
 from bridge.inbox.retry import retry_all

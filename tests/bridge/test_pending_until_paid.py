@@ -11,8 +11,8 @@ from bridge.db import transaction
 from bridge.ids import CustomerId
 from bridge.inbox.process_batch import process_batch
 from bridge.inbox.reconcile import reconcile
+from bridge.ledger.mature_and_expire import post_due_lots
 from bridge.ledger.merges import merge_customers
-from bridge.ledger.scheduled import post_due_lots
 from bridge.medusa.client import get_medusa
 from bridge.settlement.claims import claim_orders
 from bridge.settlement.tables import Proof

@@ -10,8 +10,8 @@ from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId, new_id
 from bridge.ledger.adjust import adjust_balance
+from bridge.ledger.mature_and_expire import post_due_lots
 from bridge.ledger.postings import Kind, PostingDetails
-from bridge.ledger.scheduled import post_due_lots
 from bridge.ledger.store import open_accounts, reserved_lots, save
 from bridge.ledger.tables import dust_lot
 from tests.support.settling import balance

@@ -26,8 +26,8 @@ from bridge.ids import CustomerId, new_id
 from bridge.inbox.process_batch import process_batch
 from bridge.inbox.process_one import process_event
 from bridge.inbox.reconcile import store_orders
+from bridge.ledger.mature_and_expire import post_due_lots
 from bridge.ledger.queries import Balance, read_balance
-from bridge.ledger.scheduled import post_due_lots
 from bridge.medusa.client import get_medusa
 from bridge.operations.audit import audit
 from bridge.redemptions.medusa_sync import advance

@@ -62,10 +62,10 @@ def basket_of(
 ) -> Basket:
     """Compute what points may take off a cart.
 
-    `discounts` are the customer's discounts that are in this cart, or on their way into it. With a `max_share` of one
-    half, points can take 10.00 off a cart of 20.00, and 4.00 if they take 6.00 off it already. The share is of the
-    whole cart: a second code does not get half of what the first has left. Points never take off what a gift card pays:
-    Medusa would take both off, down to a total below zero.
+    `discounts` are the customer's open redemptions: their codes are in this cart, or will be added to it. With a
+    `max_share` of one half, points can take 10.00 off a cart of 20.00, and 4.00 if they take 6.00 off it already. The
+    share is of the whole cart: a second code does not get half of what the first has left. Points never take off what a
+    gift card pays: Medusa would take both off, down to a total below zero.
     """
     lines = [line for line in cart.lines if line.product_id not in dust_only]
     by_code = {discount.code: discount for discount in discounts}

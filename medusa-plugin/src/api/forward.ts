@@ -19,8 +19,8 @@ const PASSED_BACK = ["content-type", "content-disposition", "etag", "cache-contr
 type Headers = Record<string, string>
 
 /**
- * Pass a request of a merchant on to the bridge, which has the same path. Medusa lets only its users and secret keys come
- * as far as a route below /admin; the bridge writes down which of them it was.
+ * Pass a request of a merchant on to the bridge, which has the same path. Medusa allows routes below /admin only for its
+ * users and secret keys; the bridge stores which of them it was.
  */
 export async function forwardAsOperator(req: MedusaRequest, res: MedusaResponse): Promise<void> {
   await forward(req, res, asOperator(req))
@@ -32,9 +32,9 @@ export async function forwardLongAsOperator(req: MedusaRequest, res: MedusaRespo
 }
 
 /**
- * Pass a request of a signed-in customer on to the bridge, which has the same path. A customer's JWT goes along, for the
- * bridge to verify it as well. A session cookie means nothing to the bridge: there the service token speaks for the
- * customer whom Medusa has found behind the cookie.
+ * Pass a request of a signed-in customer on to the bridge, which has the same path. A customer's JWT is passed on, and the
+ * bridge verifies it too. With a session cookie, which the bridge cannot read, the request is sent with the service token
+ * and names the customer of Medusa's session.
  */
 export async function forwardAsCustomer(req: MedusaRequest, res: MedusaResponse): Promise<void> {
   const customerId = actorOf(req)

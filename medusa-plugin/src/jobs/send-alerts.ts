@@ -15,19 +15,19 @@ const AWAY_QUIET_SECONDS = 600
  */
 export default async function sendAlerts(container: MedusaContainer): Promise<void> {
   const dust = container.resolve<DustModuleService>(DUST_MODULE)
-  const tell = (news: AlertNews): Promise<void> => send(container, alertNotifications(news, dust.alertEmail))
+  const notify = (news: AlertNews): Promise<void> => send(container, alertNotifications(news, dust.alertEmail))
   const alerts = await readAlerts(dust.bridge)
   if (!alerts) {
     // What else is wrong stays unknown meanwhile, so no other alert ends.
-    const told = await dust.openAlert(BRIDGE_AWAY.code, BRIDGE_AWAY.message, AWAY_QUIET_SECONDS)
-    if (told) await tell({ ...BRIDGE_AWAY, state: "open" })
+    const isDue = await dust.openAlert(BRIDGE_AWAY.code, BRIDGE_AWAY.message, AWAY_QUIET_SECONDS)
+    if (isDue) await notify({ ...BRIDGE_AWAY, state: "open" })
     return
   }
   for (const alert of alerts) {
-    if (await dust.openAlert(alert.code, alert.message, 0)) await tell({ ...alert, state: "open" })
+    if (await dust.openAlert(alert.code, alert.message, 0)) await notify({ ...alert, state: "open" })
   }
   for (const ended of await dust.endOtherAlerts(alerts.map(({ code }) => code))) {
-    if (ended.told) await tell({ ...ended, state: "solved" })
+    if (ended.told) await notify({ ...ended, state: "solved" })
   }
 }
 

@@ -120,12 +120,12 @@ export function DustProvider(props: DustProviderProps) {
       async redeem(request: CartRedemption) {
         const { redeem } = live.current.actions
         if (!redeem) return UNREACHABLE
-        // The same key as long as nobody knows what became of the last try: it may have redeemed.
-        const wish = JSON.stringify(request)
-        const key = keys.get(wish) ?? newIdempotencyKey()
-        keys.set(wish, key)
+        // Keep the key until the result of the last attempt is known: it may have succeeded.
+        const requestKey = JSON.stringify(request)
+        const key = keys.get(requestKey) ?? newIdempotencyKey()
+        keys.set(requestKey, key)
         const result = await settled(() => redeem(request, key))
-        if (!result.error || isDecided(result.error)) keys.delete(wish)
+        if (!result.error || isDecided(result.error)) keys.delete(requestKey)
         return result
       },
       forecastItem: createBatch(MAX_ITEMS, async (items: ForecastItem[]) => {
@@ -157,7 +157,7 @@ function newShopper(customerId: string | null | undefined, initial: DustProvider
   return { ...initial, customerId, store: createStore({ ...initial }), keys: new Map<string, string>() }
 }
 
-/** Whether the request has certainly ended: another click is another wish then. */
+/** Whether the request has certainly ended: the next click then gets a new key. */
 function isDecided({ status, code }: DustError): boolean {
   return code === "redemption_failed" || code === "redemption_released" || (status !== undefined && status < 500)
 }

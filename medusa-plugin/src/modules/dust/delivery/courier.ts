@@ -27,9 +27,9 @@ type Snapshot = (event: OutgoingEvent) => Promise<Record<string, unknown>>
 /** Carries events from the outbox to the bridge, in the background, for as long as this process lives. */
 export class Courier {
   private readonly stopping = new AbortController()
-  private underWay = new Set<Promise<void>>()
+  private inFlight = new Set<Promise<void>>()
   private readonly breaker = new Breaker()
-  private rouse: () => void = () => undefined
+  private resume: () => void = () => undefined
 
   constructor(
     private readonly outbox: DustModuleService,
@@ -42,16 +42,16 @@ export class Courier {
     void this.run()
   }
 
-  /** Take nothing new and break off what is under way: a bridge that does not answer must not hold up a restart. */
+  /** Take no new event and abort the calls in flight: a bridge that does not answer must not delay a restart. */
   async stop(): Promise<void> {
     this.stopping.abort()
     this.wake()
-    await Promise.all(this.underWay)
+    await Promise.all(this.inFlight)
   }
 
   /** There may be something to do now. */
   wake(): void {
-    this.rouse()
+    this.resume()
   }
 
   /** As `wake`, also while the bridge is unavailable and the next attempt would be made later. */
@@ -75,7 +75,7 @@ export class Courier {
   /** True when there may be more to send at once. */
   private async sendSome(): Promise<boolean> {
     if (!this.breaker.isOpen) return this.sendDue()
-    if (!this.breaker.mayTry || this.underWay.size) return false
+    if (!this.breaker.mayTry || this.inFlight.size) return false
     return this.tryAgain()
   }
 
@@ -94,22 +94,22 @@ export class Courier {
 
   /** Start an attempt for each event that is due and for which there is room. True when there may be more of them. */
   private async sendDue(): Promise<boolean> {
-    const room = AT_ONCE - this.underWay.size
+    const room = AT_ONCE - this.inFlight.size
     const events = room > 0 ? await this.outbox.claim(room) : []
     for (const event of events) void this.begin(event)
-    return events.length > 0 && this.underWay.size < AT_ONCE
+    return events.length > 0 && this.inFlight.size < AT_ONCE
   }
 
   private begin(event: OutgoingEvent): Promise<void> {
     const attempt = this.attempt(event).finally(() => {
-      this.underWay.delete(attempt)
+      this.inFlight.delete(attempt)
       this.wake()
     })
-    this.underWay.add(attempt)
+    this.inFlight.add(attempt)
     return attempt
   }
 
-  /** Never throws: an event whose outcome could not be written down is tried again when its lease is over. */
+  /** Does not throw. If the result cannot be stored, the event is sent again when its lease has expired. */
   private async attempt(event: OutgoingEvent): Promise<void> {
     try {
       await this.attemptOnce(event)
@@ -204,11 +204,11 @@ export class Courier {
     return Buffer.byteLength(whole) <= LARGEST_BODY_BYTES ? whole : envelope(event.data)
   }
 
-  /** Resolves at the next wake(), or when it is time to look again. Made before looking, so that no wake is missed. */
+  /** Resolves at the next wake(), or after LOOK_AGAIN_MS. Created before the query, so that no wake is missed. */
   private nextWake(): Promise<void> {
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, LOOK_AGAIN_MS)
-      this.rouse = () => {
+      this.resume = () => {
         clearTimeout(timer)
         resolve()
       }
