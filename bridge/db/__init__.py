@@ -52,7 +52,7 @@ _BUSY: dict[type[Exception], str] = {
     PoolTimeout: "All of this process's connections to Postgres are in use.",
 }
 
-# Postgres can never take a statement or a value that is too large (`program_limit_exceeded`). Trying again does not help.
+# A statement or a value is too large for Postgres (`program_limit_exceeded`), and will be too large the next time.
 _TOO_LARGE = "54"
 
 # A refused connection has only a text, without an error code. Those of Postgres 14 to 18, PgBouncer and Supavisor.
