@@ -10,7 +10,7 @@ from typing import Annotated
 import jwt
 import typer
 
-from bridge.cli.output import ACTOR, AsJson, Customer, Key, Limit, Reason, console, print_json, print_rows
+from bridge.cli.output import ACTOR, AsJson, Customer, Key, Limit, Reason, check_id, console, print_json, print_rows
 from bridge.clock import now, real_now
 from bridge.db import transaction
 from bridge.errors import Unavailable, field_error
@@ -110,7 +110,7 @@ def adjust(
 
 def merge(
     customer: Customer,
-    into: Annotated[str, typer.Option(help="The customer that keeps the points.")],
+    into: Annotated[str, typer.Option(help="The customer that keeps the points.", callback=check_id)],
     as_json: AsJson = False,
 ) -> None:
     """Merge two accounts of one person. Example: dust merge cus_01J9ZK3V5C --into cus_01J8AB2X7D
@@ -142,7 +142,7 @@ def unmerge(customer: Customer, as_json: AsJson = False) -> None:
 
 @products.command(name="set")
 def product_set(
-    product: Annotated[str, typer.Argument(help="A Medusa product id, prod_…")],
+    product: Annotated[str, typer.Argument(help="A Medusa product id, prod_…", callback=check_id)],
     price: Annotated[int, typer.Option(min=1, max=MAX_DUST, help="Points for one unit.")],
     dust_only: Annotated[bool, typer.Option("--dust-only", help="It can only be bought with points.")] = False,
     as_json: AsJson = False,

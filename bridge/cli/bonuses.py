@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from bridge.cli.output import ACTOR, AsJson, Key, Reason, console, print_json
+from bridge.cli.output import ACTOR, AsJson, Key, Reason, check_ids, console, print_json
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import field_error
@@ -14,7 +14,7 @@ from bridge.settlement.manual_bonuses import MAX_DAYS, NewBonus, give_bonus
 
 
 def bonus(
-    customers: Annotated[list[str], typer.Argument(help="Medusa customer ids, cus_…")],
+    customers: Annotated[list[str], typer.Argument(help="Medusa customer ids, cus_…", callback=check_ids)],
     amount: Annotated[int, typer.Option(min=1, max=MAX_DUST, help="Whole points for each of them.")],
     reason: Reason,
     description: Annotated[str, typer.Option(help="What the customers see; the reason is for the shop only.")] = "",

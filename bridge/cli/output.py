@@ -11,14 +11,38 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from bridge.ids import is_id
+
 console = Console()
 
 # Who did it, in rows that a command writes.
 ACTOR = "cli"
 
+_MAX_KEY_CHARACTERS = 255
+
+
+def check_id(value: str) -> str:
+    """Refuse what the API refuses. Copied with a space or a comma, an id would be another customer's."""
+    if not is_id(value):
+        raise typer.BadParameter(f"{value!r} is not an id of Medusa.")
+    return value
+
+
+def check_ids(values: list[str]) -> list[str]:
+    return [check_id(value) for value in values]
+
+
+def _check_key(key: str | None) -> str | None:
+    if key is not None and not (0 < len(key) <= _MAX_KEY_CHARACTERS and key.isprintable()):
+        raise typer.BadParameter(f"Give 1 to {_MAX_KEY_CHARACTERS} printable characters.")
+    return key
+
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Customer = Annotated[str, typer.Argument(help="A Medusa customer id, cus_…")]
-Key = Annotated[str | None, typer.Option(help="Idempotency key. Repeating it has no second effect.")]
+Customer = Annotated[str, typer.Argument(help="A Medusa customer id, cus_…", callback=check_id)]
+Key = Annotated[
+    str | None, typer.Option(help="Idempotency key. Repeating it has no second effect.", callback=_check_key)
+]
 Limit = Annotated[int, typer.Option(min=1, max=1000)]
 Reason = Annotated[str, typer.Option(help="Why; for the shop only.")]
 

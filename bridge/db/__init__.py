@@ -52,6 +52,9 @@ _BUSY: dict[type[Exception], str] = {
     PoolTimeout: "All of this process's connections to Postgres are in use.",
 }
 
+# A statement or a value is too large for Postgres (`program_limit_exceeded`), and will be too large the next time.
+_TOO_LARGE = "54"
+
 # A refused connection has only a text, without an error code. Those of Postgres 14 to 18, PgBouncer and Supavisor.
 _NO_CONNECTION_LEFT = re.compile(
     "too many (clients|connections)|remaining connection slots|no more connections allowed|max clients", re.IGNORECASE
@@ -246,7 +249,8 @@ def _errors_translated() -> Iterator[None]:
             raise DatabaseDenied(str(cause).partition("\n")[0]) from error
         if isinstance(cause, psycopg.OperationalError) and _NO_CONNECTION_LEFT.search(str(cause)):
             raise DatabaseBusy(_BUSY[psycopg.errors.TooManyConnections]) from error
-        is_away = isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError)
+        is_too_large = isinstance(cause, psycopg.OperationalError) and (cause.sqlstate or "").startswith(_TOO_LARGE)
+        is_away = isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError) and not is_too_large
         if is_away or getattr(error, "connection_invalidated", False):
             raise DatabaseAway from error
         raise

@@ -19,6 +19,7 @@ from bridge.errors import InvalidInput
 from bridge.ids import CustomerId, is_id
 from bridge.imports.presets import PRESETS, Preset, PresetName, column_name
 from bridge.ledger.postings import MAX_DUST
+from bridge.medusa.times import is_storable
 from bridge.programme.days import end_of_day, start_of_day, zone_named
 
 _DELIMITERS = ",;\t|"
@@ -262,21 +263,26 @@ def _whole(column: str, cell: str) -> int:
 
 
 def _moment(column: str, cell: dict[str, str], time_zone: str, *, is_end: bool = False) -> datetime | None:
-    """Parse ISO 8601. A date alone is the day's first moment, or its last one for an end."""
     value = cell.get(column, "")
     if not value:
         return None
     try:
+        moment = _parse_moment(value, time_zone, is_end=is_end)
+    except ValueError:
+        raise _Refused(column, "is not a date: write 2026-12-31 or 2026-12-31T12:00:00Z") from None
+    except OverflowError:
+        moment = None
+    # Other programs write 9999-12-31T23:59:59Z for never. In Tokyo that is the year 10000, which Python does not have.
+    if moment is None or not is_storable(moment):
+        raise _Refused(column, "is not in the years 1900 to 2999: correct it, or leave it empty")
+    return moment
+
+
+def _parse_moment(value: str, time_zone: str, *, is_end: bool) -> datetime:
+    """Parse ISO 8601. A date alone is the day's first moment, or its last one for an end."""
+    try:
         day = date.fromisoformat(value)
     except ValueError:
-        pass
-    else:
-        try:
-            return end_of_day(day, time_zone) if is_end else start_of_day(day, time_zone)
-        except OverflowError:
-            raise _Refused(column, "is not a date that can be kept: write one before the year 9999") from None
-    try:
         moment = datetime.fromisoformat(value)
         return (moment if moment.tzinfo else moment.replace(tzinfo=zone_named(time_zone))).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise _Refused(column, "is not a date: write 2026-12-31 or 2026-12-31T12:00:00Z") from None
+    return end_of_day(day, time_zone) if is_end else start_of_day(day, time_zone)

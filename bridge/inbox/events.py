@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from bridge.errors import InvalidInput
-from bridge.ids import ID_PATTERN
+from bridge.ids import ID_PATTERN, is_id
 from bridge.medusa.order_shapes import OrderShape
 from bridge.medusa.orders import Order, OrderDetail, UnreadableOrder, order_of, read_order
 from bridge.medusa.times import StorableTime
@@ -90,9 +90,9 @@ class Event:
 
     @property
     def codes(self) -> list[str]:
-        """The promotion codes that the event names."""
+        """The promotion codes that the event names, without texts that cannot be codes of Dust."""
         codes = self.data.get("codes")
-        return [code for code in codes if isinstance(code, str)] if isinstance(codes, list) else []
+        return [code for code in codes if isinstance(code, str) and is_id(code)] if isinstance(codes, list) else []
 
     def snapshot(self, *, needs: frozenset[OrderDetail], now: datetime) -> Order | None:
         """The order in the event's data, if it is readable, is the event's subject, and is not dated in the future.
@@ -110,7 +110,7 @@ class Event:
 
     def usable_order(self, order: Order, *, needs: frozenset[OrderDetail], now: datetime) -> Order | None:
         """The order of the event's data, correctly dated; None if settlement cannot use it."""
-        is_another = self.about is About.ORDER and order.id != self.subject
+        is_another = order.id != self.subject
         is_future = max(order.placed_at, order.updated_at) > now + MAX_CLOCK_SKEW
         return None if is_another or is_future or not needs <= order.knows else self.date_order(order)
 

@@ -44,6 +44,8 @@ class Shape(BaseModel):
 
 # Postgres cannot store NUL: it would break the batch with this order.
 Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
+# A text of some thousand characters does not fit into an index of Postgres, which has these.
+IndexedId = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=255)]
 
 
 class AdjustmentShape(Shape):
@@ -168,10 +170,10 @@ class CartReferenceShape(Shape):
 
 
 class OrderShape(Shape):
-    id: Text
+    id: IndexedId
     # A number in Medusa 2.21.2. Older senders may leave it out.
     display_id: int | Text | None = None
-    customer_id: Text | None = None
+    customer_id: IndexedId | None = None
     customer: CustomerShape | None = None
     # Any text: only its hash is stored.
     email: str | None = None

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy import Connection, select
 
+from bridge.db.bulk import among
 from bridge.medusa.carts import CartCodes
 from bridge.medusa.client import Medusa
 from bridge.medusa.errors import MedusaAway, MedusaNotConfigured, MedusaRefused, UnknownInMedusa
@@ -118,7 +119,7 @@ def schedule_cart_checks(connection: Connection, cart_id: str, codes: Collection
     concerned = connection.scalars(
         select(dust_redemption_code.c.redemption_id)
         .join(dust_redemption, dust_redemption.c.id == dust_redemption_code.c.redemption_id)
-        .where(dust_redemption_code.c.code.in_(sorted(codes)), dust_redemption.c.cart_id == cart_id)
+        .where(among(dust_redemption_code.c.code, sorted(codes)), dust_redemption.c.cart_id == cart_id)
         .distinct()
     )
     noted = []

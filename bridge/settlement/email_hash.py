@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import secrets
 import string
+import unicodedata
 from datetime import datetime
 
 from sqlalchemy import Connection, Table, delete, select, text, update
@@ -23,14 +24,20 @@ _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
 def normalise_email(email: str) -> str:
-    """Normalise spellings that every mail system treats as one address: outer space, the case of A to Z, and the two
-    forms of a domain with other letters (`xn--mnchen-3ya.de` is `münchen.de`).
+    """Normalise spellings that every mail system treats as one address: outer space, the case of A to Z, and in the
+    domain the case and the forms of all letters (`xn--mnchen-3ya.de` is `münchen.de`, and so is `MÜNCHEN.de`).
 
-    It does no more than that. Unicode's case folding equates `straße` and `strasse`, and a provider's own rules (dots,
-    plus signs) apply nowhere else. Each such equation would give one person another's points.
+    It does no more than that. Before the `@`, Unicode's case folding equates `straße` and `strasse`, and a provider's
+    own rules (dots, plus signs) apply nowhere else. Each such equation would give one person another's points.
     """
     local, at, domain = email.strip().translate(_LOWER).rpartition("@")
-    return local + at + ".".join(_decode_label(label) for label in domain.split("."))
+    return local + at + ".".join(_lower_letters(_decode_label(label)) for label in domain.split("."))
+
+
+def _lower_letters(label: str) -> str:
+    """The small letters of a part of a domain, each composed with its accents, as DNS has them (UTS 46)."""
+    # Letter by letter: `lower` of a whole word gives another sigma at its end.
+    return unicodedata.normalize("NFC", "".join(letter.lower() for letter in label))
 
 
 def _decode_label(label: str) -> str:

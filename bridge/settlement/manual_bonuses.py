@@ -80,8 +80,8 @@ def give_bonus(
 
     With the same key and request, returns the first result. Raises `KeyReused`, `FieldErrors`.
     """
+    _check(new_bonus)
     version = current_version(connection)
-    _check(new_bonus, version.programme)
     customers = one_account_each(connection, new_bonus.customer_ids)
     given = connection.execute(
         insert(dust_bonus)
@@ -104,6 +104,8 @@ def give_bonus(
     ).one_or_none()
     if given is None:
         return _given_before(connection, new_bonus, idempotency_key)
+    # Not before: a repeated request gets the first result, whatever the programme says now.
+    _check_expiry(new_bonus, version.programme)
     accounts = open_accounts(connection, customers, lots=False)
     for account in (accounts[customer_id] for customer_id in sorted(customers)):
         details = PostingDetails(
@@ -121,13 +123,17 @@ def give_bonus(
     return Bonus(row=given, transactions=_transactions(connection, given.id, new_bonus.customer_ids))
 
 
-def _check(new_bonus: NewBonus, programme: Programme) -> None:
+def _check(new_bonus: NewBonus) -> None:
     if not 0 < new_bonus.amount <= MAX_DUST:
         raise field_error("amount", f"must be a whole number between 1 and {MAX_DUST}")
     if not 0 < len(new_bonus.customer_ids) <= MAX_CUSTOMERS:
         raise field_error("customer_ids", f"name 1 to {MAX_CUSTOMERS} customers")
     if new_bonus.expires_after_days is not None and new_bonus.expires_after_days <= new_bonus.matures_after_days:
         raise field_error("expires_after_days", "must be more than matures_after_days, or nobody could spend it")
+
+
+def _check_expiry(new_bonus: NewBonus, programme: Programme) -> None:
+    """Check that a bonus that expires as earned points do matures before that."""
     days = programme.earn.expires_after_days
     if new_bonus.expires_after_days is None and days is not None and days <= new_bonus.matures_after_days:
         raise field_error(

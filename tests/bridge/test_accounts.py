@@ -130,6 +130,8 @@ def test_webhooks_and_poll_in_any_order_give_one_bonus(
         (EMAIL, EMAIL.lower()),
         (EMAIL, f" {EMAIL}"),
         ("ada@münchen.example", "ada@xn--mnchen-3ya.example"),
+        ("ada@münchen.example", "ada@MÜNCHEN.example"),
+        ("ada@xn--mnchen-3ya.example", "ada@mu\u0308nchen.example"),
     ],
 )
 def test_two_accounts_of_one_mailbox_get_one_bonus(

@@ -128,6 +128,17 @@ def test_it_may_not_expire_by_the_programme_before_it_matures(api: TestClient) -
     assert give(api, key="own", matures_after_days=30, expires_after_days=31).status_code == 201
 
 
+def test_a_repeated_request_gets_the_first_answer_also_when_the_programme_would_refuse_it_now(api: TestClient) -> None:
+    first = give(api, matures_after_days=30)
+    set_rules(earn={"expires_after_days": 30})
+    again = give(api, matures_after_days=30)
+    assert (again.status_code, again.json()) == (201, first.json())
+    other = give(api, matures_after_days=30, amount=101)
+    assert (other.status_code, other.json()["code"]) == (409, "idempotency_key_reused")
+    assert fields(give(api, key="other", matures_after_days=30)) == {"matures_after_days"}
+    assert (balance().balance, balance().pending) == (0, 100)
+
+
 def test_without_a_key_nothing_is_given(api: TestClient) -> None:
     answer = call(api, "POST", BONUSES, json={"customer_id": "cus_1", "amount": 5, "reason": "r"})
     assert (answer.status_code, answer.json()["code"]) == (400, "idempotency_key_missing")

@@ -522,6 +522,16 @@ def test_an_event_without_a_cart_is_refused_and_one_without_codes_changes_nothin
     assert show(api, redemption["id"])["state"] == "active"
 
 
+@pytest.mark.parametrize("odd", [["\x00"], ["\ud800"], ["x" * 100_000], [1, None, {}], ["DUST-1"] * 70_000])
+def test_an_event_with_texts_that_are_no_codes_is_handled_by_those_that_are(
+    api: TestClient, medusa: FakeMedusa, redemption: dict[str, Any], odd: list[Any]
+) -> None:
+    remove_code(medusa, redemption["code"])
+    report_codes(api, *odd, redemption["code"])
+    visit_when_due()
+    assert show(api, redemption["id"])["state"] == "released"
+
+
 def test_the_audit_names_open_carts_with_a_code_of_a_deleted_promotion(
     api: TestClient, medusa: FakeMedusa, redemption: dict[str, Any]
 ) -> None:

@@ -1,6 +1,8 @@
 """Facts of an order that come in an odd order, contradict each other, or were invented: Medusa's order counts."""
 
 import itertools
+import random
+import string
 from datetime import timedelta
 from typing import Any
 
@@ -542,6 +544,30 @@ def test_the_order_of_a_payment_is_found_however_the_event_names_it(
     deliver(api, event("payment.captured", data), event_id="paid")
     drain()
     assert (states()["paid"][0], points()) == ("handled", 10)
+
+
+def test_a_payment_with_the_snapshot_of_another_order_settles_its_own(api: TestClient, medusa: FakeMedusa) -> None:
+    medusa.orders["order_1"] = order(payment_status="captured")
+    other = order("order_2", customer_id="cus_2", payment_status="captured")
+    deliver(api, event("payment.captured", {"id": "pay_1", "order_id": "order_1", "order": other}), event_id="paid")
+    drain()
+    assert (states()["paid"][0], points(), points("cus_2")) == ("handled", 10, 0)
+
+
+@pytest.mark.parametrize("field", ["id", "customer_id"])
+def test_an_order_with_an_id_of_thousands_of_characters_stops_no_other(
+    api: TestClient, medusa: FakeMedusa, field: str
+) -> None:
+    """Postgres refuses an index entry of that size. Random, because it compresses others."""
+    long = "".join(random.Random(1).choices(string.ascii_letters, k=9000))
+    broken = order("order_2") | {field: long}
+    medusa.orders["order_2"] = broken
+    deliver(api, event("payment.captured", {"id": "pay_1", "order_id": "order_2", "order": broken}), event_id="broken")
+    deliver(api, order_event(order()), event_id="placed")
+    assert process_batch().split_off == ("broken",)
+    with pytest.raises(EventFailed, match="cannot be read"):
+        process_event("broken")
+    assert (states()["placed"][0], points()) == ("handled", 10)
 
 
 def test_a_payment_of_no_order_yet_is_handled_and_the_order_earns_later(api: TestClient, medusa: FakeMedusa) -> None:

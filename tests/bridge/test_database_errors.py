@@ -7,6 +7,7 @@ import psycopg
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from bridge.db import (
     DatabaseAway,
@@ -101,6 +102,12 @@ def test_a_missing_privilege_is_no_fault_of_dust() -> None:
 @pytest.mark.parametrize("sqlstate", ["57P01", "57P03", "08006"])
 def test_a_server_that_shuts_down_or_starts_is_away(sqlstate: str) -> None:
     with pytest.raises(DatabaseAway):
+        fail_with(sqlstate)
+
+
+@pytest.mark.parametrize("sqlstate", ["54000", "54001", "54011", "54023"])
+def test_what_is_too_large_for_postgres_is_never_tried_again(sqlstate: str) -> None:
+    with pytest.raises(OperationalError):
         fail_with(sqlstate)
 
 

@@ -30,7 +30,7 @@ from bridge.redemptions.repository import due_redemptions, lock_redemption, save
 from bridge.redemptions.service import MAX_OPEN_REDEMPTIONS
 from bridge.redemptions.tables import RedemptionState
 from tests.support import tokens
-from tests.support.admin_api import reason_for_the_shop
+from tests.support.admin_api import reason_for_the_shop, set_dust_only
 from tests.support.clock import moved
 from tests.support.deliveries import deliver
 from tests.support.ledger import give
@@ -450,6 +450,15 @@ def test_dust_only_lines_are_paid_with_a_promotion_for_each_product(api: TestCli
     found = show(api, redemption["id"])
     assert (found["state"], found["dust_captured"]) == ("captured", 600)
     assert figures(api) == (1000 - 600 + 10, 0, 410)
+
+
+def test_a_cart_with_more_units_than_a_code_can_have_is_refused_in_words(api: TestClient, medusa: FakeMedusa) -> None:
+    set_dust_only(api, price=2)
+    give(10**12)
+    medusa.add_cart(lines=[cart_line("prod_mug", total=30, quantity=2**31)])
+    answer = redeem(api, {"cart_id": "cart_1", "pay": "dust_only"})
+    assert (answer.status_code, answer.json()["code"]) == (422, "above_maximum")
+    assert answer.json()["max_dust"] == 2 * (2**31 - 1)
 
 
 def test_dust_only_lines_earn_nothing_even_when_paid_with_money(api: TestClient, medusa: FakeMedusa) -> None:

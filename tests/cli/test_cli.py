@@ -26,6 +26,7 @@ from bridge.setting_types import webhook_key
 from bridge.settings import get_settings
 from tests.support import processes
 from tests.support.commands import Dust
+from tests.support.databases import count
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import event, order
 
@@ -56,6 +57,34 @@ def test_the_first_commands_of_the_contract_are_there() -> None:
         "up", "demo", "serve", "worker", "beat", "flower", "migrate", "secret", "trigger", "events", "retry",
         "balance", "history", "adjust", "product set", "reconcile", "audit",
     }  # fmt: skip
+
+
+@pytest.mark.usefixtures("settings")
+@pytest.mark.parametrize("wrong", ["cus_1 ", "cus_1,", " cus_1", "ada@example.com", "", "c" * 256])
+def test_points_are_given_to_no_customer_that_medusa_cannot_have(dust: Dust, wrong: str) -> None:
+    """Copied with a space or a comma, an id is another customer's, and the points would be lost."""
+    for command in (
+        ("adjust", wrong, 50, "--reason", "gift"),
+        ("bonus", "cus_2", wrong, "--amount", 50, "--reason", "gift"),
+        ("merge", "cus_2", "--into", wrong),
+        ("merge", wrong, "--into", "cus_2"),
+        ("guests", "claim", wrong, "--email", "a@x.org"),
+        ("balance", wrong),
+        ("product", "set", wrong, "--price", 5),
+    ):
+        said = dust(*command)
+        assert (said.code, "is not an id of Medusa" in " ".join(said.err.replace("│", "").split())) == (2, True), (
+            command
+        )
+    assert count("SELECT count(*) FROM dust_balance") == count("SELECT count(*) FROM dust_product") == 0
+
+
+@pytest.mark.usefixtures("settings")
+@pytest.mark.parametrize("key", ["", "k" * 256, "a\nb"])
+def test_a_key_is_as_the_api_takes_it(dust: Dust, key: str) -> None:
+    assert dust("adjust", "cus_1", 50, "--reason", "gift", "--key", key).code == 2
+    assert dust("bonus", "cus_1", "--amount", 50, "--reason", "gift", "--key", key).code == 2
+    assert count("SELECT count(*) FROM dust_balance") == 0
 
 
 @pytest.mark.usefixtures("settings")

@@ -133,6 +133,28 @@ def test_each_wrong_row_is_named_by_line_field_and_fix() -> None:
     assert (reading.zeros, [entry.line for entry in reading.entries]) == (1, [20])
 
 
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/New_York"])
+@pytest.mark.parametrize("column", ["earned_at", "matures_at", "expires_at"])
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "9999-12-31",
+        "9999-12-31T23:59:59Z",
+        "9999-12-31T23:59:59",
+        "9999-12-31T23:59:59-12:00",
+        "3000-01-02",
+        "0001-01-01",
+        "0001-01-01T00:00:00+14:00",
+        "1899-12-30",
+    ],
+)
+def test_a_date_that_some_time_zone_cannot_show_is_refused(column: str, moment: str, zone: str) -> None:
+    """9999-12-31 is how other programs write never."""
+    file = f"customer_id,amount,{column}\ncus_1,5,{moment}\n".encode()
+    reading = read_balances(file, PresetName.PLAIN, now=NOW, time_zone=zone)
+    assert problems(reading) == [(2, column, "is not in the years 1900 to 2999")]
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [

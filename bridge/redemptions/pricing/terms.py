@@ -16,6 +16,8 @@ from bridge.redemptions.pricing.basket import Basket
 from bridge.redemptions.tables import RedemptionKind
 
 MAX_UNITS = 1_000
+# Dust and Medusa store the units of a code in four bytes. A cart can have more, for example of goods without a stock.
+_MAX_UNITS_OF_CODE = 2**31 - 1
 
 
 class NoRate(InvalidInput):
@@ -215,6 +217,8 @@ def product_terms(prices: Mapping[ProductId, int], wanted: Mapping[ProductId, in
         price = prices.get(product_id)
         if price is None:
             raise NoDustPrice(product_id)
+        if quantity > _MAX_UNITS_OF_CODE:
+            raise AboveMaximum(max_dust=min(price * _MAX_UNITS_OF_CODE, MAX_DUST))
         codes.append(CodeTerms(dust=price * quantity, product_id=product_id, quantity=quantity))
     dust = sum(code.dust for code in codes)
     if dust > MAX_DUST:
