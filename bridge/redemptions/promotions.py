@@ -52,6 +52,8 @@ def _facts(redemption: Redemption, max_share: Decimal) -> str:
         facts["cart_id"] = redemption.cart_id
     if redemption.kind in _COUNTS_FOR_SHARE:
         facts["max_share"] = _number(max_share)
+    if redemption.min_cart is not None and redemption.reward_id:
+        facts["min_cart"] = _number(redemption.min_cart)
     return json.dumps(facts, separators=(",", ":"))
 
 
@@ -63,7 +65,8 @@ def _rules(redemption: Redemption, max_share: Decimal) -> list[Json]:
     owner = {**_rule("customer.id", "eq", redemption.customer_id), "description": _facts(redemption, max_share)}
     rules: list[Json] = [owner]
     if redemption.min_cart is not None:
-        # With tax, before any discount: a cart that met the minimum at the redemption meets it here.
+        # With tax, before any discount: a cart that met the minimum at the redemption meets it here. Medusa counts
+        # points-only lines too; the checkout guard does not.
         least = redemption.min_cart
         if redemption.reward_id and redemption.currency_code:
             # The minimum counts as shown, and Medusa compares the exact total: 59.9998 is shown as 60.00.

@@ -269,6 +269,35 @@ describe("the binding of a code to a cart", () => {
   })
 })
 
+describe("a reward's minimum", () => {
+  const capped: GuardedPromotion = { ...forMoney, code: "DUST-CAPPED", rules: rulesOf({ ...FACTS, min_cart: "50" }) }
+  const thing = (price: number, off: number): GuardedLine => ({
+    title: "Thing",
+    product_id: "prod_thing",
+    quantity: 1,
+    unit_price: price,
+    total: price - off,
+    original_total: price,
+    adjustments: [{ code: "DUST-CAPPED", amount: off }],
+  })
+  const paidMugs = mugs(3, { "DUST-MUG": 45 }, { original_total: 56.25 })
+
+  it("counts what the lines cost before discounts", () => {
+    expect(judge({ items: [thing(50, 10)] }, [capped])).toBeUndefined()
+    expect(judge({ items: [thing(49.9998, 10)] }, [capped])).toBeUndefined()
+    expect(judge({ items: [thing(49.99, 10)] }, [capped])).toBe(
+      "The code DUST-CAPPED needs at least 50.00 EUR of products that are not bought with points. " +
+        "Please add something, or remove the code.",
+    )
+  })
+
+  it("is not reached by products that only points can buy", () => {
+    const promotions = [capped, forMugs(3)]
+    expect(judge({ items: [thing(50, 10), paidMugs] }, promotions, ["prod_mug"])).toBeUndefined()
+    expect(judge({ items: [thing(10, 10), paidMugs] }, promotions, ["prod_mug"])).toContain("at least 50.00 EUR")
+  })
+})
+
 describe("the programme's share", () => {
   const half = (code: string, share = "0.5"): GuardedPromotion => ({
     ...forMoney,

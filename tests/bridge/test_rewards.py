@@ -1,5 +1,6 @@
 """Rewards at one price: the promotion of each kind, what an order uses of it, and what a return gives back."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -160,9 +161,9 @@ def test_a_percentage_with_a_most_is_a_fixed_discount_for_carts_that_are_worth_i
         "allocation": "across",
         "currency_code": "eur",
     }
-    assert the_promotion(shop)["rules"][1:] == [
-        {"attribute": "original_item_total", "operator": "gte", "values": ["49.995"]}
-    ]
+    [owner, minimum] = the_promotion(shop)["rules"]
+    assert minimum == {"attribute": "original_item_total", "operator": "gte", "values": ["49.995"]}
+    assert json.loads(owner["description"])["min_cart"] == "50"
     assert shop.carts["cart_1"]["promotions"] == [{"code": redemption["code"]}]
     shop.add_cart("cart_2", lines=[cart_line(total=49)])
     assert get_medusa().add_codes_to_cart("cart_2", [redemption["code"]]) == set(), (

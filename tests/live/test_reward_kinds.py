@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bridge.development.demo.people import Json, Merchant, Storefront
+from bridge.development.demo.people import Json, Merchant, Refused, Storefront
 from bridge.development.demo.seed import SeededProduct
 from bridge.development.stack.processes import until
 from tests.support.live_carts import set_quantity
@@ -125,6 +125,23 @@ def test_a_percentage_follows_the_cart_and_a_return_gives_its_share_back(
     merchant.take_back(order_id, world.keys.shorts, 1)
     wait_for_capture(shopper, made["id"], FIFTH // 2)
     world.bridge.wait_for_balance(shopper.customer_id, GIFT - FIFTH // 2 + world.earns(shorts=1, off=off))
+
+
+def test_products_for_points_do_not_reach_the_minimum_of_a_reward(
+    world: World, shopper: Storefront, mug: SeededProduct
+) -> None:
+    cart_id = filled_cart(shopper, (world.keys.hoodie, 1), (world.keys.shorts, 1))
+    made = world.redeem(shopper, {"reward_id": "capped", "cart_id": cart_id})
+    for product in (world.keys.hoodie, world.keys.shorts):
+        set_quantity(shopper, cart_id, product, 0)
+    shopper.add(cart_id, world.keys.shirt)
+    shopper.add(cart_id, mug, 3)
+    world.redeem(shopper, {"items": [{"product_id": mug.id, "quantity": 3}], "cart_id": cart_id})
+    print(shopper.cart(cart_id))
+    shopper.ask("POST", f"/store/carts/{cart_id}/promotions", {"promo_codes": [made["code"]]})
+    shopper.choose_shipping(cart_id)
+    with pytest.raises(Refused, match="needs at least 50.00 EUR of products that are not bought with points"):
+        place(shopper, cart_id)
 
 
 def test_a_percentage_with_a_most_takes_no_more_and_needs_the_cart_it_was_for(

@@ -22,6 +22,8 @@ export type GuardedLine = Adjusted & {
   unit_price: BigNumberInput
   /** With tax, after all discounts. */
   total: BigNumberInput
+  /** With tax, before all discounts. */
+  original_total?: BigNumberInput | null
 }
 
 /** What the guard reads of a promotion. */
@@ -46,6 +48,8 @@ export type CodeFacts = {
   /** The only cart that the code may be used in. */
   cart_id?: string
   max_share?: string
+  /** The least that the cart's lines cost, with tax and before discounts, without those that only points can buy. */
+  min_cart?: string
 }
 
 /** The fields that `redemptionRule` needs, below a promotion. */
@@ -130,7 +134,7 @@ export function refusal(cart: GuardedCart, facts: Facts): Refusal | undefined {
       (facts.dustOnly.has(productId) ? dustOnlyRefusal(lines, byCode, facts.decimals) : undefined)
     if (reason) return reason
   }
-  return shareRefusal(cart, byCode, facts)
+  return minimumRefusal(cart, byCode, facts) ?? shareRefusal(cart, byCode, facts)
 }
 
 export type PricedVariant = { prices?: (VariantPrice | null)[] | null }
@@ -249,6 +253,30 @@ function unitsCovered(promotion: GuardedPromotion | undefined): number {
 }
 
 /**
+ * Medusa checks a reward's minimum too, but counts the lines that only points can buy. A shopper could redeem 10.00 off a
+ * cart of 50.00, and then put a product for points in the place of the others.
+ */
+function minimumRefusal(
+  cart: GuardedCart,
+  byCode: Map<GuardedPromotion["code"], GuardedPromotion>,
+  { dustOnly, decimals }: Facts,
+): Refusal | undefined {
+  const total = rounded(
+    ordinaryLines(cart, dustOnly).reduce((sum, line) => MathBN.add(sum, line.original_total ?? line.total), MathBN.convert(0)),
+    decimals,
+  )
+  for (const code of codesOf(cart)) {
+    const least = Number(redemptionOf(byCode.get(code))?.min_cart ?? 0)
+    if (total < least) return refuse("below_min_cart", { code, least: `${least.toFixed(decimals)} ${currency(cart)}` })
+  }
+  return undefined
+}
+
+function ordinaryLines(cart: GuardedCart, dustOnly: Set<string>): GuardedLine[] {
+  return (cart.items ?? []).filter((line) => !line.product_id || !dustOnly.has(line.product_id))
+}
+
+/**
  * The programme's `max_share` holds for all codes together, and after the shop's own discounts: what points take off the
  * lines that money may pay for, against what those lines cost before points. Codes that count carry the share of their
  * programme's version; the smallest one holds.
@@ -260,11 +288,10 @@ function shareRefusal(
   byCode: Map<GuardedPromotion["code"], GuardedPromotion>,
   { dustOnly, decimals }: Facts,
 ): Refusal | undefined {
-  const lines = (cart.items ?? []).filter((line) => !line.product_id || !dustOnly.has(line.product_id))
   let taken = MathBN.convert(0)
   let worth = MathBN.convert(0)
   let share: number | undefined
-  for (const line of lines) {
+  for (const line of ordinaryLines(cart, dustOnly)) {
     worth = MathBN.add(worth, line.total)
     for (const { code, amount } of effective(line)) {
       const promotion = byCode.get(code)

@@ -20,6 +20,9 @@ export const GUARD_SENTENCES = {
   whole_units_only: "Points pay for whole units of “{title}” only. Please choose a whole number.",
   above_max_share:
     "Points take {takes} off this cart, and at most {most} is allowed. Please remove a code, and redeem fewer points.",
+  below_min_cart:
+    "The code {code} needs at least {least} of products that are not bought with points. " +
+    "Please add something, or remove the code.",
   not_the_owner: "Please sign in to the account whose points this cart spends.",
 } as const
 

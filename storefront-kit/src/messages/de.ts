@@ -227,6 +227,9 @@ export const de: Messages = {
     no_price: "„{title}“ hat keinen Preis und ist deshalb nicht gegen {many} erhältlich. Bitte fragen Sie den Shop.",
     whole_units_only: "Von „{title}“ sind nur ganze Stücke gegen {many} erhältlich. Bitte wählen Sie eine ganze Zahl.",
     above_max_share: "{many} dürfen nur einen Teil dieses Warenkorbs bezahlen. Bitte entfernen Sie einen Code, und lösen Sie weniger ein.",
+    below_min_cart:
+      "Der Code {code} gilt erst ab {least}, ohne das, was nur gegen {many} erhältlich ist. " +
+      "Bitte legen Sie noch etwas in den Warenkorb, oder entfernen Sie den Code.",
     not_the_owner: "Bitte melden Sie sich mit dem Konto an, dessen {many} dieser Warenkorb einlöst.",
   },
 }
