@@ -17,12 +17,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Self
+from typing import Self, Unpack
 
 from bridge.errors import Conflict
 from bridge.ids import new_id
 from bridge.ledger.account_state import AccountState
-from bridge.ledger.lots import Lot, LotTransfer, Moves, soonest_first
+from bridge.ledger.lots import Lot, LotDates, LotTransfer, Moves, soonest_first
 from bridge.ledger.postings import Kind, PostingDetails
 
 
@@ -46,22 +46,11 @@ class InsufficientDust(Conflict):
 class Account(AccountState):
     """The operations on a customer's points. Without its lots loaded, only `earn` may be called."""
 
-    def earn(
-        self,
-        amount: int,
-        details: PostingDetails,
-        *,
-        now: datetime,
-        matures_at: datetime | None = None,
-        expires_at: datetime | None = None,
-        pending_until_paid: bool = False,
-    ) -> None:
+    def earn(self, amount: int, details: PostingDetails, *, now: datetime, **dates: Unpack[LotDates]) -> None:
         """Credit a new lot, pending until a future `matures_at`, or until `mark_paid` with `pending_until_paid`."""
         self._check_amount(amount)
         self.book_due(now=now)
-        lot = self._open_lot(
-            amount, details, now, matures_at=matures_at, expires_at=expires_at, pending_until_paid=pending_until_paid
-        )
+        lot = self._open_lot(amount, details, now, **dates)
         moves = Moves()
         moves.add(lot, remaining=amount)
         if lot.matured:
@@ -119,9 +108,7 @@ class Account(AccountState):
         details: PostingDetails,
         *,
         now: datetime,
-        matures_at: datetime | None = None,
-        expires_at: datetime | None = None,
-        pending_until_paid: bool = False,
+        **dates: Unpack[LotDates],
     ) -> None:
         """Undo `amount` of what `reverse` took: the lots get it back, in the opposite sequence.
 
@@ -130,6 +117,7 @@ class Account(AccountState):
         """
         self._check_amount(amount)
         self.book_due(now=now)
+        pending_until_paid = dates.get("pending_until_paid", False)
         moves, left, matured = Moves(), amount, 0
         lots = [self.lots[lot_id] for lot_id in taken]
         lots.sort(key=lambda lot: (lot.source_id != details.reference_id, soonest_first(lot)), reverse=True)
@@ -138,7 +126,7 @@ class Account(AccountState):
             part = min(left, taken[lot.id])
             # A pending lot that was empty did not mature at its time, or when its order was paid.
             if lot.pending_until_paid and not pending_until_paid:
-                lot.matures_at = matures_at or now
+                lot.matures_at = dates.get("matures_at") or now
                 self.dated_lots.add(lot.id)
             lot.matured = lot.matured or (lot.matures_at is not None and lot.matures_at <= now)
             moves.add(lot, remaining=part)
@@ -146,14 +134,7 @@ class Account(AccountState):
             matured += part if lot.matured else 0
         debt_paid = 0 if pending_until_paid else min(left, self.debt)
         if left > debt_paid:
-            lot = self._open_lot(
-                left - debt_paid,
-                details,
-                now,
-                matures_at=matures_at,
-                expires_at=expires_at,
-                pending_until_paid=pending_until_paid,
-            )
+            lot = self._open_lot(left - debt_paid, details, now, **dates)
             moves.add(lot, remaining=left - debt_paid)
             matured += left - debt_paid if lot.matured else 0
         self._post(details, now, moves, amount=matured + debt_paid, pending=amount - matured - debt_paid)
@@ -242,16 +223,7 @@ class Account(AccountState):
             left -= part
         return parts
 
-    def forgive(
-        self,
-        amount: int,
-        details: PostingDetails,
-        *,
-        now: datetime,
-        matures_at: datetime | None = None,
-        expires_at: datetime | None = None,
-        pending_until_paid: bool = False,
-    ) -> None:
+    def forgive(self, amount: int, details: PostingDetails, *, now: datetime, **dates: Unpack[LotDates]) -> None:
         """Let the customer keep waived points of an order that is worth more again.
 
         Waived points that a refund has paid meanwhile are credited again, with the given dates.
@@ -260,14 +232,7 @@ class Account(AccountState):
         if amount > kept:
             # The opposite of what `_reverse_waived` posted, with the same kind and reference: both add up to 0.
             again = replace(details, kind=Kind.REVERSE, reference_type="waived")
-            self.earn(
-                amount - kept,
-                again,
-                now=now,
-                matures_at=matures_at,
-                expires_at=expires_at,
-                pending_until_paid=pending_until_paid,
-            )
+            self.earn(amount - kept, again, now=now, **dates)
 
     def _reverse_waived(self, amount: int, refund: PostingDetails, now: datetime) -> None:
         """Take points that a reversal had waived because they were spent, now that a refund brings them back.

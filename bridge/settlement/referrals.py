@@ -19,6 +19,7 @@ from bridge.db.bulk import among
 from bridge.db.rows import TypedRow
 from bridge.ids import CustomerId, OrderId
 from bridge.ledger.account import Account
+from bridge.ledger.lots import LotDates
 from bridge.ledger.merges import Person, persons_of
 from bridge.ledger.postings import Kind, PostingDetails
 from bridge.ledger.store import open_accounts, save
@@ -312,15 +313,15 @@ def _bring_to(
         policy = programme.reversal.negative_balance
         taken = account.reverse(wanted, details, now=now, policy=policy) if wanted else 0
         return booked - taken, not_taken + too_much - taken
+    dates = LotDates(matures_at=due.matures_at, expires_at=expiry(programme, now))
     # Waived points are still with the customer; those that had expired stay expired.
     forgiven = min(not_taken, -too_much)
+    details = _details(due, Kind.BONUS, why, now)
     if left := min(forgiven, max(0, not_taken - account.expired_of(due.referral.id, now=now))):
-        details = _details(due, Kind.BONUS, why, now)
-        account.forgive(left, details, now=now, matures_at=due.matures_at, expires_at=expiry(programme, now))
+        account.forgive(left, details, now=now, **dates)
     new = -too_much - forgiven
     if new:
-        details = _details(due, Kind.BONUS, why, now)
-        account.earn(new, details, now=now, matures_at=due.matures_at, expires_at=expiry(programme, now))
+        account.earn(new, details, now=now, **dates)
     return booked + new, not_taken - forgiven
 
 
