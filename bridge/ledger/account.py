@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Self, Unpack
+from typing import Unpack
 
 from bridge.errors import Conflict
 from bridge.ids import new_id
@@ -91,8 +91,7 @@ class Account(AccountState):
         """Mark the order of these lots as paid: lots pending for that mature at `matures_at`, or now if that has
         passed.
         """
-        accounts: list[Account] = [self, self.survivor] if self.survivor else [self]
-        for account in accounts:
+        for account in self.holders:
             lots = [lot for lot in account.lots.values() if lot.pending_until_paid and lot.source_id == source_id]
             if not lots:
                 continue
@@ -145,7 +144,8 @@ class Account(AccountState):
             self.earn(amount, details, now=now)
         else:
             self.book_due(now=now)
-            self._spend(-amount, details, now=now, overdraw=False)
+            self._require_available(-amount)
+            self.overdraw(-amount, details, now=now)
 
     def hold(self, amount: int, details: PostingDetails, *, now: datetime) -> None:
         """Reserve points for a redemption: they stay in the balance but cannot be spent on anything else.
@@ -154,8 +154,7 @@ class Account(AccountState):
         """
         self._check_amount(amount)
         self.book_due(now=now)
-        if amount > self.available:
-            raise InsufficientDust(asked=amount, available=max(0, self.available))
+        self._require_available(amount)
         moves = Moves()
         moves.reserve(self._spending_order(), amount)
         self._post(details, now, moves, held=amount)
@@ -185,7 +184,9 @@ class Account(AccountState):
         """Debit points without a hold. The balance may go below zero."""
         self._check_amount(amount)
         self.book_due(now=now)
-        self._spend(amount, details, now=now, overdraw=True)
+        moves = Moves()
+        moves.take(self._spending_order(), amount)
+        self._post(details, now, moves, amount=-amount)
 
     def refund(self, amount: int, spent: Mapping[str, int], details: PostingDetails, *, now: datetime) -> None:
         """Return spent points to the lots they came from, then take what reversals had waived because it was spent.
@@ -193,7 +194,7 @@ class Account(AccountState):
         Points that came in after the last waiver are the customer's: they cannot be those that were spent then.
         """
         self.return_to_lots(amount, spent, details, now=now)
-        waived_at = self._person.waived_at or now
+        waived_at = self.holder.waived_at or now
         newer = sum(part for lot, part in self._refund_parts(amount, spent) if lot.created_at > waived_at)
         self._reverse_waived(amount - newer, details, now)
 
@@ -240,12 +241,12 @@ class Account(AccountState):
         No more is taken than `reverse` would take now. If a part of the refund has just paid a debt, taking it becomes
         debt again.
         """
-        due = min(amount, self._person.waived)
+        due = min(amount, self.holder.waived)
         if not due:
             return
-        self._person.waive(-due)
+        self.holder.waive(-due)
         taken = self._part_within_balance(due)
-        self._person.waive(due - taken)
+        self.holder.waive(due - taken)
         if taken:
             moves = Moves()
             moves.take(self._spending_order(), taken)
@@ -342,18 +343,11 @@ class Account(AccountState):
                 self.receive_lots(account.send_lots(parts, outgoing, now=now), incoming, now=now)
                 amount -= sum(parts.values())
 
-    @property
-    def _person(self) -> Self:
-        return self.survivor or self
-
     def _carry_details(self, description: str, now: datetime) -> PostingDetails:
         return PostingDetails(
             kind=Kind.MERGE, reference_type="merge", reference_id=self.merge_id, description=description, event_at=now
         )
 
-    def _spend(self, amount: int, details: PostingDetails, *, now: datetime, overdraw: bool) -> None:
-        if not overdraw and amount > self.available:
+    def _require_available(self, amount: int) -> None:
+        if amount > self.available:
             raise InsufficientDust(asked=amount, available=max(0, self.available))
-        moves = Moves()
-        moves.take(self._spending_order(), amount)
-        self._post(details, now, moves, amount=-amount)

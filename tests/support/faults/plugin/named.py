@@ -169,7 +169,7 @@ def expires_twice(mine: Mine) -> None:
         before = len(self.postings)
         expire(self, now=now)
         for gone in self.postings[before:] if mine(self.customer_id) else ():
-            self._spend(-gone.amount, gone.details, now=now, overdraw=True)
+            self.overdraw(-gone.amount, gone.details, now=now)
 
     Account.expire_due = twice  # type: ignore[method-assign]
 
