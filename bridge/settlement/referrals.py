@@ -25,6 +25,7 @@ from bridge.ledger.postings import Kind, PostingDetails
 from bridge.ledger.store import open_accounts, save
 from bridge.programme.dates import expiry, maturity_and_expiry
 from bridge.programme.versions import Version, versions_by_number
+from bridge.settlement.shares import went_to_another_account
 from bridge.settlement.tables import order_former_owner, order_settlement, referral
 
 _LIMIT_WINDOW = timedelta(days=30)
@@ -190,9 +191,8 @@ def due_referrals(history: ReferralHistory, own: Collection[PaidOrder], *, now: 
 def _paid_orders(connection: Connection, customers: list[CustomerId], settling: Collection[OrderId]) -> list[PaidOrder]:
     rows, formers = order_settlement.c, order_former_owner.c
     # An order counts for its first owner, even after a transfer.
-    went_away = select(formers.order_id).where(formers.order_id == rows.order_id, formers.first).exists()
     of_owners = select(rows.order_id, rows.customer_id, rows.placed_at, rows.worth).where(
-        among(rows.customer_id, customers), rows.paid, rows.worth > 0, ~went_away
+        among(rows.customer_id, customers), rows.paid, rows.worth > 0, ~went_to_another_account()
     )
     of_first_owners = (
         select(rows.order_id, formers.customer_id, rows.placed_at, rows.worth)

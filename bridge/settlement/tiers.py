@@ -18,6 +18,7 @@ from bridge.ledger.merges import Person, persons_of
 from bridge.medusa.orders import Order
 from bridge.programme.tiers import Contribution, Standing, TierBasis, TierLevel, Tiers, standing
 from bridge.programme.versions import current_tiers
+from bridge.settlement.shares import went_to_another_account
 from bridge.settlement.tables import order_former_owner, order_settlement
 
 
@@ -58,7 +59,7 @@ def _read_contributions(
     counted = (orders.placed_at > since - timedelta(days=tiers.window_days), ~orders.pending_until_paid)
     columns = (orders.order_id, orders.placed_at, orders.currency_code, orders.spent)
     own = select(orders.customer_id, *columns, (orders.booked - orders.not_taken).label("points")).where(
-        among(orders.customer_id, persons), *counted, or_(orders.former_share.is_(None), ~_went_away())
+        among(orders.customer_id, persons), *counted, or_(orders.former_share.is_(None), ~went_to_another_account())
     )
     transferred = (
         select(formers.customer_id, *columns, _points_of_all_owners().label("points"))
@@ -71,12 +72,6 @@ def _read_contributions(
         added = Contribution(placed_at=row.placed_at, amount=amount, order_id=row.order_id)
         contributions[persons[row.customer_id].id].append(added)
     return contributions
-
-
-def _went_away() -> ColumnElement[bool]:
-    """Whether the order belongs to another account than at first."""
-    formers = order_former_owner.c
-    return select(formers.order_id).where(formers.order_id == order_settlement.c.order_id, formers.first).exists()
 
 
 def _points_of_all_owners() -> ColumnElement[Any]:
