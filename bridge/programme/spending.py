@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from bridge.ids import ProductId
 from bridge.ledger.postings import MAX_DUST
 from bridge.medusa.currencies import smallest_unit
 from bridge.programme.fields import DECIMAL_PLACES, MILLIONTH, CurrencyCode, ExactDecimal, Part, Rate, Whole
@@ -51,6 +52,11 @@ class Redeem(Part):
     def reward(self, reward_id: str) -> Reward | None:
         """Return the reward with this id; None if it is not in the catalogue."""
         return next((reward for reward in self.rewards if reward.id == reward_id), None)
+
+    @property
+    def free_products(self) -> set[ProductId]:
+        """The products of the catalogue's rewards."""
+        return {ProductId(reward.product_id) for reward in self.rewards if reward.product_id}
 
 
 def discount_value(rules: Redeem, dust: int, currency_code: str) -> Decimal | None:

@@ -109,9 +109,8 @@ def require_equal_variant_prices(rules: Redeem, medusa: Callable[[], Medusa]) ->
 
     Nothing is refused while Medusa is unavailable: redemptions and the checkout check again.
     """
-    products = {ProductId(reward.product_id) for reward in rules.rewards if reward.product_id}
     try:
-        refused = price_refusals(products, medusa)
+        refused = price_refusals(rules.free_products, medusa)
     except Unavailable as error:
         log.warning("variant_prices_not_checked", reason=error.message)
         return
