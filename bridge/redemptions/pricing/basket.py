@@ -2,12 +2,12 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, Decimal
 
 from bridge.ids import ProductId
 from bridge.medusa.amounts import sum_of
 from bridge.medusa.carts import Cart, CartLine
-from bridge.medusa.currencies import amount_to_pay, smallest_unit
+from bridge.medusa.currencies import amount_to_pay, round_down
 from bridge.programme.spending import percentage_of
 
 
@@ -119,4 +119,4 @@ def price_of_units(
         units = min(left, line.quantity)
         price += line.gross * units / line.quantity
         left -= units
-    return sum_of([price]).quantize(smallest_unit(currency_code), ROUND_FLOOR)
+    return round_down(sum_of([price]), currency_code)
