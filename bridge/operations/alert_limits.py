@@ -1,4 +1,7 @@
-"""Limits above which a person must act, and how they are written, for the doctor and the alerts. `docs/reference/alerts.yml` has the same."""
+"""Limits above which a person must act, for the doctor and the alerts, and how an age is written.
+
+`docs/reference/alerts.yml` has the same limits.
+"""
 
 from datetime import timedelta
 
