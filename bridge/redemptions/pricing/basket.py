@@ -8,6 +8,7 @@ from bridge.ids import ProductId
 from bridge.medusa.amounts import sum_of
 from bridge.medusa.carts import Cart, CartLine
 from bridge.medusa.currencies import amount_to_pay, round_down
+from bridge.programme.fields import MILLIONTH
 from bridge.programme.spending import percentage_of
 
 
@@ -97,7 +98,7 @@ def basket_of_amount(amount: Decimal, *, currency_code: str, max_share: Decimal)
 
 def millionths(value: Decimal) -> Decimal:
     """Round up to the six places that the database stores: rounded down, a fraction of a cent would be left to pay."""
-    return value.quantize(Decimal("0.000001"), ROUND_CEILING)
+    return value.quantize(MILLIONTH, ROUND_CEILING)
 
 
 def _expected(discount: OpenDiscount, lines: Iterable[CartLine], total: Decimal, currency_code: str) -> Decimal:
