@@ -20,7 +20,6 @@ def signed_event(secret: SecretStr, event: dict[str, Any]) -> tuple[dict[str, st
 
 
 def signed_headers(key: bytes, event_id: str, timestamp: int, body: bytes) -> dict[str, str]:
-    """The headers of a signed webhook."""
     return {
         "webhook-id": event_id,
         "webhook-timestamp": str(timestamp),

@@ -37,7 +37,6 @@ class Lot(TypedRow):
 
     @property
     def pending_until_paid(self) -> bool:
-        """Whether it is pending until its order is paid."""
         return not self.matured and self.matures_at is None
 
     def expired(self, moment: datetime) -> bool:

@@ -208,7 +208,6 @@ def _terms(
 
 
 def has_max_open(connection: Connection, customer_id: CustomerId) -> bool:
-    """Whether the customer has `MAX_OPEN_REDEMPTIONS` open redemptions."""
     columns = dust_redemption.c
     query = select(columns.id).where(columns.customer_id == customer_id, columns.state.in_(OPEN_STATES))
     return len(connection.execute(query.limit(MAX_OPEN_REDEMPTIONS)).all()) == MAX_OPEN_REDEMPTIONS
