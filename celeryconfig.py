@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from kombu import Exchange, Queue
 
+from bridge.queue import enqueue
 from bridge.queue.broker import broker_tls
 from bridge.queue.job_runs import MIN_GAP_HEADER, WAITS_AT_FIRST_HEADER
 from bridge.settings import get_settings
@@ -88,10 +89,10 @@ def _queue(name: str) -> Queue:
 task_queues = [_queue(name) for name in ("events", "redemptions", "medusa", "sweeps")]
 task_default_queue = "events"
 task_routes = {
-    "inbox.drain": {"queue": "events"},
-    "inbox.handle": {"queue": "medusa"},
-    "redemptions.advance": {"queue": "redemptions"},
-    "redemptions.sweep": {"queue": "sweeps"},
+    enqueue.INBOX_DRAIN: {"queue": "events"},
+    enqueue.INBOX_HANDLE: {"queue": "medusa"},
+    enqueue.REDEMPTIONS_ADVANCE: {"queue": "redemptions"},
+    enqueue.REDEMPTIONS_SWEEP: {"queue": "sweeps"},
     "products.*": {"queue": "medusa"},
     "reconcile.*": {"queue": "medusa"},
     # The queue `medusa` has all tasks that wait for another server.
@@ -164,28 +165,28 @@ def _periodic_job(task: str, seconds: float, *, waits_at_first: bool = False) ->
 
 
 beat_schedule = {
-    "drain-inbox": _sweep("inbox.drain", _settings.sweep_seconds),
-    "sweep-redemptions": _sweep("redemptions.sweep", _settings.sweep_seconds),
-    "mirror-products": _periodic_job("products.mirror", 30),
-    "mature-and-expire": _periodic_job("upkeep.mature_and_expire", 60),
-    "escrow": _periodic_job("upkeep.escrow", 60),
-    "carry-over": _periodic_job("upkeep.carry_over", 60),
+    "drain-inbox": _sweep(enqueue.INBOX_DRAIN, _settings.sweep_seconds),
+    "sweep-redemptions": _sweep(enqueue.REDEMPTIONS_SWEEP, _settings.sweep_seconds),
+    "mirror-products": _periodic_job(enqueue.PRODUCTS_MIRROR, 30),
+    "mature-and-expire": _periodic_job(enqueue.UPKEEP_MATURE_AND_EXPIRE, 60),
+    "escrow": _periodic_job(enqueue.UPKEEP_ESCROW, 60),
+    "carry-over": _periodic_job(enqueue.UPKEEP_CARRY_OVER, 60),
     # A new installation has nothing to compare yet.
-    "reconcile": _periodic_job("reconcile.orders", _settings.reconcile_seconds, waits_at_first=True),
-    "publish-drafts": _periodic_job("programme.publish_drafts", 60),
-    "heartbeat": _periodic_job("upkeep.heartbeat", 60),
-    "correct-future-times": _periodic_job("upkeep.correct_future_times", 60),
-    "fold-totals": _periodic_job("upkeep.fold_totals", 60),
+    "reconcile": _periodic_job(enqueue.RECONCILE_ORDERS, _settings.reconcile_seconds, waits_at_first=True),
+    "publish-drafts": _periodic_job(enqueue.PROGRAMME_PUBLISH_DRAFTS, 60),
+    "heartbeat": _periodic_job(enqueue.UPKEEP_HEARTBEAT, 60),
+    "correct-future-times": _periodic_job(enqueue.UPKEEP_CORRECT_FUTURE_TIMES, 60),
+    "fold-totals": _periodic_job(enqueue.UPKEEP_FOLD_TOTALS, 60),
     # Those whose message was lost, or whose worker died.
-    "simulations": _sweep("simulations.run", 60),
-    "audit": _periodic_job("upkeep.audit", 3600),
-    "close-days": _periodic_job("upkeep.close_days", 3600),
-    "strip-old-bodies": _periodic_job("upkeep.strip_old_bodies", 3600),
-    "erase-late-data": _periodic_job("upkeep.erase_late_data", 86_400),
-    "prune-outgoing-webhooks": _periodic_job("outgoing.prune", 86_400),
-    "delete-old-forecasts": _periodic_job("upkeep.delete_old_forecasts", 86_400),
+    "simulations": _sweep(enqueue.SIMULATIONS_RUN, 60),
+    "audit": _periodic_job(enqueue.UPKEEP_AUDIT, 3600),
+    "close-days": _periodic_job(enqueue.UPKEEP_CLOSE_DAYS, 3600),
+    "strip-old-bodies": _periodic_job(enqueue.UPKEEP_STRIP_OLD_BODIES, 3600),
+    "erase-late-data": _periodic_job(enqueue.UPKEEP_ERASE_LATE_DATA, 86_400),
+    "prune-outgoing-webhooks": _periodic_job(enqueue.OUTGOING_PRUNE, 86_400),
+    "delete-old-forecasts": _periodic_job(enqueue.UPKEEP_DELETE_OLD_FORECASTS, 86_400),
 }
 if _settings.outgoing_webhook_url:
-    beat_schedule["send-outgoing-webhooks"] = _sweep("outgoing.send", _settings.sweep_seconds)
+    beat_schedule["send-outgoing-webhooks"] = _sweep(enqueue.OUTGOING_SEND, _settings.sweep_seconds)
     # A few minutes do not matter for an announcement that comes days before.
-    beat_schedule["expiring"] = _periodic_job("outgoing.expiring", 900)
+    beat_schedule["expiring"] = _periodic_job(enqueue.OUTGOING_EXPIRING, 900)

@@ -1,7 +1,6 @@
 """Commands for events: send one, list them, retry failed ones."""
 
 import json
-import time
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +12,7 @@ from bridge.cli.output import ACTOR, AsJson, Limit, as_utc, console, counting, p
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import InvalidInput, Unavailable
-from bridge.http.standard_webhooks import signed_headers
+from bridge.http.standard_webhooks import signed_event
 from bridge.ids import new_id
 from bridge.inbox.history import read_history
 from bridge.inbox.list_filter import EventFilter
@@ -21,7 +20,6 @@ from bridge.inbox.queries import list_events, read_event_row
 from bridge.inbox.retry import retry_all, retry_event
 from bridge.inbox.tables import EventState
 from bridge.queue.enqueue import INBOX_DRAIN, publish
-from bridge.setting_types import webhook_key
 from bridge.settings import get_settings
 
 
@@ -37,9 +35,7 @@ def trigger(
     """Send a signed sample event. Example: dust trigger order.placed --customer cus_1"""
     settings = get_settings()
     settings.require("webhook_secrets")
-    body = json.dumps(_envelope(event, order, customer)).encode()
-    event_id, timestamp = new_id("msg"), int(time.time())
-    signed = signed_headers(webhook_key(settings.webhook_secrets[0]), event_id, timestamp, body)
+    signed, body = signed_event(settings.webhook_secrets[0], _envelope(event, order, customer))
     headers = {"content-type": "application/json", **signed}
     address = url or f"http://{settings.host}:{settings.port}"
     try:
@@ -53,7 +49,7 @@ def trigger(
     if as_json:
         print_json({"http_status": answer.status_code, **found})
     else:
-        console.print(f"{answer.status_code} {found.get('status', found.get('detail'))} {event_id}")
+        console.print(f"{answer.status_code} {found.get('status', found.get('detail'))} {signed['webhook-id']}")
     raise typer.Exit(0 if answer.is_success else 1)
 
 

@@ -29,7 +29,7 @@ def show(
 ) -> None:
     """Print the rules as JSON, in the format of `set`. Example: dust programme show > rules.json"""
     with transaction() as connection:
-        chosen = current_version(connection) if version is None else version_numbered(connection, version)
+        chosen = version_numbered(connection, version)
     print_json(_view(chosen))
 
 

@@ -11,7 +11,7 @@ from bridge.cli.output import AsJson, as_utc, console, print_json, print_rows
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import InvalidInput
-from bridge.medusa.currencies import format_amount, format_money
+from bridge.medusa.currencies import format_money
 from bridge.reports import sheets
 from bridge.reports.breakage import breakage as read_breakage
 from bridge.reports.closes import close_days, differences, list_closes
@@ -42,8 +42,7 @@ def liability(
     with reading() as connection:
         liability = read_liability(connection, as_utc(at) or now())
     if as_json:
-        shown = {code: format_amount(amount, code) for code, amount in liability.value.items()}
-        print_json({**vars(liability), "value": shown, "adds_up": liability.adds_up})
+        print_json(sheets.liability_document(liability))
         return
     if csv:
         _write_csv(sheets.liability_sheet(liability), csv)

@@ -47,7 +47,6 @@ from bridge.inbox.reconcile import (
 )
 from bridge.inbox.tables import QUIET_SOURCE, EventState, webhook_event
 from bridge.medusa.client import Medusa
-from bridge.programme.rules import Programme
 from bridge.programme.versions import current_version, version_numbered
 from bridge.settlement.accounts import CustomerAccount
 from bridge.settlement.tables import order_settlement
@@ -163,7 +162,7 @@ def preview(
 ) -> Preview:
     """Settle the orders in a sandbox, without effect. Raises `MedusaAway`, `UnknownVersion`, `NoTemporaryTables`."""
     with transaction() as connection:
-        rules = _rules(connection, options.programme_version)
+        rules = version_numbered(connection, options.programme_version).programme
     result = Preview()
     currencies: dict[str, str] = {}
     until = options.until or now
@@ -209,12 +208,6 @@ def _add_up(result: Preview, rows: Iterator[Row[Any]], currencies: dict[str, str
     result.notes = dict(notes.most_common())
 
 
-def _rules(connection: Connection, number: int | None) -> Programme:
-    if number is None:
-        return current_version(connection).programme
-    return version_numbered(connection, number).programme
-
-
 def open_run(options: BackfillOptions, *, restart: bool = False) -> Run | None:
     """The unfinished run with the same options, to be continued; None if there is no unfinished run.
 
@@ -250,7 +243,7 @@ def start_run(options: BackfillOptions, *, actor: str, now: datetime) -> Run:
     if earlier is not None:
         return earlier
     with transaction() as connection:
-        _rules(connection, options.programme_version)
+        version_numbered(connection, options.programme_version)
         row = connection.execute(
             insert(backfill_run)
             .values(

@@ -72,10 +72,6 @@ class _Answers:
     """Orders for which Medusa fails; they are requested again later."""
 
 
-class _DryRun(Exception):
-    """Raised to roll back the transaction of a dry run."""
-
-
 def check_due(medusa: Medusa, *, dry_run: bool = False) -> ComparisonResult:
     """Compare the orders that are due and a random sample, and settle those that differ. Raises `MedusaAway`."""
     result, end = ComparisonResult(), time.monotonic() + _MAX_SECONDS
@@ -145,20 +141,19 @@ def _compare(medusa: Medusa, order_ids: Sequence[OrderId], result: ComparisonRes
     for failed in _settle_page(answers.orders, revisions, result, dry_run=dry_run):
         log.error("order_not_compared", order_id=failed.id)
         answers.unreadable.append(failed.id)
-    if not dry_run and answers.unreadable:
+    result.unreadable += [each for each in answers.failed_at_medusa if each not in result.unreadable]
+    if not dry_run:
         # Asking again would not help: the cause is in the log, and the order's events fail visibly.
-        with transaction() as connection:
-            unreadable = among(order_settlement.c.order_id, answers.unreadable)
-            connection.execute(update(order_settlement).where(unreadable).values(check_at=None))
-    if answers.failed_at_medusa:
-        result.unreadable += [each for each in answers.failed_at_medusa if each not in result.unreadable]
-        if not dry_run:
-            with transaction() as connection:
-                later = among(order_settlement.c.order_id, answers.failed_at_medusa)
-                connection.execute(
-                    update(order_settlement).where(later).values(check_at=now() + FAILED_AT_MEDUSA_DELAY)
-                )
+        _check_at(answers.unreadable, None)
+        _check_at(answers.failed_at_medusa, now() + FAILED_AT_MEDUSA_DELAY)
     _settle_absent(answers.absent, revisions, result, dry_run=dry_run)
+
+
+def _check_at(order_ids: list[OrderId], moment: datetime | None) -> None:
+    if order_ids:
+        with transaction() as connection:
+            these = among(order_settlement.c.order_id, order_ids)
+            connection.execute(update(order_settlement).where(these).values(check_at=moment))
 
 
 def _read_from_medusa(medusa: Medusa, order_ids: Sequence[OrderId]) -> _Answers:
@@ -233,14 +228,10 @@ def _settle_page(
 
 def _settle(orders: list[Order], revisions: dict[OrderId, int], result: ComparisonResult, *, dry_run: bool) -> None:
     asked = {order.id: revisions[order.id] for order in orders}
-    settled = {}
-    try:
-        with transaction() as connection:
-            settled = settle_orders(connection, orders, now=now(), asked=asked)
-            if dry_run:
-                raise _DryRun
-    except _DryRun:
-        pass
+    with transaction() as connection:
+        settled = settle_orders(connection, orders, now=now(), asked=asked)
+        if dry_run:
+            connection.rollback()
     for order_id, each in settled.items():
         if each.differences:
             result.differs[order_id] = each.differences

@@ -79,9 +79,7 @@ def next_start(name: str, started: datetime) -> datetime:
 def skip(name: str, *, as_far_as: str) -> None:
     """Skip a list in this poll. A later walk of it starts where the list `as_far_as` is now."""
     with transaction() as connection:
-        seen_until = connection.scalar(
-            select(reconcile_cursor.c.seen_until).where(reconcile_cursor.c.name == as_far_as)
-        )
+        seen_until = _seen_until(connection, as_far_as)
     if seen_until is not None:
         _save(name, seen_until=seen_until)
 
@@ -93,10 +91,14 @@ def complete(started: datetime) -> None:
 
 def last_poll(connection: Connection) -> datetime | None:
     """When the last complete poll started; None if there was none."""
-    started: datetime | None = connection.scalar(
-        select(reconcile_cursor.c.seen_until).where(reconcile_cursor.c.name == WHOLE)
+    return _seen_until(connection, WHOLE)
+
+
+def _seen_until(connection: Connection, name: str) -> datetime | None:
+    moment: datetime | None = connection.scalar(
+        select(reconcile_cursor.c.seen_until).where(reconcile_cursor.c.name == name)
     )
-    return started
+    return moment
 
 
 def _resume(name: str, started: datetime) -> _Progress:

@@ -116,7 +116,6 @@ def _mentions(ids: Iterable[str]) -> ColumnElement[bool]:
 
 
 def is_erased(connection: Connection, customer_id: CustomerId) -> bool:
-    """Whether this customer was erased."""
     query = select(customer_erasure.c.customer_id).where(customer_erasure.c.customer_id == customer_id)
     return connection.scalar(query) is not None
 

@@ -17,12 +17,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Self
+from typing import Unpack
 
 from bridge.errors import Conflict
 from bridge.ids import new_id
 from bridge.ledger.account_state import AccountState
-from bridge.ledger.lots import Lot, LotTransfer, Moves, soonest_first
+from bridge.ledger.lots import Lot, LotDates, LotTransfer, Moves, soonest_first
 from bridge.ledger.postings import Kind, PostingDetails
 
 
@@ -46,22 +46,11 @@ class InsufficientDust(Conflict):
 class Account(AccountState):
     """The operations on a customer's points. Without its lots loaded, only `earn` may be called."""
 
-    def earn(
-        self,
-        amount: int,
-        details: PostingDetails,
-        *,
-        now: datetime,
-        matures_at: datetime | None = None,
-        expires_at: datetime | None = None,
-        pending_until_paid: bool = False,
-    ) -> None:
+    def earn(self, amount: int, details: PostingDetails, *, now: datetime, **dates: Unpack[LotDates]) -> None:
         """Credit a new lot, pending until a future `matures_at`, or until `mark_paid` with `pending_until_paid`."""
         self._check_amount(amount)
         self.book_due(now=now)
-        lot = self._open_lot(
-            amount, details, now, matures_at=matures_at, expires_at=expires_at, pending_until_paid=pending_until_paid
-        )
+        lot = self._open_lot(amount, details, now, **dates)
         moves = Moves()
         moves.add(lot, remaining=amount)
         if lot.matured:
@@ -102,8 +91,7 @@ class Account(AccountState):
         """Mark the order of these lots as paid: lots pending for that mature at `matures_at`, or now if that has
         passed.
         """
-        accounts: list[Account] = [self, self.survivor] if self.survivor else [self]
-        for account in accounts:
+        for account in self.holders:
             lots = [lot for lot in account.lots.values() if lot.pending_until_paid and lot.source_id == source_id]
             if not lots:
                 continue
@@ -119,9 +107,7 @@ class Account(AccountState):
         details: PostingDetails,
         *,
         now: datetime,
-        matures_at: datetime | None = None,
-        expires_at: datetime | None = None,
-        pending_until_paid: bool = False,
+        **dates: Unpack[LotDates],
     ) -> None:
         """Undo `amount` of what `reverse` took: the lots get it back, in the opposite sequence.
 
@@ -130,6 +116,7 @@ class Account(AccountState):
         """
         self._check_amount(amount)
         self.book_due(now=now)
+        pending_until_paid = dates.get("pending_until_paid", False)
         moves, left, matured = Moves(), amount, 0
         lots = [self.lots[lot_id] for lot_id in taken]
         lots.sort(key=lambda lot: (lot.source_id != details.reference_id, soonest_first(lot)), reverse=True)
@@ -138,7 +125,7 @@ class Account(AccountState):
             part = min(left, taken[lot.id])
             # A pending lot that was empty did not mature at its time, or when its order was paid.
             if lot.pending_until_paid and not pending_until_paid:
-                lot.matures_at = matures_at or now
+                lot.matures_at = dates.get("matures_at") or now
                 self.dated_lots.add(lot.id)
             lot.matured = lot.matured or (lot.matures_at is not None and lot.matures_at <= now)
             moves.add(lot, remaining=part)
@@ -146,14 +133,7 @@ class Account(AccountState):
             matured += part if lot.matured else 0
         debt_paid = 0 if pending_until_paid else min(left, self.debt)
         if left > debt_paid:
-            lot = self._open_lot(
-                left - debt_paid,
-                details,
-                now,
-                matures_at=matures_at,
-                expires_at=expires_at,
-                pending_until_paid=pending_until_paid,
-            )
+            lot = self._open_lot(left - debt_paid, details, now, **dates)
             moves.add(lot, remaining=left - debt_paid)
             matured += left - debt_paid if lot.matured else 0
         self._post(details, now, moves, amount=matured + debt_paid, pending=amount - matured - debt_paid)
@@ -164,7 +144,8 @@ class Account(AccountState):
             self.earn(amount, details, now=now)
         else:
             self.book_due(now=now)
-            self._spend(-amount, details, now=now, overdraw=False)
+            self._require_available(-amount)
+            self.overdraw(-amount, details, now=now)
 
     def hold(self, amount: int, details: PostingDetails, *, now: datetime) -> None:
         """Reserve points for a redemption: they stay in the balance but cannot be spent on anything else.
@@ -173,8 +154,7 @@ class Account(AccountState):
         """
         self._check_amount(amount)
         self.book_due(now=now)
-        if amount > self.available:
-            raise InsufficientDust(asked=amount, available=max(0, self.available))
+        self._require_available(amount)
         moves = Moves()
         moves.reserve(self._spending_order(), amount)
         self._post(details, now, moves, held=amount)
@@ -204,7 +184,9 @@ class Account(AccountState):
         """Debit points without a hold. The balance may go below zero."""
         self._check_amount(amount)
         self.book_due(now=now)
-        self._spend(amount, details, now=now, overdraw=True)
+        moves = Moves()
+        moves.take(self._spending_order(), amount)
+        self._post(details, now, moves, amount=-amount)
 
     def refund(self, amount: int, spent: Mapping[str, int], details: PostingDetails, *, now: datetime) -> None:
         """Return spent points to the lots they came from, then take what reversals had waived because it was spent.
@@ -212,7 +194,7 @@ class Account(AccountState):
         Points that came in after the last waiver are the customer's: they cannot be those that were spent then.
         """
         self.return_to_lots(amount, spent, details, now=now)
-        waived_at = self._person.waived_at or now
+        waived_at = self.holder.waived_at or now
         newer = sum(part for lot, part in self._refund_parts(amount, spent) if lot.created_at > waived_at)
         self._reverse_waived(amount - newer, details, now)
 
@@ -242,16 +224,7 @@ class Account(AccountState):
             left -= part
         return parts
 
-    def forgive(
-        self,
-        amount: int,
-        details: PostingDetails,
-        *,
-        now: datetime,
-        matures_at: datetime | None = None,
-        expires_at: datetime | None = None,
-        pending_until_paid: bool = False,
-    ) -> None:
+    def forgive(self, amount: int, details: PostingDetails, *, now: datetime, **dates: Unpack[LotDates]) -> None:
         """Let the customer keep waived points of an order that is worth more again.
 
         Waived points that a refund has paid meanwhile are credited again, with the given dates.
@@ -260,14 +233,7 @@ class Account(AccountState):
         if amount > kept:
             # The opposite of what `_reverse_waived` posted, with the same kind and reference: both add up to 0.
             again = replace(details, kind=Kind.REVERSE, reference_type="waived")
-            self.earn(
-                amount - kept,
-                again,
-                now=now,
-                matures_at=matures_at,
-                expires_at=expires_at,
-                pending_until_paid=pending_until_paid,
-            )
+            self.earn(amount - kept, again, now=now, **dates)
 
     def _reverse_waived(self, amount: int, refund: PostingDetails, now: datetime) -> None:
         """Take points that a reversal had waived because they were spent, now that a refund brings them back.
@@ -275,12 +241,12 @@ class Account(AccountState):
         No more is taken than `reverse` would take now. If a part of the refund has just paid a debt, taking it becomes
         debt again.
         """
-        due = min(amount, self._person.waived)
+        due = min(amount, self.holder.waived)
         if not due:
             return
-        self._person.waive(-due)
+        self.holder.waive(-due)
         taken = self._part_within_balance(due)
-        self._person.waive(due - taken)
+        self.holder.waive(due - taken)
         if taken:
             moves = Moves()
             moves.take(self._spending_order(), taken)
@@ -377,18 +343,11 @@ class Account(AccountState):
                 self.receive_lots(account.send_lots(parts, outgoing, now=now), incoming, now=now)
                 amount -= sum(parts.values())
 
-    @property
-    def _person(self) -> Self:
-        return self.survivor or self
-
     def _carry_details(self, description: str, now: datetime) -> PostingDetails:
         return PostingDetails(
             kind=Kind.MERGE, reference_type="merge", reference_id=self.merge_id, description=description, event_at=now
         )
 
-    def _spend(self, amount: int, details: PostingDetails, *, now: datetime, overdraw: bool) -> None:
-        if not overdraw and amount > self.available:
+    def _require_available(self, amount: int) -> None:
+        if amount > self.available:
             raise InsufficientDust(asked=amount, available=max(0, self.available))
-        moves = Moves()
-        moves.take(self._spending_order(), amount)
-        self._post(details, now, moves, amount=-amount)

@@ -109,8 +109,13 @@ class AccountState:
             self._post(details, now, moves, amount=-amount)
 
     @property
+    def holder(self) -> Self:
+        """The account that has the points: the one that this one was merged into, or else this one."""
+        return self.survivor or self
+
+    @property
     def holders(self) -> list[Self]:
-        """This account, and the one that it was merged into, which has its points."""
+        """This account, and the one that it was merged into."""
         return [self, self.survivor] if self.survivor else [self]
 
     def expired_of(self, source_id: str, *, now: datetime) -> int:
@@ -176,12 +181,12 @@ class AccountState:
             part = max(0, min(amount, kept, account.spent_unwaived))
             account.waive(part, at=now)
             amount -= part
-        (self.survivor or self).waive(amount, at=now)
+        self.holder.waive(amount, at=now)
 
     def unwaive(self, amount: int) -> int:
         """Undo `waive_where_spent` for up to `amount` points that are still waived; return how many."""
         left = amount
-        for account in self.holders[-1:] + [account for account, _, _ in self.former_survivors]:
+        for account in [self.holder] + [account for account, _, _ in self.former_survivors]:
             part = min(left, account.waived)
             account.waive(-part)
             left -= part

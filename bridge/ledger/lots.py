@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Self
+from typing import Self, TypedDict
 
 from bridge.db.rows import TypedRow
 
@@ -37,11 +37,19 @@ class Lot(TypedRow):
 
     @property
     def pending_until_paid(self) -> bool:
-        """Whether it is pending until its order is paid."""
         return not self.matured and self.matures_at is None
 
     def expired(self, moment: datetime) -> bool:
         return self.expires_at is not None and self.expires_at <= moment
+
+
+class LotDates(TypedDict, total=False):
+    """Dates of a new lot. Without `matures_at` it matures at once, without `expires_at` it never expires."""
+
+    matures_at: datetime | None
+    expires_at: datetime | None
+    pending_until_paid: bool
+    """Pending until their order is paid, whatever `matures_at` says."""
 
 
 @dataclass(frozen=True, kw_only=True)

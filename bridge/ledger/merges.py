@@ -9,9 +9,8 @@ it is still there.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, and_, func, literal_column, or_, select, update
+from sqlalchemy import Connection, func, literal_column, or_, select, update
 
 from bridge.db.bulk import among
 from bridge.db.rows import TypedRow
@@ -19,7 +18,7 @@ from bridge.errors import Conflict, field_error
 from bridge.ids import CustomerId, new_id
 from bridge.ledger.account import Account
 from bridge.ledger.postings import Kind, PostingDetails
-from bridge.ledger.store import open_accounts, save
+from bridge.ledger.store import changed_lots, open_accounts, save
 from bridge.ledger.tables import customer_merge, dust_balance, dust_lot_use, dust_transaction
 
 
@@ -121,7 +120,8 @@ def unmerge_customer(connection: Connection, customer_id: CustomerId, *, actor: 
         raise NotMerged(customer_id)
     # Carry over everything first. Then the merge's rows are complete, and the locks keep them so.
     save(connection, accounts.values())
-    brought, uses = _brought(connection, merge), _uses(connection, merge)
+    brought = _brought(connection, merge)
+    uses = changed_lots(connection, merge.survivor_id, "merge", merge.id, dust_lot_use.c.remaining)
     # A debt that came over may have emptied lots that are filled again now.
     accounts = open_accounts(connection, [customer_id], extra_lots=uses.keys())
     account, survivor = accounts[customer_id], accounts[merge.survivor_id]
@@ -186,31 +186,15 @@ def _spent(connection: Connection, customer_id: CustomerId) -> int:
     return max(0, int(connection.scalar(query) or 0))
 
 
-def _uses(connection: Connection, merge: Merge) -> dict[str, int]:
-    """Return what the survivor's lots gained by the merge, by lot; negative if they lost."""
-    uses, rows = dust_lot_use.c, dust_transaction.c
-    figure = func.sum(uses.remaining)
-    query = (
-        select(uses.lot_id, figure.label("figure"))
-        .join(dust_transaction, and_(uses.customer_id == rows.customer_id, uses.version == rows.version))
-        .where(*_of_merge(merge))
-        .group_by(uses.lot_id)
-        .having(figure != 0)
-    )
-    return {row.lot_id: int(row.figure) for row in connection.execute(query)}
-
-
 def _brought(connection: Connection, merge: Merge) -> int:
     rows = dust_transaction.c
-    query = select(func.coalesce(func.sum(rows.amount + rows.pending), 0)).where(*_of_merge(merge))
+    query = select(func.coalesce(func.sum(rows.amount + rows.pending), 0)).where(
+        rows.customer_id == merge.survivor_id,
+        # A literal, not a parameter, so that Postgres uses the partial index.
+        rows.reference_type == literal_column("'merge'"),
+        rows.reference_id == merge.id,
+    )
     return int(connection.scalar(query) or 0)
-
-
-def _of_merge(merge: Merge) -> tuple[Any, ...]:
-    rows = dust_transaction.c
-    # A literal, not a parameter, so that Postgres uses the partial index.
-    is_merge = rows.reference_type == literal_column("'merge'")
-    return rows.customer_id == merge.survivor_id, is_merge, rows.reference_id == merge.id
 
 
 def merge_new_points(connection: Connection, *, limit: int) -> int:

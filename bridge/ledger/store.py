@@ -10,9 +10,9 @@ Locks are taken in the sequence of the customer ids, so writers wait for each ot
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, and_, func, literal_column, or_, select, text, tuple_
+from sqlalchemy import Column, Connection, Row, and_, func, literal_column, or_, select, text, tuple_
 
 from bridge.clock import now
 from bridge.db.bulk import among, insert_missing, insert_rows, update_rows
@@ -232,29 +232,41 @@ def _update_balances(connection: Connection, accounts: list[Account]) -> None:
 
 def reserved_lots(connection: Connection, customer_id: CustomerId, redemption_id: str) -> dict[str, int]:
     """Return what the open hold of a redemption still has, by lot."""
-    return _lots_of(connection, customer_id, redemption_id, func.sum(dust_lot_use.c.held))
+    held = changed_lots(connection, customer_id, "redemption", redemption_id, dust_lot_use.c.held)
+    return {lot_id: amount for lot_id, amount in held.items() if amount > 0}
 
 
 def spent_lots(connection: Connection, customer_id: CustomerId, redemption_id: str) -> dict[str, int]:
     """Return what a redemption took and has not given back, by lot."""
-    return _lots_of(connection, customer_id, redemption_id, -func.sum(dust_lot_use.c.remaining))
+    changes = changed_lots(connection, customer_id, "redemption", redemption_id, dust_lot_use.c.remaining)
+    return {lot_id: -change for lot_id, change in changes.items() if change < 0}
 
 
-def _lots_of(connection: Connection, customer_id: CustomerId, redemption_id: str, figure: Any) -> dict[str, int]:
-    uses, rows = dust_lot_use.c, dust_transaction.c
+def changed_lots(
+    connection: Connection,
+    customer_id: CustomerId,
+    reference_type: Literal["redemption", "merge"],
+    reference_id: str,
+    column: Column[int],
+) -> dict[str, int]:
+    """Return by how much the rows with this reference changed the customer's lots; lots without a change are left out.
+
+    `column` is `remaining` or `held` of `dust_lot_use`.
+    """
+    uses, rows, change = dust_lot_use.c, dust_transaction.c, func.sum(column)
     statement = (
-        select(uses.lot_id, figure.label("figure"))
+        select(uses.lot_id, change.label("change"))
         .join(dust_transaction, and_(uses.customer_id == rows.customer_id, uses.version == rows.version))
         .where(
             rows.customer_id == customer_id,
             # A literal, not a parameter, so that Postgres uses the partial index.
-            rows.reference_type == literal_column("'redemption'"),
-            rows.reference_id == redemption_id,
+            rows.reference_type == literal_column(f"'{reference_type}'"),
+            rows.reference_id == reference_id,
         )
         .group_by(uses.lot_id)
-        .having(figure > 0)
+        .having(change != 0)
     )
-    return {row.lot_id: int(row.figure) for row in connection.execute(statement)}
+    return {row.lot_id: int(row.change) for row in connection.execute(statement)}
 
 
 def taken_lots(

@@ -67,6 +67,11 @@ def amount_to_pay(total: Decimal, currency_code: str) -> Decimal:
     return total.quantize(smallest_unit(currency_code), ROUND_HALF_UP) + 0
 
 
+def round_down(value: Decimal, currency_code: str) -> Decimal:
+    """Round down to the currency's smallest unit."""
+    return value.quantize(smallest_unit(currency_code), ROUND_FLOOR)
+
+
 def format_amount(value: Decimal, currency_code: str, rounding: str = ROUND_FLOOR) -> str:
     """Return an amount in major units with the currency's decimals: `5.00` for eur, `5` for jpy, `5.000` for kwd."""
     return f"{value.quantize(smallest_unit(currency_code), rounding):f}"

@@ -81,9 +81,7 @@ def read_payment(
 def _has_open_collection(order: OrderShape) -> bool:
     """Whether something is left to pay. Medusa opens a payment collection for what an edit adds (2.21.2)."""
     return any(
-        (collection.amount or 0) - (collection.captured_amount or 0) > _CENT
-        for collection in order.payment_collections or ()
-        if collection.status != "canceled"
+        (collection.amount or 0) - (collection.captured_amount or 0) > _CENT for collection in order.live_collections
     )
 
 
@@ -94,6 +92,6 @@ def _captured(order: OrderShape) -> Decimal:
         return paid
     # Without either amount use the status, unless all of its payments are 0. Those are captured at once, and stay so if
     # an order edit raises the order's total above 0 (2.21.2).
-    asked = [collection.amount for collection in order.payment_collections or () if collection.status != "canceled"]
-    of_nothing = bool(asked) and all(amount == 0 for amount in asked)
+    asked = order.live_collections
+    of_nothing = bool(asked) and all(collection.amount == 0 for collection in asked)
     return Decimal(0) if of_nothing else max(order.total + order.credit_line_total, Decimal(0))

@@ -200,3 +200,7 @@ class OrderShape(Shape):
     returns: tuple[ReturnShape, ...] | None = None
     payment_collections: tuple[PaymentCollectionShape, ...] | None = None
     summary: SummaryShape | None = None
+
+    @property
+    def live_collections(self) -> list[PaymentCollectionShape]:
+        return [collection for collection in self.payment_collections or () if collection.status != "canceled"]

@@ -314,8 +314,8 @@ def _received(order: OrderShape) -> Decimal:
     """Return the money received less refunds, plus what is authorized."""
     if order.summary is None:
         return order.total
-    live = [collection for collection in order.payment_collections or () if collection.status != "canceled"]
-    authorized = sum((max((c.authorized_amount or 0) - (c.captured_amount or 0), Decimal(0)) for c in live), Decimal(0))
+    amounts = [(each.authorized_amount or 0) - (each.captured_amount or 0) for each in order.live_collections]
+    authorized = sum((max(amount, Decimal(0)) for amount in amounts), Decimal(0))
     return order.summary.transaction_total + authorized
 
 

@@ -21,6 +21,7 @@ from bridge.operations.alert_limits import (
     OUTGOING_WEBHOOKS_WAIT,
     RECONCILE_STOPPED,
     REDEMPTIONS_WAIT,
+    minutes,
 )
 from bridge.outgoing.outbox import webhooks_configured
 from bridge.outgoing.queries import count_webhooks, oldest_failed_webhook, oldest_waiting_webhook
@@ -92,7 +93,7 @@ def _inbox(connection: Connection, now: datetime) -> Iterator[Alert]:
         yield Alert(
             code=AlertCode.EVENTS_WAIT,
             since=oldest,
-            message=f"An event has been waiting for more than {_minutes(EVENTS_WAIT)}. Customers miss points.",
+            message=f"An event has been waiting for more than {minutes(EVENTS_WAIT)}. Customers miss points.",
             action="Ask your administrator to run `dust doctor`. Nothing is lost: the event is stored.",
         )
 
@@ -103,7 +104,7 @@ def _redemptions(connection: Connection, now: datetime) -> Iterator[Alert]:
         yield Alert(
             code=AlertCode.REDEMPTIONS_WAIT,
             since=oldest,
-            message=f"A customer has been waiting for a discount for more than {_minutes(REDEMPTIONS_WAIT)}.",
+            message=f"A customer has been waiting for a discount for more than {minutes(REDEMPTIONS_WAIT)}.",
             action="Ask your administrator to run `dust doctor`. Dust needs Medusa to create the promotion.",
         )
 
@@ -124,7 +125,7 @@ def _outgoing(connection: Connection, now: datetime) -> Iterator[Alert]:
             code=AlertCode.OUTGOING_WEBHOOKS_WAIT,
             since=oldest,
             message="An outgoing webhook has not been accepted for more than "
-            f"{_minutes(OUTGOING_WEBHOOKS_WAIT)}. Customers get no messages about points.",
+            f"{minutes(OUTGOING_WEBHOOKS_WAIT)}. Customers get no messages about points.",
             action="Open Dust, Outgoing webhooks. Each shows what your receiver answers.",
         )
 
@@ -145,7 +146,7 @@ def _jobs(connection: Connection, now: datetime) -> Iterator[Alert]:
         yield Alert(
             code=AlertCode.RECONCILE_STOPPED,
             since=polled,
-            message=f"Dust has not asked Medusa for missed changes for more than {_minutes(RECONCILE_STOPPED)}.",
+            message=f"Dust has not asked Medusa for missed changes for more than {minutes(RECONCILE_STOPPED)}.",
             action="Ask your administrator to run `dust doctor`. It checks Medusa, the API key and the workers.",
         )
     audited = audit.at if audit else first_received(connection)
@@ -153,7 +154,7 @@ def _jobs(connection: Connection, now: datetime) -> Iterator[Alert]:
         yield Alert(
             code=AlertCode.AUDIT_STOPPED,
             since=audited,
-            message=f"The points have not been audited for more than {_minutes(AUDIT_STOPPED)}.",
+            message=f"The points have not been audited for more than {minutes(AUDIT_STOPPED)}.",
             action="Ask your administrator to look at the task `upkeep.audit` in Flower, and to run `dust audit`.",
         )
     errors = sum(audit.result.get("breaches", {}).values()) if audit else 0
@@ -174,7 +175,3 @@ def _is_late(since: datetime | None, limit: timedelta, now: datetime) -> bool:
 
 def _counted(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
-
-
-def _minutes(limit: timedelta) -> str:
-    return f"{limit.total_seconds() / 60:.0f} minutes"

@@ -159,7 +159,6 @@ def read_products(connection: Connection, product_ids: Collection[ProductId]) ->
 
 
 def list_products(connection: Connection, *, limit: int, after: str | None = None) -> list[ProductSettings]:
-    """List all products with settings, by id."""
     query = select(dust_product).where(~dust_product.c.deleted).order_by(dust_product.c.product_id).limit(limit)
     if after is not None:
         query = query.where(dust_product.c.product_id > after)

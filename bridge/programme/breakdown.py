@@ -10,6 +10,7 @@ from decimal import ROUND_FLOOR, Decimal
 
 from bridge.ledger.postings import MAX_DUST
 from bridge.programme.earning import SHIPPING, Earning, LineTerms
+from bridge.programme.fields import MILLIONTH
 
 RATE, FIXED, LIMIT = "rate", "fixed points", "limit"
 
@@ -68,7 +69,7 @@ def _whole(exact: Mapping[str, Decimal]) -> list[RulePart]:
     parts, running, whole = [], Decimal(0), 0
     for rule, amount in exact.items():
         running += amount
-        after = int(min(running, Decimal(MAX_DUST)).quantize(Decimal("0.000001")).to_integral_value(ROUND_FLOOR))
+        after = int(min(running, Decimal(MAX_DUST)).quantize(MILLIONTH).to_integral_value(ROUND_FLOOR))
         parts.append(RulePart(rule=rule, dust=after - whole))
         whole = after
     return parts

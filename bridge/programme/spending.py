@@ -3,13 +3,14 @@
 A worked row: 500 points at 100 per eur are 5.00 eur off.
 """
 
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import Annotated
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from bridge.ids import ProductId
 from bridge.ledger.postings import MAX_DUST
-from bridge.medusa.currencies import smallest_unit
+from bridge.medusa.currencies import round_down, smallest_unit
 from bridge.programme.fields import DECIMAL_PLACES, MILLIONTH, CurrencyCode, ExactDecimal, Part, Rate, Whole
 from bridge.programme.rewards import Reward
 
@@ -52,13 +53,18 @@ class Redeem(Part):
         """Return the reward with this id; None if it is not in the catalogue."""
         return next((reward for reward in self.rewards if reward.id == reward_id), None)
 
+    @property
+    def free_products(self) -> set[ProductId]:
+        """The products of the catalogue's rewards."""
+        return {ProductId(reward.product_id) for reward in self.rewards if reward.product_id}
+
 
 def discount_value(rules: Redeem, dust: int, currency_code: str) -> Decimal | None:
     """Return the discount for `dust` points, in major units, rounded down to the smallest unit; None without a rate."""
     rate = rules.rates.get(currency_code)
     if rate is None:
         return None
-    return (dust / rate).quantize(smallest_unit(currency_code), ROUND_FLOOR)
+    return round_down(dust / rate, currency_code)
 
 
 def dust_for_value(rate: Decimal, value: Decimal) -> int:
@@ -102,13 +108,12 @@ def most_dust_within(rules: Redeem, value: Decimal, currency_code: str) -> int |
     """
     if currency_code not in rules.rates:
         return None
-    unit = smallest_unit(currency_code)
-    coverable = max(Decimal(0), value.quantize(unit, ROUND_FLOOR))
+    coverable = max(Decimal(0), round_down(value, currency_code))
     # One point less than what takes the next unit off.
-    most = min_dust_for(rules, coverable + unit, currency_code) - 1
+    most = min_dust_for(rules, coverable + smallest_unit(currency_code), currency_code) - 1
     return useful_dust(rules, min(most, rules.max_dust or MAX_DUST), currency_code)
 
 
 def percentage_of(percent: Decimal, amount: Decimal, currency_code: str) -> Decimal:
     """Return `percent` percent of an amount, rounded down to the currency's smallest unit."""
-    return (amount * percent / 100).quantize(smallest_unit(currency_code), ROUND_FLOOR)
+    return round_down(amount * percent / 100, currency_code)

@@ -86,8 +86,10 @@ def version_at(connection: Connection, moment: datetime) -> Version:
     return _version(row) if row else _DEFAULTS
 
 
-def version_numbered(connection: Connection, number: int) -> Version:
-    """Return the version with this number; 0 is the defaults. Raises `UnknownVersion`."""
+def version_numbered(connection: Connection, number: int | None) -> Version:
+    """Return the version with this number; 0 is the defaults, None the one in force now. Raises `UnknownVersion`."""
+    if number is None:
+        return current_version(connection)
     versions = versions_by_number(connection, {number})
     if number not in versions:
         raise UnknownVersion(number)

@@ -11,7 +11,6 @@ from bridge.medusa.client import Medusa
 from bridge.medusa.errors import UnknownInMedusa
 from bridge.products.settings import ProductSettings
 from bridge.programme.rules import Programme
-from bridge.programme.spending import Redeem
 from bridge.redemptions.pricing.basket import Basket, basket_of
 from bridge.redemptions.repository import discounts_for_cart
 
@@ -62,15 +61,6 @@ def prices_of(settings: list[ProductSettings]) -> dict[ProductId, int]:
 
 def without(prices: dict[ProductId, int], left_out: Collection[ProductId]) -> dict[ProductId, int]:
     return {product_id: price for product_id, price in prices.items() if product_id not in left_out}
-
-
-def free_products(rules: Redeem) -> set[ProductId]:
-    """The products of the catalogue's rewards."""
-    return {ProductId(reward.product_id) for reward in rules.rewards if reward.product_id}
-
-
-def optional_prices(settings: list[ProductSettings]) -> dict[ProductId, int]:
-    return {each.product_id: each.dust_price for each in settings if each.dust_price and not each.dust_only}
 
 
 def basket_for(

@@ -208,7 +208,6 @@ def _terms(
 
 
 def has_max_open(connection: Connection, customer_id: CustomerId) -> bool:
-    """Whether the customer has `MAX_OPEN_REDEMPTIONS` open redemptions."""
     columns = dust_redemption.c
     query = select(columns.id).where(columns.customer_id == customer_id, columns.state.in_(OPEN_STATES))
     return len(connection.execute(query.limit(MAX_OPEN_REDEMPTIONS)).all()) == MAX_OPEN_REDEMPTIONS
@@ -216,27 +215,18 @@ def has_max_open(connection: Connection, customer_id: CustomerId) -> bool:
 
 def _new_redemption(request: Request, terms: Terms, version: Version, now: datetime) -> Redemption:
     # The codes of a redemption are read in this order.
-    codes = sorted(_new_code() for _ in terms.codes)
+    names = sorted(_new_code() for _ in terms.codes)
+    codes = tuple(Code(code=name, **vars(part)) for name, part in zip(names, terms.codes, strict=True))
     return Redemption(
         id=new_id("dred"),
         customer_id=request.customer_id,
         state=RedemptionState.PENDING,
-        kind=terms.kind,
-        dust=terms.dust,
-        value=terms.value,
-        currency_code=terms.currency_code,
-        reward_id=terms.reward_id,
-        percent=terms.percent,
-        min_cart=terms.min_cart,
         cart_id=request.cart_id,
         expires_at=now + timedelta(minutes=version.programme.redeem.code_ttl_minutes),
         programme_version=version.number,
         next_attempt_at=now,
         created_at=now,
-        codes=tuple(
-            Code(code=code, dust=part.dust, value=part.value, product_id=part.product_id, quantity=part.quantity)
-            for code, part in zip(codes, terms.codes, strict=True)
-        ),
+        **{**vars(terms), "codes": codes},
     )
 
 

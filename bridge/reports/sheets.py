@@ -20,6 +20,11 @@ Sheet = list[dict[str, Any]]
 _KINDS = [kind.value for kind in Kind if kind not in {Kind.HOLD, Kind.RELEASE}]
 
 
+def liability_document(report: Liability) -> dict[str, Any]:
+    value = {code: format_amount(amount, code) for code, amount in report.value.items()}
+    return {**vars(report), "value": value, "adds_up": report.adds_up}
+
+
 def liability_sheet(report: Liability) -> Sheet:
     """One row."""
     figures = {name: figure for name, figure in vars(report).items() if name not in {"value", "movements"}}

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from bridge.ids import CustomerId
 from bridge.ledger.account import Account
+from bridge.ledger.lots import LotDates
 from bridge.ledger.postings import Kind, PostingDetails
 from bridge.programme.dates import maturity_and_expiry
 from bridge.programme.versions import Version
@@ -107,34 +108,13 @@ class Booking:
         new = amount - forgiven - restored - expired
         details = self._details(Kind.EARN, "Earned with an order", self.placed_at)
         matures_at, expires_at = maturity_and_expiry(self.version.programme, self.placed_at)
+        dates = LotDates(matures_at=matures_at, expires_at=expires_at, pending_until_paid=self.pending_until_paid)
         if forgiven:
-            account.forgive(
-                forgiven,
-                details,
-                now=self.now,
-                matures_at=matures_at,
-                expires_at=expires_at,
-                pending_until_paid=self.pending_until_paid,
-            )
+            account.forgive(forgiven, details, now=self.now, **dates)
         if restored:
-            account.restore(
-                restored,
-                self.taken.get(account.customer_id, {}),
-                details,
-                now=self.now,
-                matures_at=matures_at,
-                expires_at=expires_at,
-                pending_until_paid=self.pending_until_paid,
-            )
+            account.restore(restored, self.taken.get(account.customer_id, {}), details, now=self.now, **dates)
         if new:
-            account.earn(
-                new,
-                details,
-                now=self.now,
-                matures_at=matures_at,
-                expires_at=expires_at,
-                pending_until_paid=self.pending_until_paid,
-            )
+            account.earn(new, details, now=self.now, **dates)
         return replace(
             share,
             booked=share.booked + restored + new,

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, delete, func, or_, select, true, update
+from sqlalchemy import Connection, delete, or_, select, true
 from sqlalchemy.dialects.postgresql import insert
 
 from bridge.db.bulk import among
@@ -28,7 +28,7 @@ from bridge.settlement.email_hash import email_hash_key, hash_email
 from bridge.settlement.escrow import lock_escrows, write_escrows
 from bridge.settlement.referrals import due_referrals, lock_referrals, post_referral
 from bridge.settlement.repository import SettlementRow, change_rows, lock_rows
-from bridge.settlement.tables import Proof, guest_escrow, order_settlement, proved_email
+from bridge.settlement.tables import Proof, guest_escrow, proved_email
 from bridge.settlement.write import write_limited
 
 
@@ -151,30 +151,23 @@ def claim_orders(
         return Claimed(customer_id=customer_id, orders={})
     write_escrows(connection, [(escrow, escrow.claimed_by(customer_id, proof, now=now)) for escrow in waiting], now)
     # Rules and lines stay; only the owner and the place of the points change. The next facts find this state.
-    connection.execute(
-        update(order_settlement)
-        .where(order_settlement.c.order_id == bindparam("b_order_id"))
-        .values(
-            customer_id=customer_id,
-            buyer_id=bindparam("b_buyer_id"),
-            booked=bindparam("b_booked"),
+    claimed = [
+        {
+            "order_id": escrow.order_id,
+            "customer_id": customer_id,
+            "buyer_id": settlements[escrow.order_id].customer_id,
+            "booked": escrow.dust,
             # In addition to what former owners keep.
-            worth=bindparam("b_booked") + func.coalesce(order_settlement.c.former_share, 0),
-            escrowed=0,
+            "worth": escrow.dust + (settlements[escrow.order_id].former_share or 0),
+            "escrowed": 0,
             # The money spent on it counts for the claimer's tier, and only the order in Medusa has it.
-            check_at=now,
-            note=None,
-            updated_at=now,
-        ),
-        [
-            {
-                "b_order_id": escrow.order_id,
-                "b_buyer_id": settlements[escrow.order_id].customer_id,
-                "b_booked": escrow.dust,
-            }
-            for escrow in waiting
-        ],
-    )
+            "check_at": now,
+            "note": None,
+            "updated_at": now,
+        }
+        for escrow in waiting
+    ]
+    change_rows(connection, claimed)
     dust = {each.order_id: each.dust for each in waiting}
     others: list[LimitedOrder] = []
     if longest_limit_days:

@@ -1,12 +1,12 @@
 """What an order did to its customer's points, and the number that the customer knows it by."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, select
 
 from bridge.db.bulk import among
 from bridge.errors import NotFound
@@ -18,7 +18,7 @@ from bridge.programme.breakdown import RulePart, break_down
 from bridge.programme.earning import SHIPPING, Earning
 from bridge.programme.spending import dust_for_value
 from bridge.redemptions.tables import dust_redemption, dust_redemption_code
-from bridge.settlement.stored_lines import read_lines, uses_by_code
+from bridge.settlement.stored_lines import StoredLine, read_lines, uses_by_code
 from bridge.settlement.tables import order_settlement
 
 
@@ -87,10 +87,10 @@ class OrderPoints:
 
 def read_order_points(connection: Connection, customer_id: CustomerId, order_id: OrderId) -> OrderPoints:
     """Return what this order of the customer did to their points. Raises `OrderNotFound`."""
-    row = connection.execute(_settled(order_id).where(order_settlement.c.customer_id == customer_id)).one_or_none()
-    if row is None:
+    orders = read_points_of_orders(connection, customer_id, [order_id])
+    if not orders:
         raise OrderNotFound
-    return _order_points(connection, row)
+    return orders[0]
 
 
 def read_points_of_orders(
@@ -109,15 +109,12 @@ def read_points_of_orders(
 
 def read_any_order_points(connection: Connection, order_id: OrderId) -> OrderPoints:
     """Return what this order did to the points of the customer whom it belongs to. Raises `OrderNotSettled`."""
-    row = connection.execute(_settled(order_id)).one_or_none()
+    order = order_settlement.c
+    query = select(order_settlement).where(order.order_id == order_id, order.facts_version.is_not(None))
+    row = connection.execute(query).one_or_none()
     if row is None:
         raise OrderNotSettled(order_id)
     return _order_points(connection, row)
-
-
-def _settled(order_id: OrderId) -> Select[Any]:
-    order = order_settlement.c
-    return select(order_settlement).where(order.order_id == order_id, order.facts_version.is_not(None))
 
 
 def _order_points(connection: Connection, row: Row[Any]) -> OrderPoints:
@@ -131,17 +128,18 @@ def _order_points(connection: Connection, row: Row[Any]) -> OrderPoints:
         .where(lots.customer_id == customer_id, lots.source_id == order_id, lots.remaining > 0, ~lots.matured)
     ).one()
     spent, given_back = _spent(connection, customer_id, order_id)
+    lines = read_lines(row.lines)
     return OrderPoints(
         order_id=order_id,
         customer_id=customer_id,
         order_number=row.order_number,
         earned=row.booked,
-        breakdown=_breakdown(row),
+        breakdown=_breakdown(row, lines),
         pending=int(pending.amount),
         matures_at=pending.matures_at,
         taken_back=row.taken_back,
         spent=spent,
-        spent_on_lines=_spent_on_lines(connection, row),
+        spent_on_lines=_spent_on_lines(connection, row, lines),
         given_back=given_back,
         waits=not (row.earning_due or row.facts_canceled or row.gone),
         placed_at=row.placed_at,
@@ -150,11 +148,10 @@ def _order_points(connection: Connection, row: Row[Any]) -> OrderPoints:
     )
 
 
-def _breakdown(row: Row[Any]) -> tuple[RulePart, ...]:
+def _breakdown(row: Row[Any], lines: Mapping[str, StoredLine]) -> tuple[RulePart, ...]:
     # Points that a former owner keeps, or that could not be taken back, come from no rule.
     if not row.booked or row.not_taken or row.former_share is not None:
         return ()
-    lines = read_lines(row.lines)
     points = {line_id: line.points for line_id, line in lines.items()}
     if row.shipping_points is not None:
         points[SHIPPING] = row.shipping_points
@@ -162,8 +159,8 @@ def _breakdown(row: Row[Any]) -> tuple[RulePart, ...]:
     return break_down(Earning(dust=row.booked, lines=points), terms, tier=row.tier)
 
 
-def _spent_on_lines(connection: Connection, row: Row[Any]) -> tuple[LinePoints, ...]:
-    uses, codes = uses_by_code(read_lines(row.lines)), dust_redemption_code.c
+def _spent_on_lines(connection: Connection, row: Row[Any], lines: Mapping[str, StoredLine]) -> tuple[LinePoints, ...]:
+    uses, codes = uses_by_code(lines), dust_redemption_code.c
     if not uses:
         return ()
     query = (

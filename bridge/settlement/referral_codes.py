@@ -160,7 +160,6 @@ def _have_one_mailbox(
 
 
 def _has_ordered(connection: Connection, person: Collection[CustomerId]) -> bool:
-    """Whether the customer has or had an order."""
     # A draft is not an order yet: it has no version of the rules.
     has = select(order_settlement.c.order_id).where(
         among(order_settlement.c.customer_id, list(person)), order_settlement.c.programme_version.is_not(None)
@@ -185,7 +184,6 @@ def _referrers(connection: Connection, customer_ids: Collection[CustomerId]) -> 
 
 
 def referral_of(connection: Connection, customer_id: CustomerId) -> Referral | None:
-    """Return the referral of this customer; None without one."""
     row = connection.execute(select(referral).where(referral.c.customer_id == customer_id)).one_or_none()
     return Referral.from_row(row) if row else None
 

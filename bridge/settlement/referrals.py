@@ -19,11 +19,13 @@ from bridge.db.bulk import among
 from bridge.db.rows import TypedRow
 from bridge.ids import CustomerId, OrderId
 from bridge.ledger.account import Account
+from bridge.ledger.lots import LotDates
 from bridge.ledger.merges import Person, persons_of
 from bridge.ledger.postings import Kind, PostingDetails
 from bridge.ledger.store import open_accounts, save
 from bridge.programme.dates import expiry, maturity_and_expiry
 from bridge.programme.versions import Version, versions_by_number
+from bridge.settlement.shares import went_to_another_account
 from bridge.settlement.tables import order_former_owner, order_settlement, referral
 
 _LIMIT_WINDOW = timedelta(days=30)
@@ -189,9 +191,8 @@ def due_referrals(history: ReferralHistory, own: Collection[PaidOrder], *, now: 
 def _paid_orders(connection: Connection, customers: list[CustomerId], settling: Collection[OrderId]) -> list[PaidOrder]:
     rows, formers = order_settlement.c, order_former_owner.c
     # An order counts for its first owner, even after a transfer.
-    went_away = select(formers.order_id).where(formers.order_id == rows.order_id, formers.first).exists()
     of_owners = select(rows.order_id, rows.customer_id, rows.placed_at, rows.worth).where(
-        among(rows.customer_id, customers), rows.paid, rows.worth > 0, ~went_away
+        among(rows.customer_id, customers), rows.paid, rows.worth > 0, ~went_to_another_account()
     )
     of_first_owners = (
         select(rows.order_id, formers.customer_id, rows.placed_at, rows.worth)
@@ -312,15 +313,15 @@ def _bring_to(
         policy = programme.reversal.negative_balance
         taken = account.reverse(wanted, details, now=now, policy=policy) if wanted else 0
         return booked - taken, not_taken + too_much - taken
+    dates = LotDates(matures_at=due.matures_at, expires_at=expiry(programme, now))
     # Waived points are still with the customer; those that had expired stay expired.
     forgiven = min(not_taken, -too_much)
+    details = _details(due, Kind.BONUS, why, now)
     if left := min(forgiven, max(0, not_taken - account.expired_of(due.referral.id, now=now))):
-        details = _details(due, Kind.BONUS, why, now)
-        account.forgive(left, details, now=now, matures_at=due.matures_at, expires_at=expiry(programme, now))
+        account.forgive(left, details, now=now, **dates)
     new = -too_much - forgiven
     if new:
-        details = _details(due, Kind.BONUS, why, now)
-        account.earn(new, details, now=now, matures_at=due.matures_at, expires_at=expiry(programme, now))
+        account.earn(new, details, now=now, **dates)
     return booked + new, not_taken - forgiven
 
 

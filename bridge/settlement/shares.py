@@ -12,12 +12,12 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import ColumnElement, Connection, delete, select
 
 from bridge.db.bulk import among, insert_rows
 from bridge.db.rows import TypedRow
 from bridge.ids import CustomerId, OrderId
-from bridge.settlement.tables import order_former_owner
+from bridge.settlement.tables import order_former_owner, order_settlement
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,6 +179,12 @@ def left_for_owner(shares: Iterable[Share], worth: int, worth_before: int) -> in
     """Return what the present owner can have of the order, before limits across several orders."""
     shares = list(shares)
     return max(0, worth - former_net(shares, worth, worth_before) - sum(share.withheld(worth) for share in shares))
+
+
+def went_to_another_account() -> ColumnElement[bool]:
+    """Condition on `order_settlement`: the order belongs to another account than at first."""
+    formers = order_former_owner.c
+    return select(formers.order_id).where(formers.order_id == order_settlement.c.order_id, formers.first).exists()
 
 
 def read_former_owners(connection: Connection, order_ids: Collection[OrderId]) -> dict[OrderId, list[Share]]:

@@ -18,6 +18,7 @@ from bridge.ledger.merges import Person, persons_of
 from bridge.medusa.orders import Order
 from bridge.programme.tiers import Contribution, Standing, TierBasis, TierLevel, Tiers, standing
 from bridge.programme.versions import current_tiers
+from bridge.settlement.shares import went_to_another_account
 from bridge.settlement.tables import order_former_owner, order_settlement
 
 
@@ -58,7 +59,7 @@ def _read_contributions(
     counted = (orders.placed_at > since - timedelta(days=tiers.window_days), ~orders.pending_until_paid)
     columns = (orders.order_id, orders.placed_at, orders.currency_code, orders.spent)
     own = select(orders.customer_id, *columns, (orders.booked - orders.not_taken).label("points")).where(
-        among(orders.customer_id, persons), *counted, or_(orders.former_share.is_(None), ~_went_away())
+        among(orders.customer_id, persons), *counted, or_(orders.former_share.is_(None), ~went_to_another_account())
     )
     transferred = (
         select(formers.customer_id, *columns, _points_of_all_owners().label("points"))
@@ -67,17 +68,10 @@ def _read_contributions(
     )
     contributions: dict[CustomerId, list[Contribution]] = {person.id: [] for person in persons.values()}
     for row in connection.execute(own.union_all(transferred)):
-        spent = row.spent if row.currency_code == tiers.currency_code else None
-        amount = spent if tiers.basis is TierBasis.SPENT else Decimal(row.points)
-        added = Contribution(placed_at=row.placed_at, amount=amount or Decimal(0), order_id=row.order_id)
+        amount = _amount(tiers, row.currency_code, points=row.points, spent=row.spent)
+        added = Contribution(placed_at=row.placed_at, amount=amount, order_id=row.order_id)
         contributions[persons[row.customer_id].id].append(added)
     return contributions
-
-
-def _went_away() -> ColumnElement[bool]:
-    """Whether the order belongs to another account than at first."""
-    formers = order_former_owner.c
-    return select(formers.order_id).where(formers.order_id == order_settlement.c.order_id, formers.first).exists()
 
 
 def _points_of_all_owners() -> ColumnElement[Any]:
@@ -111,13 +105,11 @@ def totals_in_window(tiers: Tiers, *, now: datetime) -> Subquery:
     )
 
 
-def _contribution(tiers: Tiers, order: Order, *, dust: int, spent: Decimal) -> Contribution:
-    """What an order counts that is being settled and whose row is not written yet."""
+def _amount(tiers: Tiers, currency_code: str | None, *, points: int, spent: Decimal | None) -> Decimal:
+    """What an order counts that earned these points, and on which this money was spent."""
     if tiers.basis is TierBasis.EARNED:
-        amount = Decimal(dust)
-    else:
-        amount = spent if order.currency_code == tiers.currency_code else Decimal(0)
-    return Contribution(placed_at=order.placed_at, amount=amount, order_id=order.id)
+        return Decimal(points)
+    return (spent if currency_code == tiers.currency_code else None) or Decimal(0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,5 +171,6 @@ class TiersOfBatch:
                 counted[:] = [each for each in counted if each.order_id != order.id]
             # Other owners have no new order in the batch, so nobody asks for their tier.
             if owner and owner in self._persons:
-                added = _contribution(tiers, order, dust=dust, spent=spent)
+                amount = _amount(tiers, order.currency_code, points=dust, spent=spent)
+                added = Contribution(placed_at=order.placed_at, amount=amount, order_id=order.id)
                 self._contributions[number][self._persons[owner].id].append(added)

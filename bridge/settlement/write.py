@@ -250,15 +250,9 @@ def _bring_to(
     counted = sum(
         other.expired
         for other in (shares.own, *shares.former)
-        if other.customer_id != share.customer_id
-        and other.expired
-        and _surviving_account(accounts.of(other)) is _surviving_account(account)
+        if other.customer_id != share.customer_id and other.expired and accounts.of(other).holder is account.holder
     )
     return booking.bring_to(target, share, account, _reversal_reason(plan), counted_by_others=counted)
-
-
-def _surviving_account(account: Account) -> Account:
-    return account.survivor or account
 
 
 def _reversal_reason(plan: OrderPlan) -> str:

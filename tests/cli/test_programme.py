@@ -154,7 +154,9 @@ def test_a_role_without_temporary_tables_reads_what_to_do(
     with psycopg.connect(database, autocommit=True) as owner:
         name = database.rpartition("/")[2]
         owner.execute(f'REVOKE TEMPORARY ON DATABASE "{name}" FROM PUBLIC')
-    said = dust("programme", "simulate", rules_file(tmp_path), "--since", f"{YEAR}-01-01")
+        said = dust("programme", "simulate", rules_file(tmp_path), "--since", f"{YEAR}-01-01")
+        # Other tests use the database.
+        owner.execute(f'GRANT TEMPORARY ON DATABASE "{name}" TO PUBLIC')
     assert (said.code, "GRANT TEMPORARY ON DATABASE" in said.err) == (1, True), said.err
 
 

@@ -13,12 +13,12 @@ from bridge.errors import field_error
 from bridge.http.paging import Cursor, Limit, Listing, decode_cursor, invalid_cursor, split_page
 from bridge.http.problems import describe_problems
 from bridge.http.schemas import FromAttributes
-from bridge.medusa.currencies import format_amount, rounded_amount
+from bridge.medusa.currencies import rounded_amount
 from bridge.reports import sheets
 from bridge.reports.breakage import breakage
 from bridge.reports.closes import Close, list_closes
 from bridge.reports.expiring import expiring_by_month
-from bridge.reports.liability import Liability, liability
+from bridge.reports.liability import liability
 from bridge.reports.marketing import Baskets, Figures, Money, marketing
 from bridge.reports.movements import MAX_PERIODS, Period, count_periods, movements
 from bridge.reports.reading import reading
@@ -120,9 +120,9 @@ def report_liability(
     """Report the liability at a moment. A later request for the same moment returns the same result."""
     with reading() as connection:
         report = liability(connection, at or now())
-    return (
-        LiabilityResponse(**_figures(report)) if format == "json" else _csv(sheets.liability_sheet(report), "liability")
-    )
+    if format == "csv":
+        return _csv(sheets.liability_sheet(report), "liability")
+    return LiabilityResponse(**sheets.liability_document(report))
 
 
 @router.get("/movements", response_model=MovementsList, responses=_AS_CSV | describe_problems(422))
@@ -293,12 +293,8 @@ def report_closes(limit: Limit = 20, cursor: Cursor = None, format: Format = "js
 
 
 def _close(close: Close) -> CloseResponse:
-    return CloseResponse(day=close.day, digest=close.digest, closed_at=close.closed_at, **_figures(close.liability))
-
-
-def _figures(report: Liability) -> dict[str, Any]:
-    value = {code: format_amount(amount, code) for code, amount in report.value.items()}
-    return {**vars(report), "value": value, "adds_up": report.adds_up}
+    figures = sheets.liability_document(close.liability)
+    return CloseResponse(day=close.day, digest=close.digest, closed_at=close.closed_at, **figures)
 
 
 def _marketing(figures: Figures) -> dict[str, Any]:

@@ -134,12 +134,12 @@ def _quote(customer_id: CustomerId, body: QuoteRequest) -> Quote:
     may_redeem = 0 if too_many_open else available
     offer = discount_offer(rules, currency_code=currency, available=may_redeem, basket=basket_or_amount)
     refusal = TooManyOpenRedemptions() if too_many_open else offer.refusal
-    free = carts.free_products(rules)
-    asked = {*carts.prices_of(settings), *(free & set(carts.product_ids(cart)) if cart else free)}
+    prices, free = carts.prices_of(settings), rules.free_products
+    asked = {*prices, *(free & set(carts.product_ids(cart)) if cart else free)}
     mixed_price_products = products_with_differing_prices(asked, get_medusa()) if asked else set()
     due = _priced_items(cart, carts.without(dust_only, mixed_price_products), paid)
     cost = sum(item.dust for item in due)
-    optional = carts.without(carts.optional_prices(settings), mixed_price_products)
+    optional = carts.without(prices, {*dust_only, *mixed_price_products})
     rewards = offer_rewards(
         rules,
         cart=cart,

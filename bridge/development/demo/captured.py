@@ -4,19 +4,17 @@ Without a shop there are no promotions, so this story earns and reverses, and re
 """
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
 import httpx
 from pydantic import SecretStr
 
-from bridge.development.demo.story import Report
+from bridge.development.demo.install import Report
 from bridge.development.stack.processes import until
 from bridge.development.stack.up import StackUrls
-from bridge.http.standard_webhooks import signed_headers
+from bridge.http.standard_webhooks import signed_event
 from bridge.ids import new_id
-from bridge.setting_types import webhook_key
 
 _SAMPLES = Path(__file__).parents[3] / "tests" / "samples"
 _PATIENCE_SECONDS = 30.0
@@ -48,9 +46,7 @@ def play(urls: StackUrls, report: Report) -> bool:
 
 
 def _deliver(dust: httpx.Client, urls: StackUrls, event: dict[str, Any]) -> str:
-    body, event_id, timestamp = json.dumps(event).encode(), new_id("msg"), int(time.time())
-    key = webhook_key(SecretStr(urls.environment["DUST_WEBHOOK_SECRETS"].split(",")[0]))
-    headers = signed_headers(key, event_id, timestamp, body)
+    headers, body = signed_event(SecretStr(urls.environment["DUST_WEBHOOK_SECRETS"].split(",")[0]), event)
     return str(dust.post("/webhooks/medusa", content=body, headers=headers).json()["status"])
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from bridge.development.demo import captured, story
-from bridge.development.demo.install import NodeMissing, install_shop, require_node
+from bridge.development.demo.install import NodeMissing, Report, install_shop, require_node
 from bridge.development.demo.people import Storefront
 from bridge.development.demo.seed import ShopKeys, seed
 from bridge.development.demo.shop import Shop, running_shop
@@ -59,7 +59,7 @@ def run_demo(*, once: bool) -> int:
     return _demo(say, once=once, shop=True)
 
 
-def _demo(say: story.Report, *, once: bool, shop: bool) -> int:
+def _demo(say: Report, *, once: bool, shop: bool) -> int:
     settings = load_settings(join_running=False)
     data_dir = open_data_dir(settings.data_dir / "demo")
     with ExitStack() as stack:
@@ -113,7 +113,7 @@ def _port(settings: Settings, name: str) -> int:
 
 
 def _open_shop(
-    stack: ExitStack, data_dir: Path, database: str, *, dust_url: str, secrets: Mapping[str, str], say: story.Report
+    stack: ExitStack, data_dir: Path, database: str, *, dust_url: str, secrets: Mapping[str, str], say: Report
 ) -> Running:
     _CACHE.mkdir(exist_ok=True)
     server = install_shop(_CACHE, PROJECT / "medusa-plugin", say, dashboard=True)
@@ -139,19 +139,19 @@ def _open_shop(
     return Running(shop=shop, keys=keys, shopper=shopper)
 
 
-def _open_storefront(stack: ExitStack, data_dir: Path, running: Running, say: story.Report) -> str:
+def _open_storefront(stack: ExitStack, data_dir: Path, running: Running, say: Report) -> str:
     folder = build_storefront(_CACHE, PROJECT, say)
     log, port = data_dir / "storefront.log", free_port(_STOREFRONT_PORT)
     return stack.enter_context(running_storefront(folder, running.keys, port=port, log=log, report=say))
 
 
-def _storefront_answers(url: str, running: Running, say: story.Report) -> bool:
+def _storefront_answers(url: str, running: Running, say: Report) -> bool:
     succeeded = shows_points(url, running.shopper.token, story.FINAL_BALANCE)
     say(f"   {'✓' if succeeded else '✗'} its home page shows a product and her {story.FINAL_BALANCE} points")
     return succeeded
 
 
-def _play(urls: StackUrls, running: Running | None, say: story.Report) -> bool:
+def _play(urls: StackUrls, running: Running | None, say: Report) -> bool:
     say("")
     if running is None:
         return captured.play(urls, say)
@@ -159,7 +159,7 @@ def _play(urls: StackUrls, running: Running | None, say: story.Report) -> bool:
     return story.play(running.shop, running.keys, running.shopper, dust_url=urls.api, admin_token=token, report=say)
 
 
-def _audit_is_clean(urls: StackUrls, say: story.Report, *, medusa: bool) -> bool:
+def _audit_is_clean(urls: StackUrls, say: Report, *, medusa: bool) -> bool:
     say("Checking the ledger: dust audit" + (" --medusa" if medusa else ""))
     command = [sys.executable, "-m", "bridge.cli", "audit", *(["--medusa"] if medusa else [])]
     audit = subprocess.run(command, env={**os.environ, **urls.environment}, capture_output=True, text=True, check=False)
@@ -171,7 +171,7 @@ def _audit_is_clean(urls: StackUrls, say: story.Report, *, medusa: bool) -> bool
 
 
 def _print_addresses(
-    urls: StackUrls, running: Running | None, storefront: str | None, data_dir: Path, say: story.Report
+    urls: StackUrls, running: Running | None, storefront: str | None, data_dir: Path, say: Report
 ) -> None:
     say("")
     if running and storefront:

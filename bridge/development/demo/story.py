@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 
+from bridge.development.demo.install import Report
 from bridge.development.demo.people import Json, Merchant, Refused, Storefront, answer
 from bridge.development.demo.seed import ShopKeys
 from bridge.development.demo.shop import Shop
@@ -24,9 +25,6 @@ _MUG_PRICE = 300
 FINAL_BALANCE = 330
 # Usually a second or two. This is for a busy machine.
 _PATIENCE_SECONDS = 60.0
-
-
-Report = Callable[[str], None]
 
 
 def play(

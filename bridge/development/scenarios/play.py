@@ -5,7 +5,6 @@ time passes, everything that becomes due is done at its time.
 """
 
 import asyncio
-import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from bridge.db import transaction
 from bridge.development.scenarios import document
 from bridge.development.scenarios.shop import Shop, ShopOrder
 from bridge.errors import DustError
-from bridge.http.standard_webhooks import signed_headers
+from bridge.http.standard_webhooks import signed_event
 from bridge.ids import CustomerId, new_id
 from bridge.inbox.process_batch import process_batch
 from bridge.inbox.process_one import process_event
@@ -32,7 +31,6 @@ from bridge.medusa.client import get_medusa
 from bridge.operations.audit import audit
 from bridge.redemptions.medusa_sync import advance
 from bridge.redemptions.repository import Redemption, due_redemptions, read_redemption
-from bridge.setting_types import webhook_key
 from bridge.settings import get_settings
 
 _AT_ONCE = 500
@@ -268,9 +266,8 @@ class _Stage:
         self._send(event, {"id": order.placed.order, "order_id": order.placed.order, "order": order.document()})
 
     def _send(self, event: str, data: dict[str, Any]) -> None:
-        body = json.dumps({"type": event, "timestamp": now().isoformat(), "data": data}).encode()
-        event_id, timestamp = new_id("msg"), int(real_now().timestamp())
-        headers = signed_headers(webhook_key(get_settings().webhook_secrets[0]), event_id, timestamp, body)
+        message = {"type": event, "timestamp": now().isoformat(), "data": data}
+        headers, body = signed_event(get_settings().webhook_secrets[0], message)
         self._call("POST", "/webhooks/medusa", headers, content=body)
 
     def _admin(self, method: str, path: str, body: Any = None, fails: str | None = None) -> dict[str, Any] | None:

@@ -48,7 +48,3 @@ def compare_clocks(there: datetime) -> str:
             fix="Let every machine follow a time server, for example with chrony: webhooks and tokens carry a time.",
         )
     return "goes with this machine's"
-
-
-def minutes(age: timedelta) -> str:
-    return f"{age.total_seconds() / 60:.0f} minutes"

@@ -9,7 +9,8 @@ from bridge.errors import DustError
 from bridge.http.dates import read_http_date
 from bridge.medusa.client import make_medusa
 from bridge.medusa.transport import Probe
-from bridge.operations.doctor.finding import Check, Wrong, compare_clocks, minutes
+from bridge.operations.alert_limits import minutes
+from bridge.operations.doctor.finding import Check, Wrong, compare_clocks
 from bridge.settings import Settings
 
 # The resources that Dust regularly reads with the key.

@@ -9,7 +9,8 @@ from bridge.db import transaction
 from bridge.inbox.queries import count_failed, oldest_waiting
 from bridge.observability.logs import redact
 from bridge.operations import alert_limits
-from bridge.operations.doctor.finding import Check, Wrong, minutes
+from bridge.operations.alert_limits import minutes
+from bridge.operations.doctor.finding import Check, Wrong
 from bridge.outgoing.queries import count_webhooks, list_webhooks, oldest_waiting_webhook
 from bridge.outgoing.tables import OutgoingWebhookState
 from bridge.queue.broker import broker_problem

@@ -2,12 +2,13 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, Decimal
 
 from bridge.ids import ProductId
 from bridge.medusa.amounts import sum_of
 from bridge.medusa.carts import Cart, CartLine
-from bridge.medusa.currencies import amount_to_pay, smallest_unit
+from bridge.medusa.currencies import amount_to_pay, round_down
+from bridge.programme.fields import MILLIONTH
 from bridge.programme.spending import percentage_of
 
 
@@ -97,7 +98,7 @@ def basket_of_amount(amount: Decimal, *, currency_code: str, max_share: Decimal)
 
 def millionths(value: Decimal) -> Decimal:
     """Round up to the six places that the database stores: rounded down, a fraction of a cent would be left to pay."""
-    return value.quantize(Decimal("0.000001"), ROUND_CEILING)
+    return value.quantize(MILLIONTH, ROUND_CEILING)
 
 
 def _expected(discount: OpenDiscount, lines: Iterable[CartLine], total: Decimal, currency_code: str) -> Decimal:
@@ -119,4 +120,4 @@ def price_of_units(
         units = min(left, line.quantity)
         price += line.gross * units / line.quantity
         left -= units
-    return sum_of([price]).quantize(smallest_unit(currency_code), ROUND_FLOOR)
+    return round_down(sum_of([price]), currency_code)

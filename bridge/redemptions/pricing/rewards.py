@@ -1,7 +1,7 @@
 """Terms of a reward from the catalogue, for a cart or without one. No I/O: the caller passes the cart."""
 
 from collections.abc import Callable, Collection
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import assert_never
 
 import structlog
@@ -10,7 +10,7 @@ from bridge.errors import Conflict, FieldErrors, InvalidInput, NotFound, Unavail
 from bridge.ids import ProductId
 from bridge.medusa.carts import Cart
 from bridge.medusa.client import Medusa
-from bridge.medusa.currencies import amount_to_pay, format_amount, format_money, smallest_unit
+from bridge.medusa.currencies import amount_to_pay, format_amount, format_money, round_down
 from bridge.products.variants import VariantPricesDiffer, price_refusals
 from bridge.programme.rewards import Reward, RewardKind
 from bridge.programme.spending import Redeem, percentage_of
@@ -109,9 +109,8 @@ def require_equal_variant_prices(rules: Redeem, medusa: Callable[[], Medusa]) ->
 
     Nothing is refused while Medusa is unavailable: redemptions and the checkout check again.
     """
-    products = {ProductId(reward.product_id) for reward in rules.rewards if reward.product_id}
     try:
-        refused = price_refusals(products, medusa)
+        refused = price_refusals(rules.free_products, medusa)
     except Unavailable as error:
         log.warning("variant_prices_not_checked", reason=error.message)
         return
@@ -179,13 +178,13 @@ def _percentage_terms(reward: Reward, basket: Basket, least: Decimal | None) -> 
     currency = basket.currency_code
     takes = percentage_of(reward.percent, basket.total, currency)
     most = reward.max_value.get(currency)
-    value = None if most is None else min(takes, _payable(most, currency))
+    value = None if most is None else min(takes, round_down(most, currency))
     if takes <= 0 or value == 0:
         raise NothingToDiscount(reward.name)
     if (value or takes) > basket.max_discount:
         raise AboveShare(takes=value or takes, max_discount=basket.max_discount, currency_code=currency)
     if value is not None:
-        whole = (value * 100 / reward.percent).quantize(smallest_unit(currency), ROUND_FLOOR)
+        whole = round_down(value * 100 / reward.percent, currency)
         least = max(whole, least or whole)
     return _terms(reward, currency, least=least, value=value)
 
@@ -200,7 +199,7 @@ def _shipping_terms(reward: Reward, cart: Cart, least: Decimal | None) -> Terms:
     most = reward.max_value.get(cart.currency_code)
     # 4.99 with 7 % tax on top are 5.3393: the shopper sees 5.34.
     price_shown = amount_to_pay(cart.shipping_gross, cart.currency_code)
-    discount = price_shown if most is None else _payable(most, cart.currency_code)
+    discount = price_shown if most is None else round_down(most, cart.currency_code)
     if price_shown <= 0 or discount <= 0:
         raise NothingToDiscount(reward.name)
     in_this_cart = min(discount, cart.shipping_gross)
@@ -229,11 +228,6 @@ def _product_terms(rules: Redeem, reward: Reward, cart: Cart, basket: Basket, le
             raise AboveShare(takes=takes, max_discount=basket.max_discount, currency_code=cart.currency_code)
         least = max(min_cart_for(rules, takes, cart.currency_code) or Decimal(0), least or Decimal(0))
     return _terms(reward, cart.currency_code, least=least)
-
-
-def _payable(value: Decimal, currency_code: str) -> Decimal:
-    """Round down to the currency's smallest unit."""
-    return value.quantize(smallest_unit(currency_code), ROUND_FLOOR)
 
 
 def _terms(

@@ -3,14 +3,14 @@
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from decimal import ROUND_FLOOR, Decimal
+from decimal import Decimal
 
 from bridge.errors import Conflict, DustError, InvalidInput
 from bridge.ids import ProductId
 from bridge.ledger.account import InsufficientDust
 from bridge.ledger.postings import MAX_DUST
 from bridge.medusa.carts import Cart
-from bridge.medusa.currencies import smallest_unit
+from bridge.medusa.currencies import round_down
 from bridge.programme.spending import Redeem, discount_value, least_redeemable, most_dust_within, useful_dust
 from bridge.redemptions.pricing.basket import Basket
 from bridge.redemptions.tables import RedemptionKind
@@ -207,7 +207,7 @@ def min_cart_for(rules: Redeem, value: Decimal, currency_code: str) -> Decimal |
     """
     if rules.max_share >= 1:
         return None
-    return (value / rules.max_share).quantize(smallest_unit(currency_code), ROUND_FLOOR)
+    return round_down(value / rules.max_share, currency_code)
 
 
 def product_terms(prices: Mapping[ProductId, int], wanted: Mapping[ProductId, int]) -> Terms:

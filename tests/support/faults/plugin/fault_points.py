@@ -282,7 +282,7 @@ def _hook_answers() -> None:
         if scope["type"] != "http" or scope["method"] in {"GET", "HEAD", "OPTIONS"}:
             await call(self, scope, receive, send)
             return
-        point = f"{self.status_code} {scope['method']} {getattr(scope.get('route'), 'path', 'none')}"
+        point = f"{self.status_code} {scope['method']} {getattr(scope.get('route'), 'path_format', 'none')}"
         passing("answer", point, "before")
         await call(self, scope, receive, send)
         passing("answer", point, "after")

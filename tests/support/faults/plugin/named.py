@@ -169,7 +169,7 @@ def expires_twice(mine: Mine) -> None:
         before = len(self.postings)
         expire(self, now=now)
         for gone in self.postings[before:] if mine(self.customer_id) else ():
-            self._spend(-gone.amount, gone.details, now=now, overdraw=True)
+            self.overdraw(-gone.amount, gone.details, now=now)
 
     Account.expire_due = twice  # type: ignore[method-assign]
 
@@ -230,12 +230,15 @@ def overdraws(mine: Mine) -> None:
     """A debit is posted without a check of the available points."""
     from bridge.ledger.account import Account
 
-    spend = Account._spend
+    adjust = Account.adjust
 
-    def bold(self: Any, amount: int, details: Any, *, now: Any, overdraw: bool) -> None:
-        spend(self, amount, details, now=now, overdraw=overdraw or mine(self.customer_id))
+    def bold(self: Any, amount: int, details: Any, *, now: Any) -> None:
+        if amount < 0 and mine(self.customer_id):
+            self.overdraw(-amount, details, now=now)
+        else:
+            adjust(self, amount, details, now=now)
 
-    Account._spend = bold  # type: ignore[method-assign]
+    Account.adjust = bold  # type: ignore[method-assign]
 
 
 def balance_drifts(mine: Mine) -> None:
