@@ -132,13 +132,13 @@ def test_products_for_points_do_not_reach_the_minimum_of_a_reward(
 ) -> None:
     cart_id = filled_cart(shopper, (world.keys.hoodie, 1), (world.keys.shorts, 1))
     made = world.redeem(shopper, {"reward_id": "capped", "cart_id": cart_id})
-    for product in (world.keys.hoodie, world.keys.shorts):
-        set_quantity(shopper, cart_id, product, 0)
     shopper.add(cart_id, world.keys.shirt)
     shopper.add(cart_id, mug, 3)
     world.redeem(shopper, {"items": [{"product_id": mug.id, "quantity": 3}], "cart_id": cart_id})
-    shopper.ask("POST", f"/store/carts/{cart_id}/promotions", {"promo_codes": [made["code"]]})
-    shopper.choose_shipping(cart_id)
+    for product in (world.keys.hoodie, world.keys.shorts):
+        set_quantity(shopper, cart_id, product, 0)
+    # Medusa's rule counts the mugs.
+    assert made["code"] in [each["code"] for each in shopper.cart(cart_id)["promotions"]]
     with pytest.raises(Refused, match=r"needs at least 50\.00 EUR of products that are not bought with points"):
         place(shopper, cart_id)
 
