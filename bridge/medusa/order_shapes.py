@@ -44,7 +44,7 @@ class Shape(BaseModel):
 
 # Postgres cannot store NUL: it would break the batch with this order.
 Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
-# A text of some thousand characters does not fit into an index of Postgres, which has these.
+# Indexed: Postgres refuses a text of several thousand characters in an index.
 IndexedId = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=255)]
 
 
