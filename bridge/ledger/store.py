@@ -10,6 +10,7 @@ Locks are taken in the sequence of the customer ids, so writers wait for each ot
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, Literal
 
 from sqlalchemy import Column, Connection, Row, and_, func, literal_column, or_, select, text, tuple_
@@ -60,7 +61,9 @@ def open_accounts(
     former = connection.execute(_FORMER_SURVIVORS, {"customers": list(requested_ids)}).all() if expired_of else []
     lots = lots or bool(merges)
     all_ids = sorted(requested_ids | {CustomerId(row.survivor_id) for row in (*merges, *former)})
-    query = select(dust_balance).where(among(dust_balance.c.customer_id, all_ids)).order_by(dust_balance.c.customer_id)
+    columns = dust_balance.c
+    query = select(*(columns[name] for name in _BALANCE_COLUMNS))
+    query = query.where(among(columns.customer_id, all_ids)).order_by(columns.customer_id)
     if lock:
         insert_missing(
             connection, dust_balance, [{"customer_id": customer_id} for customer_id in all_ids], returning="customer_id"
@@ -68,9 +71,7 @@ def open_accounts(
         query = query.with_for_update()
     rows = connection.execute(query)
     accounts = {} if lock else {customer_id: Account(customer_id=customer_id) for customer_id in all_ids}
-    accounts |= {
-        CustomerId(row.customer_id): Account(**{name: getattr(row, name) for name in _BALANCE_COLUMNS}) for row in rows
-    }
+    accounts |= {row.customer_id: Account(**row._mapping) for row in rows}
     in_debt = [customer_id for customer_id, account in accounts.items() if account.debt]
     if lots or in_debt:
         loaded_lots = or_(dust_lot.c.remaining > 0, among(dust_lot.c.id, extra_lots))
@@ -226,7 +227,8 @@ def _update_lots(connection: Connection, accounts: list[Account], opened: set[st
 
 
 def _update_balances(connection: Connection, accounts: list[Account]) -> None:
-    rows = [{name: getattr(account, name) for name in _BALANCE_COLUMNS} for account in accounts]
+    values = attrgetter(*_BALANCE_COLUMNS)
+    rows = [dict(zip(_BALANCE_COLUMNS, values(account), strict=True)) for account in accounts]
     update_rows(connection, dust_balance, rows, key=("customer_id",), same={"updated_at": now()})
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from sqlalchemy import Connection
 
@@ -57,7 +58,7 @@ class LoadedOrder:
     decides_terms: bool = False
     """Whether the terms of its lines are final with these facts."""
 
-    @property
+    @cached_property
     def owner(self) -> CustomerId | None:
         """The customer that the points belong to; None for a guest."""
         return owner_of(self.order, self.escrow)

@@ -119,7 +119,8 @@ class Shares:
 
     def left_for_owner(self, worth: int) -> int:
         """What the present owner can have of an order worth `worth`, before limits across several orders."""
-        return left_for_owner(self.of_former_owners, worth, self.worth_before)
+        # Few orders ever change hands, and this is asked for every order.
+        return left_for_owner(self.of_former_owners, worth, self.worth_before) if self.of_former_owners else worth
 
     def transferred(self, moved: int) -> "Shares":
         """Return the shares after the giver's free points went to the present owner, or were taken back for a guest."""

@@ -218,11 +218,12 @@ def _post_shares(plan: OrderPlan, booking: Booking, accounts: _Accounts) -> Orde
     account = accounts.by_customer.get(owner) if owner else None
     if shares.giver is not None:
         shares = shares.transferred(booking.transfer(shares.giver, accounts.of(shares.giver), account))
+        # It may have moved fewer points than `compute` expected.
+        plan = replace(plan, shares=shares)
     if account and plan.loaded.payment_arrived:
         booking.mark_paid(account)
-    # Before former owners get or lose anything: they are part of what is left for the owner. A transfer may have moved
-    # fewer points than `compute` expected.
-    target = replace(plan, shares=shares).target
+    # Before former owners get or lose anything: they are part of what is left for the owner.
+    target = plan.target
     shares = _post_former_shares(shares, plan, booking, accounts)
     own = shares.own
     if owner and target != own.net:
