@@ -21,6 +21,7 @@ from bridge.ids import CustomerId, OrderId
 from bridge.ledger.postings import Kind, PostingDetails
 from bridge.ledger.store import open_accounts, save
 from bridge.programme.dates import maturity_and_expiry
+from bridge.programme.limits import Allowed
 from bridge.programme.rules import GuestClaim
 from bridge.programme.versions import current_version, longest_limit_window, versions_by_number
 from bridge.settlement.earning_limits import LimitedOrder, LimitsOfBatch, OwnOrder, lock_persons, read_limit_history
@@ -162,7 +163,7 @@ def claim_orders(
             "escrowed": 0,
             # The money spent on it counts for the claimer's tier, and only the order in Medusa has it.
             "check_at": now,
-            "note": None,
+            "note": settlements[escrow.order_id].note_for(Allowed(dust=escrow.dust)),
             "updated_at": now,
         }
         for escrow in waiting
@@ -187,7 +188,10 @@ def _limit_claimed(connection: Connection, limited: Sequence[LimitedOrder]) -> d
     """Reduce what is booked for claimed orders to what limits allow, and return it by order."""
     change_rows(
         connection,
-        [{"order_id": each.row.order_id, "booked": each.allowed.dust, "note": each.allowed.why} for each in limited],
+        [
+            {"order_id": each.row.order_id, "booked": each.allowed.dust, "note": each.row.note_for(each.allowed)}
+            for each in limited
+        ],
     )
     return {each.row.order_id: each.allowed.dust for each in limited}
 

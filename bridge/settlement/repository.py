@@ -11,8 +11,11 @@ from sqlalchemy import Connection, Select, select
 from bridge.db.bulk import Values, among, insert_missing, update_rows
 from bridge.db.rows import TypedRow
 from bridge.ids import CustomerId, OrderId
+from bridge.programme.limits import Allowed
 from bridge.settlement.shares import Share
 from bridge.settlement.tables import order_settlement
+
+PENDING_UNTIL_PAID = "Its points are pending until the order is paid."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +46,7 @@ class SettlementRow(TypedRow):
     worth: int = 0
     former_share: int | None = None
     escrowed: int = 0
+    worth_note: str | None = None
     lines: Mapping[str, Any] = field(default_factory=dict)
     tier: Mapping[str, str] | None = None
     order_number: str | None = None
@@ -70,6 +74,11 @@ class SettlementRow(TypedRow):
             expired=self.expired,
             taken_back=self.taken_back,
         )
+
+    def note_for(self, allowed: Allowed) -> str | None:
+        """Return the note of an order with an owner, once limits across several orders allow it this."""
+        pending = PENDING_UNTIL_PAID if self.pending_until_paid and allowed.dust else None
+        return allowed.why or self.worth_note or pending
 
 
 def lock_rows(connection: Connection, order_ids: Collection[OrderId]) -> dict[OrderId, SettlementRow]:

@@ -83,6 +83,8 @@ order_settlement = Table(
     Column("pending_until_paid", Boolean, nullable=False, server_default="false"),
     # Why it earns nothing, or less than it is worth, in plain words.
     Column("note", Text),
+    # The reason that the order has by itself, for `note` when limits across several orders no longer concern it.
+    Column("worth_note", Text),
     # The number that the shopper knows the order by. Null if no snapshot had one.
     Column("order_number", Text),
     Column("placed_at", DateTime(timezone=True)),

@@ -29,7 +29,7 @@ from bridge.settlement.kept_forecasts import compare_forecasts
 from bridge.settlement.lines import lines_to_store
 from bridge.settlement.load import Loaded
 from bridge.settlement.referrals import post_referral
-from bridge.settlement.repository import add_rows, change_rows
+from bridge.settlement.repository import PENDING_UNTIL_PAID, add_rows, change_rows
 from bridge.settlement.shares import Share, Shares, former_net, write_former_owners
 from bridge.settlement.stored_lines import StoredLine, uses_by_code
 from bridge.settlement.tables import EscrowState
@@ -291,7 +291,7 @@ def _limited_row(order: LimitedOrder, share: Share, now: datetime) -> dict[str, 
         "not_taken": share.not_taken,
         "expired": share.expired,
         "taken_back": share.taken_back,
-        "note": order.allowed.why,
+        "note": order.row.note_for(order.allowed),
         "updated_at": now,
     }
 
@@ -336,6 +336,7 @@ def _row(plan: OrderPlan, *, quiet: Collection[str], now: datetime) -> dict[str,
         "awaits_payment": plan.awaits_payment,
         "pending_until_paid": loaded.pending_until_paid,
         "note": order_note(plan),
+        "worth_note": plan.earned.why,
         # A deleted order, and a snapshot of an older sender, have none.
         "order_number": order.number or row.order_number,
         "placed_at": order.placed_at,
@@ -356,7 +357,7 @@ def order_note(plan: OrderPlan) -> str | None:
     escrow = plan.loaded.escrow
     if escrow and escrow.state is EscrowState.WAITING:
         return f"A guest's order: {plan.escrowed} points can be claimed until {escrow.expires_at:%d %b %Y}."
-    return "Its points are pending until the order is paid." if plan.loaded.pending_until_paid and plan.target else None
+    return PENDING_UNTIL_PAID if plan.loaded.pending_until_paid and plan.target else None
 
 
 def _lines(plan: OrderPlan) -> Mapping[str, StoredLine]:

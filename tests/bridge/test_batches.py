@@ -55,6 +55,22 @@ def test_limits_are_applied_before_tiers_count(together: bool) -> None:
 
 
 @pytest.mark.parametrize("together", [False, True])
+def test_an_order_keeps_its_own_limit_as_the_reason_when_an_earlier_one_is_canceled(together: bool) -> None:
+    set_rules(earn={"limits": {"per_order": 208, "per_day": 208}})
+    story = [(4, 700, 1, "pending"), (1, 10, 1, "pending"), (1, 10, 2, "canceled")]
+    documents = [
+        bought(number, price, customer="cus_1", version=version, status=status)
+        for number, price, version, status in story
+    ]
+    for batch in [documents] if together else [[each] for each in documents]:
+        settle(*batch)
+    assert [(row[1], row[-1]) for row in rows("cus_1")] == [
+        (0, "The order is canceled."),
+        (208, "Worth 700 points, limited to 208 an order."),
+    ]
+
+
+@pytest.mark.parametrize("together", [False, True])
 def test_no_more_referrals_bring_a_bonus_than_the_limit_allows(together: bool) -> None:
     set_rules(bonuses={"referral": {"referrer": 200, "referred": 50, "max_per_30_days": 1}})
     # The first by the time of the order is not the first by name.

@@ -32,6 +32,7 @@ CREATE TABLE order_settlement (
     awaits_payment boolean NOT NULL DEFAULT false,
     pending_until_paid boolean NOT NULL DEFAULT false,
     note text,
+    worth_note text,
     order_number text,
     placed_at timestamptz,
     updated_at timestamptz,
