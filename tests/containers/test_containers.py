@@ -43,7 +43,9 @@ def audit_is_clean(stack: Stack) -> bool:
 
 
 def test_every_service_is_healthy(stack: Stack) -> None:
-    assert [service for service in SERVICES if not stack.is_healthy(service)] == []
+    for service in SERVICES:
+        # One check may take too long on a busy machine; the services' `retries` allow for that.
+        stack.wait_until_healthy(service)
 
 
 def test_a_signed_event_gives_points(stack: Stack) -> None:
