@@ -123,7 +123,8 @@ def read_limit_history(
     history = LimitHistory(persons=persons, since=since, orders=(), versions={})
     if not persons:
         return history
-    earliest = min(since.values()) - timedelta(days=longest_days)
+    # One day more: a day on which clocks are set back has more than 24 hours.
+    earliest = min(since.values()) - timedelta(days=longest_days + 1)
     rows = rows_of_customers(connection, persons, placed_after=earliest)
     if lock:
         own_ids = {each.order_id for each in own}
