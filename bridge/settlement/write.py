@@ -241,11 +241,11 @@ def _bring_to(
     target: int, share: Share, shares: Shares, plan: OrderPlan, booking: Booking, accounts: _Accounts
 ) -> Share:
     account = accounts.of(share)
-    # Accounts merged into one share its lots: expired points count for only one share of the order.
+    # Accounts merged into one share its lots, also after an undo: expired points count for only one share of the order.
     counted = sum(
         other.expired
         for other in (shares.own, *shares.former)
-        if other.customer_id != share.customer_id and other.expired and accounts.of(other).holder is account.holder
+        if other.customer_id != share.customer_id and other.expired and accounts.of(other).shares_lots_with(account)
     )
     return booking.bring_to(target, share, account, _reversal_reason(plan), counted_by_others=counted)
 
