@@ -16,6 +16,7 @@ from bridge.ledger.postings import Posting
 from bridge.ledger.store import open_accounts, save, spent_lots, taken_lots
 from bridge.medusa.currencies import amount_to_pay
 from bridge.observability.tracing import span
+from bridge.programme.days import local_date
 from bridge.programme.earning import SHIPPING
 from bridge.redemptions.capture import book_use, first_uses, product_codes, report_second_use
 from bridge.redemptions.tables import RedemptionState
@@ -349,7 +350,8 @@ def order_note(plan: OrderPlan) -> str | None:
         return plan.allowed.why
     escrow = plan.loaded.escrow
     if escrow and escrow.state is EscrowState.WAITING:
-        return f"A guest's order: {plan.escrowed} points can be claimed until {escrow.expires_at:%d %b %Y}."
+        end = local_date(escrow.expires_at, plan.loaded.version.programme.time_zone)
+        return f"A guest's order: {plan.escrowed} points can be claimed until {end:%d %b %Y}."
     return "Its points are pending until the order is paid." if plan.loaded.pending_until_paid and plan.target else None
 
 
