@@ -22,6 +22,8 @@ from bridge.ledger.queries import read_balance, read_transactions
 from bridge.medusa.client import get_medusa
 from bridge.products.settings import NewProductSettings, set_products
 from bridge.products.variants import NOT_CHECKED, price_refusals
+from bridge.programme.days import local_date
+from bridge.programme.versions import current_version
 from bridge.queue.enqueue import PRODUCTS_MIRROR, publish
 from bridge.reports.explain import explain as explain_balance
 from bridge.settings import get_settings
@@ -37,13 +39,14 @@ def balance(customer: Customer, as_json: AsJson = False) -> None:
 
     with transaction() as connection:
         tier = read_tier(connection, CustomerId(customer), now=now())
+        time_zone = current_version(connection).programme.time_zone
         view = balance_view(read_balance(connection, CustomerId(customer)), tier)
     if as_json:
         print_json(view.model_dump(mode="json"))
         return
     console.print(f"{view.balance} points: {view.available} available, {view.held} held, {view.pending} pending")
     for points in view.expiring:
-        console.print(f"  {points.amount} expire {points.expires_at:%Y-%m-%d}")
+        console.print(f"  {points.amount} expire {local_date(points.expires_at, time_zone):%Y-%m-%d}")
     if view.tier:
         console.print(f"  tier {view.tier.name or 'none yet'}, factor {view.tier.factor}", highlight=False)
 

@@ -6,6 +6,7 @@ lots in memory, and stays fast for a customer with thousands of them.
 """
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Self
@@ -118,10 +119,18 @@ class AccountState:
         """This account, and the one that it was merged into."""
         return [self, self.survivor] if self.survivor else [self]
 
+    def shares_lots_with(self, other: Self) -> bool:
+        """Whether points of both may have been in the same lots, because one is or was merged into the other."""
+        return any(mine is theirs for mine in self._ever_holders for theirs in other._ever_holders)
+
+    @property
+    def _ever_holders(self) -> list[Self]:
+        return [*self.holders, *(account for account, *_ in self.former_survivors)]
+
     def expired_of(self, source_id: str, *, now: datetime) -> int:
-        """Return the expired points of this source, here and in the account that this one is merged into."""
+        """Return the expired points of this source, here and in accounts that this one is or was merged into."""
         self.book_due(now=now)
-        return sum(holder.expired[source_id] for holder in self.holders)
+        return sum(min(account.expired[source_id], most) for account, most in self._expired_with(now=now))
 
     def count_expired(self, amount: int, source_id: str, counted: Counter[CustomerId], *, now: datetime) -> int:
         """Return how much of `amount`, credited by a source, has expired, and add it to `counted`.
@@ -131,11 +140,24 @@ class AccountState:
         """
         self.book_due(now=now)
         expired = 0
-        for holder in self.holders:
-            part = min(amount - expired, holder.expired[source_id] - counted[holder.customer_id])
-            counted[holder.customer_id] += part
+        for account, most in self._expired_with(now=now):
+            part = min(amount - expired, most, account.expired[source_id] - counted[account.customer_id])
+            counted[account.customer_id] += part
             expired += part
         return expired
+
+    def _expired_with(self, *, now: datetime) -> Iterator[tuple[Self, int]]:
+        """Yield the accounts in which points of this one may have expired, and how many at most."""
+        for holder in self.holders:
+            yield holder, MAX_DUST
+        kept: Counter[CustomerId] = Counter()
+        for account, _, points in self.former_survivors:
+            kept[account.customer_id] += points
+        # An account may have been merged into the same one several times.
+        for account in {account.customer_id: account for account, *_ in self.former_survivors}.values():
+            if account is not self.survivor:
+                account.book_due(now=now)
+                yield account, kept[account.customer_id]
 
     def waive(self, amount: int, *, at: datetime | None = None) -> None:
         """Record points that a reversal left with the customer at a time; a negative amount reduces them."""

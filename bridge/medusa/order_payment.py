@@ -67,12 +67,19 @@ def read_payment(
         # the total as it is then. Only if an edit has added something since does it matter for what.
         refunded_for_goods = min(refunded_for_goods, returned)
     price = order.total - sum((item.total for item in order.items if item.id in swapped_line_ids), Decimal(0))
+    # Refunds have lowered the total, and are part of what was captured before.
+    lowered_by = refunded_without_return + refunded_for_goods
+    to_capture = price + lowered_by
+    if swapped_line_ids:
+        # A line of an earlier order edit counts as swapped in, so the price lacks it. A payment that was captured in
+        # part was begun for all that was due.
+        begun = sum((each.amount or Decimal(0) for each in order.live_collections if each.captured_amount), Decimal(0))
+        to_capture = max(to_capture, min(begun, order.total + lowered_by))
     return OrderPayment(
         captured=_captured(order),
         refunded=refunded,
         credit=credit,
-        # Refunds have lowered the total, and are part of what was captured before.
-        to_capture=price + refunded_without_return + refunded_for_goods,
+        to_capture=to_capture,
         price=price,
         costs_nothing=amount_to_pay(order.total, order.currency_code) <= 0,
     )

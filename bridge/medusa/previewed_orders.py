@@ -97,7 +97,8 @@ def _refunded(order: dict[str, Any], refund: Decimal | None) -> dict[str, Any]:
     if summary is None:
         return order
     received = Decimal(summary["transaction_total"])
-    owed = max(received - order["total"], Decimal(0))
+    # What a gift card paid cannot be refunded as money.
+    owed = min(max(received - order["total"], Decimal(0)), received)
     amount = owed if refund is None else refund
     if amount > received:
         asked, paid = (format_money(each, order["currency_code"]) for each in (amount, received))

@@ -19,7 +19,6 @@ from pydantic import AwareDatetime, Field, ValidationInfo, field_validator
 from bridge.ledger.postings import MAX_DUST
 from bridge.programme.fields import (
     DECIMAL_PLACES,
-    MILLIONTH,
     CurrencyCode,
     ExactDecimal,
     Id,
@@ -29,6 +28,7 @@ from bridge.programme.fields import (
     Whole,
     YesNo,
     is_new,
+    points_precision,
 )
 from bridge.programme.limits import Limits
 
@@ -50,7 +50,6 @@ class EarnWhen(StrEnum):
     COMPLETED = "order.completed"
 
 
-_HUNDREDTH = Decimal("0.01")
 _DECIMAL_ROUNDING = {
     Rounding.FLOOR: ROUND_FLOOR,
     Rounding.HALF_UP: ROUND_HALF_UP,
@@ -251,7 +250,7 @@ def earning(
     # More than anybody can have is not computed exactly: it would have too many digits.
     exact = min(sum(points.values(), Decimal(0)), Decimal(MAX_DUST + 1))
     highest = max((line.terms.factor for line in lines), default=Decimal(1)) * factor * rate
-    dust = int(exact.quantize(_precision(highest)).to_integral_value(_DECIMAL_ROUNDING[rules.rounding]))
+    dust = int(exact.quantize(points_precision(highest)).to_integral_value(_DECIMAL_ROUNDING[rules.rounding]))
     if dust <= 0:
         return Earning(dust=0, lines=points, why="Nothing in the order earns points.")
     most = rules.limits.per_order or MAX_DUST
@@ -260,14 +259,6 @@ def earning(
         lines=points,
         why=f"Worth {dust} points, limited to {most} an order." if dust > most else None,
     )
-
-
-def _precision(rate: Decimal) -> Decimal:
-    """Return what points are rounded to before they are rounded to whole points: a millionth, and more at high rates.
-
-    Amounts are cut off at their tenth place: 8.3333333333 x 120000 are 1000000 points, and not 999999.999996.
-    """
-    return min(max(MILLIONTH, Decimal(1).scaleb(rate.adjusted() - 7)), _HUNDREDTH)
 
 
 def _amount(rules: Earn, net: Decimal, gross: Decimal) -> Decimal:

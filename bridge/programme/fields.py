@@ -18,6 +18,15 @@ _MAX_MONEY = Decimal(1_000_000_000)
 # A price without its tax, or a share of a discount, is cut off: 10.00 / 1.2 is read as 8.3333333333. So points are
 # rounded to a millionth before they are rounded to whole points: 8.3333333333 x 1.2 are 10 points, not 9.
 MILLIONTH = Decimal("0.000001")
+_HUNDREDTH = Decimal("0.01")
+
+
+def points_precision(rate: Decimal) -> Decimal:
+    """Return what points are rounded to before they are rounded to whole points: a millionth, and more at high rates.
+
+    Amounts are cut off at their tenth place: 8.3333333333 x 120000 are 1000000 points, and not 999999.999996.
+    """
+    return min(max(MILLIONTH, Decimal(1).scaleb(rate.adjusted() - 7)), _HUNDREDTH)
 
 
 def _currency_code(code: str) -> str:

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from bridge.ids import ProductId
 from bridge.ledger.postings import MAX_DUST
 from bridge.medusa.currencies import round_down, smallest_unit
-from bridge.programme.fields import DECIMAL_PLACES, MILLIONTH, CurrencyCode, ExactDecimal, Part, Rate, Whole
+from bridge.programme.fields import DECIMAL_PLACES, CurrencyCode, ExactDecimal, Part, Rate, Whole, points_precision
 from bridge.programme.rewards import Reward
 
 
@@ -69,7 +69,7 @@ def discount_value(rules: Redeem, dust: int, currency_code: str) -> Decimal | No
 
 def dust_for_value(rate: Decimal, value: Decimal) -> int:
     """Return the points for a discount of `value` at `rate` points per major unit, rounded up to whole points."""
-    return int((value * rate).quantize(MILLIONTH).to_integral_value(ROUND_CEILING))
+    return int((value * rate).quantize(points_precision(rate)).to_integral_value(ROUND_CEILING))
 
 
 def min_dust_for(rules: Redeem, value: Decimal, currency_code: str) -> int:

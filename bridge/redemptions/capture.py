@@ -127,14 +127,17 @@ def _units(line: Line, use: CodeUse, product_codes: Collection[str], *, all: boo
 
     It pays for whole units: what the code took off, divided by what a unit costs after other discounts. Example: the
     shop's own coupon took 9.00 off a mug of 15.00 and the code the other 6.00, so the code paid for one mug. Returns
-    reduce this in proportion: it paid for 4 of 10 units and 9 come back, so it still pays for 0.4 units.
+    reduce this in proportion: it paid for 4 of 10 units and 9 come back, so it still pays for 0.4 units. An order edit
+    can leave a weight, such as 1.4 of 2 units: then nothing is rounded.
     """
     by_units = sum((each.amount for each in line.code_uses if each.code in product_codes), Decimal(0))
     if by_units <= 0 or line.units <= 0:
         return Decimal(0)
-    whole = (line.ordered * use.amount / (line.gross + by_units)).to_integral_value(ROUND_HALF_UP)
-    whole = min(whole, line.ordered)
-    return whole if all else whole * line.units / line.ordered
+    paid = line.ordered * use.amount / (line.gross + by_units)
+    if line.ordered == line.ordered.to_integral_value():
+        paid = paid.to_integral_value(ROUND_HALF_UP)
+    paid = min(paid, line.ordered)
+    return paid if all else paid * line.units / line.ordered
 
 
 def _uses(redemption: Redemption, code: Code, order: Order) -> list[CodeUse]:

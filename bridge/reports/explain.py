@@ -102,6 +102,8 @@ class _Context:
     """Medusa's number of an order, by its id."""
     purposes: Mapping[str, Purpose]
     """What redemptions are for, by their id."""
+    time_zone: str
+    """The time zone of the rules in force, in which days are shown."""
 
     def order(self, order_id: str) -> str:
         return _order_name(order_id, self.numbers)
@@ -117,7 +119,7 @@ class _Context:
         purpose = self.purposes.get(row.reference_id)
         if purpose is None:
             return "a redemption"
-        return f"{purpose}, redeemed on {purpose.redeemed_at:%d %b %Y}" if dated else str(purpose)
+        return f"{purpose}, redeemed on {_day(purpose.redeemed_at, self.time_zone)}" if dated else str(purpose)
 
     def rates(self, row: Row[Any]) -> dict[str, str]:
         version = self.versions.get(row.programme_version) if row.kind == Kind.EARN else None
@@ -126,9 +128,9 @@ class _Context:
     def claim(self, order_id: str) -> str:
         """How a guest's order became the customer's, as the end of a sentence."""
         escrow = self.claims.get(order_id)
-        if escrow is None or escrow.proof is None:
+        if escrow is None or escrow.proof is None or escrow.claimed_at is None:
             return ""
-        return f", ordered as a guest, claimed on {escrow.claimed_at:%d %b %Y} {_PROOFS[escrow.proof]}"
+        return f", ordered as a guest, claimed on {_day(escrow.claimed_at, self.time_zone)} {_PROOFS[escrow.proof]}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,11 +154,11 @@ def explain(connection: Connection, customer_id: CustomerId) -> Explanation:
     balance = read_balance(connection, customer_id)
     steps = _steps(connection, customer_id, rows[::-1])
     tier = read_tier(connection, customer_id, now=now())
-    time_zone = current_version(connection).programme.time_zone
+    time_zone = _time_zone(connection)
     summary = (
         *_summary(balance, time_zone),
-        *(_tier_sentence(tier) if tier else ()),
-        *_merges(connection, customer_id),
+        *(_tier_sentence(tier, time_zone) if tier else ()),
+        *_merges(connection, customer_id, time_zone),
     )
     return Explanation(balance=balance, tier=tier, summary=summary, steps=steps)
 
@@ -215,6 +217,7 @@ def _steps(connection: Connection, customer_id: CustomerId, rows: Sequence[Row[A
         claims={each.order_id: each for each in escrows_of(connection, customer_id).values() if each.proof},
         numbers=read_order_numbers(connection, orders - {None}),
         purposes=read_purposes(connection, redemptions),
+        time_zone=_time_zone(connection),
     )
     parts = _lot_parts(connection, customer_id)
     return tuple(_step(row, context, parts.get(row.version, ())) for row in rows)
@@ -248,7 +251,7 @@ def _step(row: Row[Any], context: _Context, parts: tuple[LotPart, ...]) -> Step:
     earned = row.kind == Kind.EARN
     claim = context.claims.get(order_id) if earned else None
     return Step(
-        sentence=f"{row.event_at:%d %b %Y}: {_sentence(row, context)} Balance {row.balance_after}.",
+        sentence=f"{_day(row.event_at, context.time_zone)}: {_sentence(row, context)} Balance {row.balance_after}.",
         transaction_id=row.id,
         kind=Kind(row.kind),
         amount=row.amount,
@@ -271,26 +274,24 @@ def _step(row: Row[Any], context: _Context, parts: tuple[LotPart, ...]) -> Step:
 
 def _sentence(row: Row[Any], context: _Context) -> str:
     amount, pending, what = abs(row.amount), abs(row.pending), row.reference_id
+    later = ", to become spendable later" if row.pending > 0 else ""
     guest = context.claim(what)
     order = context.order(row.order_id) if row.order_id else ""
     match Kind(row.kind):
-        case Kind.EARN if row.pending:
-            rule = _rule(row, context)
-            return f"{pending} points earned with {context.order(what)}{rule}{guest}, to become spendable later."
         case Kind.EARN:
-            return f"{amount} points earned with {context.order(what)}{_rule(row, context)}{guest}."
+            rule = _rule(row, context)
+            return f"{amount + pending} points earned with {context.order(what)}{rule}{guest}{later}."
         case Kind.MATURE:
             return f"{amount} points of {context.reference(row)} became spendable."
         case Kind.BONUS:
-            return f"{amount} points as a bonus: {row.description}."
+            return f"{amount + pending} points as a bonus: {row.description}{later}."
         case Kind.IMPORT:
-            later = ", to become spendable later" if row.pending else ""
             return f"{amount + pending} points brought over with an import: {row.description}{later}."
         case Kind.REVERSE if row.reference_type == "import":
             return f"{amount + pending} points of an import taken back: {row.description}."
         case Kind.REVERSE if row.reference_type == "waived":
-            way = "given again" if row.amount > 0 else "taken back as they came back"
-            return f"{amount} points of orders that were canceled or returned, {way}: {row.description}."
+            way = f"given again{later}" if row.amount + row.pending > 0 else "taken back as they came back"
+            return f"{amount + pending} points of orders that were canceled or returned, {way}: {row.description}."
         case Kind.REVERSE:
             note = f" ({context.notes[what].rstrip('.')})" if what in context.notes else ""
             return f"{amount + pending} points taken back for {context.reference(row)}: {row.description}{note}."
@@ -323,15 +324,15 @@ def _moved(row: Row[Any]) -> str:
     return " and ".join(figures)
 
 
-def _merges(connection: Connection, customer_id: CustomerId) -> Iterator[str]:
+def _merges(connection: Connection, customer_id: CustomerId, time_zone: str) -> Iterator[str]:
     for merge in merges_of(connection, customer_id):
-        merged = merge.customer_id == customer_id
+        since, merged = _day(merge.merged_at, time_zone), merge.customer_id == customer_id
         if merge.unmerged_at:
-            yield f"From {merge.merged_at:%d %b %Y} to {merge.unmerged_at:%d %b %Y} this account was one with another."
+            yield f"From {since} to {_day(merge.unmerged_at, time_zone)} this account was one with another."
         elif merged:
-            yield f"Since {merge.merged_at:%d %b %Y} this account is merged into another one: all its points are there."
+            yield f"Since {since} this account is merged into another one: all its points are there."
         else:
-            yield f"Since {merge.merged_at:%d %b %Y} another account is merged into this one: all its points are here."
+            yield f"Since {since} another account is merged into this one: all its points are here."
 
 
 def _rule(row: Row[Any], context: _Context) -> str:
@@ -348,10 +349,10 @@ def _order_name(order_id: str, numbers: Mapping[str, str]) -> str:
     return f"order #{numbers[order_id]}" if order_id in numbers else f"order {order_id}"
 
 
-def _tier_sentence(tier: CustomerTier) -> Iterator[str]:
+def _tier_sentence(tier: CustomerTier, time_zone: str) -> Iterator[str]:
     standing = tier.standing
     if standing.level:
-        until = f", until {standing.until:%d %b %Y} if no order comes" if standing.until else ""
+        until = f", until {_day(standing.until, time_zone)} if no order comes" if standing.until else ""
         yield f"You are {standing.level.name}: new orders earn {standing.factor.normalize():f} times as much{until}."
     if standing.next and standing.missing is not None:
         unit = "points" if tier.tiers.basis is TierBasis.EARNED else str(tier.tiers.currency_code).upper()
@@ -362,17 +363,19 @@ def _tier_sentence(tier: CustomerTier) -> Iterator[str]:
 def explain_escrow(connection: Connection, escrow: Escrow) -> list[str]:
     """Explain what happened to the points of a guest's order, oldest first, and what comes next."""
     order = _order_name(escrow.order_id, read_order_numbers(connection, [escrow.order_id]))
+    time_zone = _time_zone(connection)
+    end = _day(escrow.expires_at, time_zone)
     lines = [
-        f"{entry.created_at:%d %b %Y}: {_ENTRIES[entry.kind].format(dust=abs(entry.amount), order=order)}"
+        f"{_day(entry.created_at, time_zone)}: {_ENTRIES[entry.kind].format(dust=abs(entry.amount), order=order)}"
         for entry in read_entries(connection, escrow.order_id)
     ]
     match escrow.state:
         case EscrowState.WAITING:
-            lines.append(f"The guest can claim {escrow.dust} points until {escrow.expires_at:%d %b %Y}.")
+            lines.append(f"The guest can claim {escrow.dust} points until {end}.")
         case EscrowState.CLAIMED:
             lines.append(f"The order counts for the customer who claimed it (proof: {escrow.proof}).")
         case EscrowState.EXPIRED:
-            lines.append(f"The wait was over on {escrow.expires_at:%d %b %Y}; the order earns for nobody.")
+            lines.append(f"The wait was over on {end}; the order earns for nobody.")
     return lines
 
 
@@ -382,7 +385,13 @@ def _summary(balance: Balance, time_zone: str) -> list[str]:
         lines.append(f"{balance.held} points are on hold for open redemptions.")
     if balance.pending:
         lines.append(f"{balance.pending} more points are pending and can be spent later.")
-    lines += [
-        f"{lot.amount} points expire on {local_date(lot.expires_at, time_zone):%d %b %Y}." for lot in balance.expiring
-    ]
+    lines += [f"{lot.amount} points expire on {_day(lot.expires_at, time_zone)}." for lot in balance.expiring]
     return lines
+
+
+def _time_zone(connection: Connection) -> str:
+    return current_version(connection).programme.time_zone
+
+
+def _day(moment: datetime, time_zone: str) -> str:
+    return f"{local_date(moment, time_zone):%d %b %Y}"

@@ -121,7 +121,7 @@ def compute(loaded: Loaded, *, now: datetime) -> BatchPlan:
     for each in loaded.orders:
         plan = _plan(each, plans.get(each.order.id), tiers, limits)
         if limits:
-            limits.put(_earning_request(plan), plan.owner)
+            limits.put(_earning_request(plan), plan.owner, plan.shares.kept_by_former_owners(plan.earned.dust))
         if tiers:
             counts_for = None if each.pending_until_paid else plan.shares.first_owner
             tiers.put(each.order, counts_for, dust=plan.earned.dust, spent=plan.money)

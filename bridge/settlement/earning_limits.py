@@ -21,7 +21,8 @@ from bridge.programme.limits import Allowed, EarningRequest, Limits, apply_limit
 from bridge.programme.rules import Programme
 from bridge.programme.versions import Version, versions_by_number
 from bridge.settlement.repository import SettlementRow, lock_rows, rows_of_customers
-from bridge.settlement.tables import order_settlement
+from bridge.settlement.shares import read_former_owners
+from bridge.settlement.tables import order_former_owner, order_settlement
 
 # Description, shown to the customer, of a transaction that takes points back.
 OVER_THE_LIMIT = "Over the limit with other orders"
@@ -39,10 +40,12 @@ class OrderMoves(Unavailable):
 def lock_customers(connection: Connection, orders: Iterable[Order]) -> set[CustomerId]:
     """Lock these orders' customers against other settlements; return them, former owners included."""
     orders = list(orders)
+    ids, former = [order.id for order in orders], order_former_owner.c
     known = select(order_settlement.c.customer_id).where(
-        among(order_settlement.c.order_id, [order.id for order in orders]), order_settlement.c.customer_id.is_not(None)
+        among(order_settlement.c.order_id, ids), order_settlement.c.customer_id.is_not(None)
     )
-    named = {CustomerId(customer_id) for customer_id in connection.scalars(known)}
+    known_formers = select(former.customer_id).where(among(former.order_id, ids))
+    named = {CustomerId(customer_id) for customer_id in connection.scalars(known.union(known_formers))}
     named |= {order.customer_id for order in orders if order.customer_id}
     return lock_persons(connection, named)
 
@@ -59,7 +62,10 @@ def check_owners(connection: Connection, rows: Iterable[SettlementRow], locked: 
 
     Raises `OrderMoves` if another settlement holds the lock of one.
     """
-    for owner in {row.customer_id for row in rows if row.customer_id} - set(locked):
+    rows = list(rows)
+    formers = read_former_owners(connection, [row.order_id for row in rows if row.former_share is not None])
+    owners = {row.customer_id for row in rows} | {share.customer_id for each in formers.values() for share in each}
+    for owner in {owner for owner in owners if owner} - set(locked):
         # Waiting for the lock while holding row locks could deadlock.
         if not try_lock_name(connection, _lock_name(owner)):
             raise OrderMoves
@@ -71,11 +77,31 @@ def _lock_name(customer_id: CustomerId) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class OwnOrder:
-    """An order that is being settled. `customers` are its owner and, if it moved, the one before."""
+    """An order that is being settled. `customers` are its owner and its former owners."""
 
     order_id: OrderId
     placed_at: datetime
     customers: frozenset[CustomerId]
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptPoints:
+    """Points that a former owner has of an order. They use up that customer's limits."""
+
+    order_id: OrderId
+    customer_id: CustomerId
+    placed_at: datetime
+    dust: int
+
+    @property
+    def request(self) -> EarningRequest:
+        return EarningRequest(
+            order_id=f"{self.order_id}/{self.customer_id}",
+            placed_at=self.placed_at,
+            worth=self.dust,
+            limits=_NONE,
+            account=self.customer_id,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +115,8 @@ class LimitHistory:
     orders: tuple[SettlementRow, ...]
     """The persons' orders, as far back as the longest limit reaches."""
     versions: Mapping[int, Version]
+    kept: tuple[KeptPoints, ...] = ()
+    """What they have of orders that went to other customers."""
 
     def is_fixed(self, row: SettlementRow) -> bool:
         """Whether the order was placed before all orders of the batch.
@@ -123,7 +151,8 @@ def read_limit_history(
     history = LimitHistory(persons=persons, since=since, orders=(), versions={})
     if not persons:
         return history
-    earliest = min(since.values()) - timedelta(days=longest_days)
+    # One day more: a day on which clocks are set back has more than 24 hours.
+    earliest = min(since.values()) - timedelta(days=longest_days + 1)
     rows = rows_of_customers(connection, persons, placed_after=earliest)
     if lock:
         own_ids = {each.order_id for each in own}
@@ -140,7 +169,24 @@ def read_limit_history(
     versions = versions_by_number(
         connection, {row.programme_version for row in rows if row.programme_version is not None}
     )
-    return replace(history, orders=tuple(rows), versions=versions)
+    kept = _read_kept_points(connection, persons, placed_after=earliest)
+    return replace(history, orders=tuple(rows), versions=versions, kept=kept)
+
+
+def _read_kept_points(
+    connection: Connection, customers: Collection[CustomerId], *, placed_after: datetime
+) -> tuple[KeptPoints, ...]:
+    orders, former = order_settlement.c, order_former_owner.c
+    query = (
+        select(former.order_id, former.customer_id, orders.placed_at, (former.booked - former.not_taken).label("dust"))
+        .join(order_settlement, orders.order_id == former.order_id)
+        .where(
+            among(former.customer_id, list(customers)),
+            former.booked > former.not_taken,
+            orders.placed_at > placed_after,
+        )
+    )
+    return tuple(KeptPoints(**row._mapping) for row in connection.execute(query))
 
 
 class LimitsOfBatch:
@@ -154,17 +200,37 @@ class LimitsOfBatch:
         for row in history.orders:
             rules = None if history.is_fixed(row) else self._version(row).programme
             self._requests[history.persons[_owner(row)].id][row.order_id] = _earning_request(row, rules)
+        self._kept: dict[str, list[EarningRequest]] = {}
+        for kept in history.kept:
+            self._add_kept(kept)
 
-    def put(self, request: EarningRequest, owner: CustomerId | None) -> None:
-        """Set the request of an order of the batch, for its owner only."""
+    def put(self, request: EarningRequest, owner: CustomerId | None, kept: Mapping[CustomerId, int]) -> None:
+        """Set the request of an order of the batch, for its owner only, and what former owners keep of the order."""
         self._own.add(request.order_id)
-        for person, requests in self._requests.items():
-            if requests.pop(request.order_id, None):
-                self._allowed.pop(person, None)
+        for replaced in (request, *self._kept.pop(request.order_id, ())):
+            for person, requests in self._requests.items():
+                if requests.pop(replaced.order_id, None):
+                    self._allowed.pop(person, None)
         if owner:
-            person = self._history.persons[owner].id
-            self._requests[person][request.order_id] = replace(request, account=owner)
-            self._allowed.pop(person, None)
+            self._add(replace(request, account=owner))
+        for customer_id, dust in kept.items():
+            self._add_kept(
+                KeptPoints(
+                    order_id=OrderId(request.order_id),
+                    customer_id=customer_id,
+                    placed_at=request.placed_at,
+                    dust=dust,
+                )
+            )
+
+    def _add(self, request: EarningRequest) -> None:
+        person = self._history.persons[request.account].id
+        self._requests[person][request.order_id] = request
+        self._allowed.pop(person, None)
+
+    def _add_kept(self, kept: KeptPoints) -> None:
+        self._kept.setdefault(kept.order_id, []).append(kept.request)
+        self._add(kept.request)
 
     def allowed_by_order(self, customer_id: CustomerId) -> dict[str, Allowed]:
         """Return what each of the customer's known orders may earn."""

@@ -315,7 +315,15 @@ def _own_orders(loaded: Iterable[LoadedOrder]) -> list[OwnOrder]:
         OwnOrder(
             order_id=each.order.id,
             placed_at=each.order.placed_at,
-            customers=frozenset(owner for owner in (each.owner, each.row.customer_id) if owner),
+            customers=frozenset(
+                owner
+                for owner in (
+                    each.owner,
+                    each.row.customer_id,
+                    *(share.customer_id for share in each.shares.of_former_owners),
+                )
+                if owner
+            ),
         )
         for each in loaded
     ]

@@ -1,5 +1,6 @@
 """Preview what settling an order as it would be changes, by settling it and undoing that."""
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,6 +15,10 @@ from bridge.settlement.facts import read_revisions
 from bridge.settlement.repository import read_rows
 from bridge.settlement.settle import settle_and_return_postings
 
+# `waived`: points that had been waived, and are taken or given after all.
+_REFERENCES = {"order", "redemption", "waived", "referral"}
+_EARNED = {Kind.EARN, Kind.BONUS, Kind.REVERSE}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Preview:
@@ -25,7 +30,10 @@ class Preview:
     customer_id: CustomerId | None
     earned_taken_back: int
     earned_added: int
-    """Points that the order, or another one under the same limits, earns in addition."""
+    """Points that the order, or another one under the same limits, earns in addition.
+
+    Both include the bonus that the order's customer has for being referred.
+    """
     spent_given_back: int
     spent_added: int
     before: Balance
@@ -47,19 +55,26 @@ def preview_order(connection: Connection, order: Order, *, now: datetime) -> Pre
     owner = persons_of(connection, [owner])[owner].survivor
     after, escrow_after = read_balance(connection, owner), read_rows(connection, [order.id])[order.id].escrowed
     savepoint.rollback()
-    sums = dict.fromkeys(Kind, 0)
-    for posting in postings:
-        if posting.details.reference_type in {"order", "redemption"}:
-            sums[posting.details.kind] += posting.amount + posting.pending
+    moved = [
+        (posting.details.kind, posting.amount + posting.pending)
+        for posting in postings
+        # A referral's bonus for the customer who referred is not a matter of the order.
+        if posting.details.reference_type in _REFERENCES
+        and (posting.details.reference_type != "referral" or posting.customer_id == settled.customer_id)
+    ]
     return Preview(
         customer_id=settled.customer_id,
-        earned_taken_back=-sums[Kind.REVERSE],
-        earned_added=sums[Kind.EARN],
-        spent_given_back=sums[Kind.REFUND],
-        spent_added=-sums[Kind.REDEEM],
+        earned_taken_back=-_sum(moved, _EARNED, sign=-1),
+        earned_added=_sum(moved, _EARNED, sign=1),
+        spent_given_back=_sum(moved, {Kind.REFUND}, sign=1),
+        spent_added=-_sum(moved, {Kind.REDEEM}, sign=-1),
         before=read_balance(connection, owner),
         after=after,
         escrow_before=read_rows(connection, [order.id])[order.id].escrowed,
         escrow_after=escrow_after,
         note=settled.note,
     )
+
+
+def _sum(moved: Iterable[tuple[Kind, int]], kinds: Collection[Kind], *, sign: int) -> int:
+    return sum(points for kind, points in moved if kind in kinds and points * sign > 0)

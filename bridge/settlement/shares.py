@@ -8,7 +8,7 @@ on hold stay booked with the former owner. The present owner can earn the remain
     worth is 1000 again   the first owner gets 100 back, then the present owner 400
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -117,6 +117,13 @@ class Shares:
         """The first owner, whose referral the order can qualify."""
         return next((share.customer_id for share in self.of_former_owners if share.first), self.own.customer_id)
 
+    def kept_by_former_owners(self, worth: int) -> dict[CustomerId, int]:
+        """Return what each former owner will have of an order worth `worth`."""
+        former = self.of_former_owners
+        changes = {share.customer_id: change for share, change in former_changes(former, worth, self.worth_before)}
+        kept = {share.customer_id: share.net + changes.get(share.customer_id, 0) for share in former}
+        return {customer_id: dust for customer_id, dust in kept.items() if customer_id and dust}
+
     def left_for_owner(self, worth: int) -> int:
         """What the present owner can have of an order worth `worth`, before limits across several orders."""
         # Few orders ever change hands, and this is asked for every order.
@@ -174,6 +181,21 @@ def former_net(shares: Iterable[Share], worth: int, worth_before: int) -> int:
     if worth > worth_before:
         net += min(worth - worth_before, sum(share.can_regrow for share in shares))
     return min(net, worth)
+
+
+def former_changes(shares: Sequence[Share], worth: int, worth_before: int) -> list[tuple[Share, int]]:
+    """Return what each former owner gets, or gives back (below 0), once the order is worth `worth`.
+
+    They give back by customer id, and get back in reverse.
+    """
+    missing = former_net(shares, worth, worth_before) - sum(share.net for share in shares)
+    changes = []
+    for share in shares if missing < 0 else reversed(shares):
+        change = max(missing, -share.net) if missing < 0 else min(missing, share.can_regrow)
+        if change:
+            changes.append((share, change))
+            missing -= change
+    return changes
 
 
 def left_for_owner(shares: Iterable[Share], worth: int, worth_before: int) -> int:

@@ -16,6 +16,7 @@ from bridge.ledger.postings import Posting
 from bridge.ledger.store import open_accounts, save, spent_lots, taken_lots
 from bridge.medusa.currencies import amount_to_pay
 from bridge.observability.tracing import span
+from bridge.programme.days import local_date
 from bridge.programme.earning import SHIPPING
 from bridge.redemptions.capture import book_use, first_uses, product_codes, report_second_use
 from bridge.redemptions.tables import RedemptionState
@@ -30,7 +31,7 @@ from bridge.settlement.lines import lines_to_store
 from bridge.settlement.load import Loaded
 from bridge.settlement.referrals import post_referral
 from bridge.settlement.repository import PENDING_UNTIL_PAID, add_rows, change_rows
-from bridge.settlement.shares import Share, Shares, former_net, write_former_owners
+from bridge.settlement.shares import Share, Shares, former_changes, write_former_owners
 from bridge.settlement.stored_lines import StoredLine, uses_by_code
 from bridge.settlement.tables import EscrowState
 
@@ -232,14 +233,9 @@ def _post_shares(plan: OrderPlan, booking: Booking, accounts: _Accounts) -> Orde
 
 
 def _post_former_shares(shares: Shares, plan: OrderPlan, booking: Booking, accounts: _Accounts) -> Shares:
-    """Bring what former owners have together to its target. They give back by customer id, and get back in reverse."""
-    target = former_net(shares.former, plan.earned.dust, shares.worth_before)
-    missing = target - sum(share.net for share in shares.former)
-    for share in shares.former if missing < 0 else reversed(shares.former):
-        change = max(missing, -share.net) if missing < 0 else min(missing, share.can_regrow)
-        if change:
-            shares = shares.with_former(_bring_to(share.net + change, share, shares, plan, booking, accounts))
-            missing -= change
+    """Bring what former owners have together to its target."""
+    for share, change in former_changes(shares.former, plan.earned.dust, shares.worth_before):
+        shares = shares.with_former(_bring_to(share.net + change, share, shares, plan, booking, accounts))
     return shares
 
 
@@ -247,11 +243,11 @@ def _bring_to(
     target: int, share: Share, shares: Shares, plan: OrderPlan, booking: Booking, accounts: _Accounts
 ) -> Share:
     account = accounts.of(share)
-    # Accounts merged into one share its lots: expired points count for only one share of the order.
+    # Accounts merged into one share its lots, also after an undo: expired points count for only one share of the order.
     counted = sum(
         other.expired
         for other in (shares.own, *shares.former)
-        if other.customer_id != share.customer_id and other.expired and accounts.of(other).holder is account.holder
+        if other.customer_id != share.customer_id and other.expired and accounts.of(other).shares_lots_with(account)
     )
     return booking.bring_to(target, share, account, _reversal_reason(plan), counted_by_others=counted)
 
@@ -356,7 +352,8 @@ def order_note(plan: OrderPlan) -> str | None:
         return plan.allowed.why
     escrow = plan.loaded.escrow
     if escrow and escrow.state is EscrowState.WAITING:
-        return f"A guest's order: {plan.escrowed} points can be claimed until {escrow.expires_at:%d %b %Y}."
+        end = local_date(escrow.expires_at, plan.loaded.version.programme.time_zone)
+        return f"A guest's order: {plan.escrowed} points can be claimed until {end:%d %b %Y}."
     return PENDING_UNTIL_PAID if plan.loaded.pending_until_paid and plan.target else None
 
 

@@ -65,6 +65,12 @@ describe("a transaction", () => {
     expect(sentenceOf({ ...about, kind: "hold", held: 1, redeemed: mugs } as Step, german)).toContain("für 2 Produkte.")
   })
 
+  it("says that waived points are given again, also while they are pending", () => {
+    const waived = { ...STEP, kind: "reverse", reference_type: "waived" } as Step
+    expect(sentenceOf({ ...waived, pending: 90 }, english)).toContain("90 points of orders that were canceled or returned, given again")
+    expect(sentenceOf({ ...waived, amount: -90 }, english)).toContain("taken back as they came back")
+  })
+
   it("has words for every kind, in both languages", () => {
     const kinds = Object.keys(en.kinds) as Step["kind"][]
     for (const t of [english, german]) {

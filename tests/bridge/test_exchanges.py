@@ -21,7 +21,8 @@ from bridge.settlement.tables import order_settlement
 from tests.support import tokens
 from tests.support.deliveries import deliver
 from tests.support.medusa import FakeMedusa
-from tests.support.orders import SAMPLES, line, order, order_event
+from tests.support.orders import PLACED, SAMPLES, iso, line, order, order_event
+from tests.support.settling import set_rules, settle
 
 pytestmark = pytest.mark.usefixtures("settings")
 
@@ -150,6 +151,29 @@ def test_what_came_back_is_no_sale_past_the_checkout_any_more(api: TestClient) -
         post(api, order(lines=[line(product_id="prod_mug", quantity=2, returned=returned)], version=version))
         with transaction() as connection:
             assert orders_with_unpaid_dust_only(connection, limit=5) == expected
+
+
+@pytest.mark.parametrize("draft", [False, True], ids=["an order edit", "a draft"])
+def test_an_exchange_makes_no_order_paid_of_which_a_part_was_captured(draft: bool) -> None:
+    """Half of 100.00 was captured. A line of 50.00, or all of a draft's, was added after the order was created."""
+    set_rules(earn={"when": "payment.captured"})
+
+    def bought(number: int, hours: float) -> dict[str, Any]:
+        return line(f"ordli_{number}", price=50) | {"created_at": iso(PLACED + timedelta(hours=hours))}
+
+    def paid(captured: int, *lines: dict[str, Any], version: int) -> dict[str, Any]:
+        summary = {"paid_total": captured, "refunded_total": 0, "transaction_total": captured}
+        collection = {"status": "completed", "amount": 100, "authorized_amount": 100, "captured_amount": captured}
+        document = order(lines=list(lines), version=version) | {"summary": summary}
+        return document | {"payment_collections": [collection]}
+
+    first, second, swapped = bought(1, 0.5 if draft else 0), bought(2, 1), bought(3, 2)
+    exchange = {"returns": [{"id": "return_1", "exchange_id": "oexc_1"}]}
+    settle(paid(50, first, second, version=2))
+    settle(paid(50, first, second, swapped, version=3) | exchange)
+    assert balance("cus_1") == 0
+    settle(paid(100, first, second, swapped, version=3) | exchange)
+    assert balance("cus_1") == 100
 
 
 def test_a_canceled_order_waits_for_no_payment(api: TestClient) -> None:

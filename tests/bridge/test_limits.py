@@ -2,7 +2,7 @@
 
 import random
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -53,6 +53,23 @@ def test_what_is_beyond_a_days_limit_is_not_earned_and_says_so() -> None:
     with transaction() as connection:
         sentence = explain(connection, CustomerId("cus_1")).steps[1].sentence
     assert "1 for each eur; worth 400 points, limited to 500 a day)" in sentence
+
+
+@pytest.mark.parametrize(
+    ("zone", "first", "last"),
+    [
+        # Clocks are set back by an hour on 31 October, so the day has 25 hours there.
+        ("Europe/Berlin", "2027-10-30T22:05", "2027-10-31T22:55"),
+        # By two hours.
+        ("Antarctica/Troll", "2027-10-30T22:05", "2027-10-31T23:55"),
+    ],
+)
+def test_a_days_limit_holds_when_clocks_are_set_back(zone: str, first: str, last: str) -> None:
+    a_day(500, time_zone=zone)
+    for number, moment in enumerate((first, last)):
+        placed = datetime.fromisoformat(moment).replace(tzinfo=UTC)
+        settle(order(f"order_{number}", placed=placed, lines=[line(price=400)]))
+    assert booked_points() == {"order_0": 400, "order_1": 100}
 
 
 def test_an_order_that_was_limited_because_of_another_moves_up_when_that_is_canceled() -> None:

@@ -15,15 +15,18 @@ from bridge.db import transaction
 from bridge.errors import DustError
 from bridge.ids import CustomerId
 from bridge.ledger.adjust import adjust_balance
+from bridge.ledger.mature_and_expire import post_due_lots
 from bridge.ledger.merges import MergeRefused, NotMerged, merge_customers, merges_of, unmerge_customer
 from bridge.ledger.postings import Kind, PostingDetails
 from bridge.ledger.store import open_accounts, save
 from bridge.medusa.client import get_medusa
+from bridge.operations.audit import audit
 from bridge.redemptions.medusa_sync import advance
 from bridge.reports.breakage import breakage
 from bridge.reports.liability import liability
 from bridge.settlement.tiers import read_tiers
 from tests.support import tokens
+from tests.support.clock import moved
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import line, order
 from tests.support.settling import balance, booked_points, set_rules, settle
@@ -228,6 +231,44 @@ def test_a_return_that_is_undone_leaves_the_other_account_what_it_spent(api: Tes
     assert balances() == (0, 0)
     settle({**spending, "version": 2, "status": "canceled"})
     assert balances() == (0, 500)
+
+
+@pytest.mark.parametrize("policy", ["allow", "within_balance"])
+@pytest.mark.parametrize("swept", [True, False], ids=["swept", "not swept"])
+@pytest.mark.parametrize("times", [1, 2], ids=["once", "merged twice"])
+def test_points_that_expired_with_the_other_account_are_not_taken_again(policy: str, swept: bool, times: int) -> None:
+    set_rules(earn={"rates": {"eur": "1"}, "expires_after_days": 30}, reversal={"negative_balance": policy})
+    settle(bought(), bought("order_new", NEW, 20))
+    merge()
+    with moved(timedelta(days=40)):
+        if swept:
+            with transaction() as connection:
+                post_due_lots(connection, now=now(), customers=10)
+        for _ in range(times - 1):
+            unmerge()
+            merge()
+        assert unmerge() == 0
+        settle(canceled())
+        assert (balance(OLD).balance, balance(NEW).balance) == (0, 0)
+        # Nothing is waived either, that a later order would have to give back.
+        settle(bought("order_2", placed=now()))
+        assert balance(OLD).balance == 10
+        settle(canceled("order_new", NEW, 20))
+        assert balance(NEW).balance == 0
+    assert audit() == []
+
+
+def test_expired_points_of_an_order_count_once_for_accounts_that_were_merged() -> None:
+    """The order goes to the other account, which had 6 of its points when both were one."""
+    set_rules(earn={"rates": {"eur": "1"}, "expires_after_days": 30})
+    settle(bought())
+    merge()
+    with moved(timedelta(days=40)):
+        unmerge()
+        settle(bought(who=NEW) | {"version": 2})
+        settle(canceled(who=NEW) | {"version": 3})
+        assert (balance(OLD).balance, balance(NEW).balance) == (0, 0)
+    assert audit() == []
 
 
 def test_what_a_redemption_of_the_old_account_gives_back_goes_to_the_survivor(

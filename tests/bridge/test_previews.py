@@ -22,6 +22,8 @@ from bridge.settlement.preview import Preview, preview_order
 from tests.support import tokens
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import line, order, sample
+from tests.support.redemptions import redeem_points
+from tests.support.referrals import bought, refer, set_referral_bonus
 from tests.support.settling import balance, set_rules, settle
 
 EXAMPLES = count()
@@ -144,6 +146,20 @@ def test_the_settlement_that_follows_equals_the_preview(
     assert found.before.balance - found.after.balance == found.earned_taken_back
 
 
+def test_a_return_of_more_than_was_paid_with_money_refunds_what_was() -> None:
+    """A gift card paid 50.00 of 100.00, and goods for 60.00 come back."""
+    document = order(lines=[line(price=60), line("ordli_2", price=40)], credit=50)
+    document["credit_lines"] = [{"amount": 50, "reference": "gift_card", "metadata": None}]
+    document["summary"] = {"paid_total": 50, "transaction_total": 50, "refunded_total": 0}
+    settle(document)
+    found = preview(document, returns={"ordli_1": Decimal(1)})
+    assert (found.before.balance, found.earned_taken_back, found.after.balance) == (100, 60, 40)
+    returned = order(lines=[line(price=60, returned=1), line("ordli_2", price=40)], credit=50, version=2)
+    refunded = {"paid_total": 50, "transaction_total": 0, "refunded_total": 50}
+    settle(returned | {"credit_lines": document["credit_lines"], "summary": refunded})
+    assert balance().balance == found.after.balance
+
+
 OPEN_CHANGES = sample("orders_with_open_changes")
 
 
@@ -257,3 +273,31 @@ def test_points_that_a_former_owner_keeps_are_part_of_the_preview() -> None:
     found = preview(moved, cancel=True)
     # 10 went to the new owner; the first one owes the 20 that were spent.
     assert (found.earned_taken_back, found.before.balance, found.after.balance) == (30, 10, 0)
+
+
+def test_points_that_come_back_and_are_taken_at_once_are_both_named(medusa: FakeMedusa) -> None:
+    """They were waived, because they were spent, when the order that had earned them was canceled."""
+    set_rules(
+        earn={"rates": {"eur": "100"}},
+        redeem={"rates": {"eur": "100"}},
+        reversal={"negative_balance": "within_balance"},
+    )
+    settle(order(lines=[line(price=10)]))
+    code = redeem_points(CustomerId("cus_1"), 1000, key="key").codes[0].code
+    spending = order("order_2", lines=[line(price=10, discount=10, code=code)])
+    settle(spending)
+    settle(order(lines=[line(price=10)], version=2, status="canceled"))
+    found = preview(spending, cancel=True)
+    assert (found.spent_given_back, found.earned_taken_back) == (1000, 1000)
+    assert (found.before.balance, found.after.balance) == (0, 0)
+
+
+def test_the_bonus_of_the_customer_who_was_referred_is_part_of_the_preview(api: TestClient, medusa: FakeMedusa) -> None:
+    set_referral_bonus()
+    refer(api)
+    settle(bought())
+    found = preview(bought(), cancel=True)
+    assert (found.before.balance, found.earned_taken_back, found.after.balance) == (60, 60, 0)
+    unpaid = bought(by="cus_new", number=2, paid=False)
+    settle(bought(version=2, status="canceled"), unpaid)
+    assert preview(unpaid | {"payment_status": "captured"}, refund=Decimal(0)).earned_added == 50

@@ -18,7 +18,7 @@ from tests.support.ledger import capture, end_of_day, hold, lots, points, post_d
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import PLACED, line, order
 from tests.support.referrals import bonuses, bought, refer, set_referral_bonus
-from tests.support.settling import WORTH, balance, have_rules, history, order_of, settle
+from tests.support.settling import WORTH, balance, booked_points, have_rules, history, order_of, settle
 
 pytestmark = pytest.mark.usefixtures("settings")
 
@@ -267,6 +267,25 @@ def test_the_new_owners_other_orders_get_what_the_transfer_leaves() -> None:
     spend(600)
     settle(order_of("cus_2", 2))
     assert points("cus_1", "cus_2") == [0, 400 + 800]
+
+
+@pytest.mark.parametrize("together", [False, True], ids=["one by one", "in one batch"])
+def test_points_that_stay_with_a_former_owner_use_up_their_limit(together: bool) -> None:
+    have_rules(limits={"per_day": 500})
+    second = order("order_2", placed=PLACED + timedelta(hours=1), lines=[line(price=5)])
+    settle(order_of("cus_1", 1, price=5), second)
+    spend(500)
+    # The first order goes to another customer, but what it had earned was spent by the first.
+    settle(order_of("cus_2", 2, price=5))
+    assert (points("cus_1", "cus_2"), booked_points()) == ([0, 0], {"order_1": 0, "order_2": 0})
+    # What the first customer gives back of it makes room.
+    steps = [order_of("cus_2", 3, price=2), order_of("cus_2", 4, price=5), order_of("cus_2", 5, price=2)]
+    for facts in [steps] if together else [[each] for each in steps]:
+        settle(*facts)
+    assert (points("cus_1", "cus_2"), booked_points()) == ([0, 0], {"order_1": 0, "order_2": 300})
+    settle(order_of("cus_2", 6, status="canceled"))
+    assert (points("cus_1", "cus_2"), booked_points()) == ([0, 0], {"order_1": 0, "order_2": 500})
+    assert audit() == []
 
 
 def test_an_order_leaves_a_merged_account_under_a_limit() -> None:

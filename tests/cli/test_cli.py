@@ -29,6 +29,7 @@ from tests.support.commands import Dust
 from tests.support.databases import count
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import event, order
+from tests.support.settling import set_rules, settle
 
 
 def keep(body: bytes, event_id: str) -> None:
@@ -100,6 +101,13 @@ def test_balance_history_and_adjust(dust: Dust) -> None:
     assert [row["amount"] for row in dust("history", "cus_1", "--json").json] == [-20, 50]
     assert [row["amount"] for row in dust("history", "cus_1", "--limit", 1, "--json").json] == [-20]
     assert "50" in dust("history", "cus_1").out
+
+
+@pytest.mark.usefixtures("settings")
+def test_a_balance_names_the_last_day_of_points_in_the_shops_time_zone(dust: Dust) -> None:
+    set_rules(time_zone="America/New_York", earn={"expires_after_days": 30})
+    settle(order())
+    assert "10 expire 2027-06-10" in dust("balance", "cus_1").out
 
 
 @pytest.mark.usefixtures("settings")

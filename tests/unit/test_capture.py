@@ -5,6 +5,7 @@ from fractions import Fraction
 from math import ceil
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -112,3 +113,20 @@ def test_a_unit_beside_a_coupon_that_is_not_fully_paid_is_a_whole_unit() -> None
     # Three mugs at 15.00, less 9.00 each by the shop's coupon; the code pays what is left of one: 6.00 of 18.00.
     document = order(lines=[units_line(3, 0, 15, 1, coupon=9)])
     assert used(RedemptionKind.PRODUCTS, document, dust=300, units=1) == 300
+
+
+@pytest.mark.parametrize(("left", "dust"), [(1.4, 700), (0.4, 200), (1.6, 800), (1, 500)])
+@pytest.mark.parametrize("seen_before", [True, False])
+def test_a_weight_that_an_edit_leaves_uses_its_share(left: float, dust: int, seen_before: bool) -> None:
+    """Points paid for 2 units, and Medusa leaves the discount as it was."""
+    before = remembered(order(lines=[units_line(2, 0, 10, 2)]), dust=1000, units=2) if seen_before else None
+    edited = order(lines=[line(price=10, quantity=left, discount=20, code="DUST-1")])
+    assert used(RedemptionKind.PRODUCTS, edited, dust=1000, units=2, first=before) == dust
+
+
+def test_lines_whose_discounts_are_rounded_up_cost_no_point_more() -> None:
+    """40.00 off six lines are 6.666666666666667 each, and 20.00 off the three that stand."""
+    lines = [
+        line(f"l{number}", price=10, returned=int(number > 3), discount=40 / 6, code="DUST-1") for number in range(1, 7)
+    ]
+    assert used(RedemptionKind.FIXED, order(lines=lines), dust=400_000, value=Decimal(40)) == 200_000

@@ -38,7 +38,7 @@ function keyOf({ kind, amount, pending, reference_type: about }: Step): string |
   if (kind === "adjust") return amount > 0 ? "added" : "taken"
   if (kind === "transfer") return amount + pending > 0 ? "cameWithOrder" : "wentWithOrder"
   if (kind === "reverse" && about === "import") return "importUndone"
-  if (kind === "reverse" && about === "waived") return amount > 0 ? "unwaived" : "waived"
+  if (kind === "reverse" && about === "waived") return amount + pending > 0 ? "unwaived" : "waived"
   return kind === "reverse" ? "reversed" : KEYS[kind]
 }
 
