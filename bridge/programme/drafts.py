@@ -88,6 +88,14 @@ class DraftChanged(Conflict):
     message = "The draft was changed meanwhile. Please load it again."
 
 
+class DraftReplaced(Conflict):
+    """Somebody else saved the draft since it was read."""
+
+    code = "draft_replaced"
+    status = 412
+    message = "Somebody else has saved this draft meanwhile. Please load it again."
+
+
 class DraftConflicts(Conflict):
     """The version in force changed the same fields as the draft, to other values."""
 
@@ -152,12 +160,29 @@ def create_draft(connection: Connection, content: DraftContent, *, author: str, 
     return Draft.from_row(connection.execute(statement.returning(programme_draft)).one())
 
 
-def change_draft(connection: Connection, draft_id: str, content: DraftContent, *, author: str, now: datetime) -> Draft:
-    """Replace a draft. The reason why it could not start is removed. Raises as `create_draft`, and `UnknownDraft`."""
+def change_draft(
+    connection: Connection,
+    draft_id: str,
+    content: DraftContent,
+    *,
+    author: str,
+    now: datetime,
+    saved_at: datetime | None = None,
+) -> Draft:
+    """Replace a draft. The reason why it could not start is removed.
+
+    With `saved_at`, only if it was saved last at that time. Raises as `create_draft`, `UnknownDraft`, `DraftReplaced`.
+    """
     _require_version(connection, content.based_on)
     values = content.columns() | {"author": author, "updated_at": now, "reason": None}
     change = update(programme_draft).where(programme_draft.c.id == draft_id).values(**values)
-    return Draft.read_one(connection, change.returning(programme_draft), otherwise=UnknownDraft())
+    if saved_at is not None:
+        change = change.where(programme_draft.c.updated_at == saved_at)
+    row = connection.execute(change.returning(programme_draft)).one_or_none()
+    if row is None:
+        read_draft(connection, draft_id)
+        raise DraftReplaced
+    return Draft.from_row(row)
 
 
 def list_drafts(connection: Connection) -> list[Draft]:

@@ -37,12 +37,19 @@ _COLUMNS: dict[str, ColumnElement[Any]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class MemberFilter:
-    """`text` is a part of the customer's id; `or_ids` are customers who match whatever their id is."""
+    """`text` is a part of the customer's id; `or_ids` are customers who match whatever their id is.
+
+    Balances are in points, with both ends. `active_until` itself is not included.
+    """
 
     text: str | None = None
     or_ids: Collection[CustomerId] = ()
     tier: str | None = None
     negative: bool = False
+    min_balance: int | None = None
+    max_balance: int | None = None
+    active_since: datetime | None = None
+    active_until: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +138,14 @@ def _query(only: MemberFilter, in_tier: _InTier | None, sort: MemberSort, after:
         query = query.where(or_(matches, among(balance.customer_id, list(only.or_ids))) if only.or_ids else matches)
     if only.negative:
         query = query.where(balance.balance < 0)
+    if only.min_balance is not None:
+        query = query.where(balance.balance >= only.min_balance)
+    if only.max_balance is not None:
+        query = query.where(balance.balance <= only.max_balance)
+    if only.active_since is not None:
+        query = query.where(balance.updated_at >= only.active_since)
+    if only.active_until is not None:
+        query = query.where(balance.updated_at < only.active_until)
     if in_tier is not None:
         query = query.outerjoin(in_tier.totals, in_tier.totals.c.customer_id == balance.customer_id)
         query = query.where(in_tier.condition)

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
 import { idFrom, valueAt, withValueAt } from "../src/admin/lib/document"
-import { DustError, errorAt, generalError, wholeNumber } from "../src/admin/lib/dust"
+import { DustError, errorAt, generalError, messageOf, wholeNumber } from "../src/admin/lib/dust"
 import { worded } from "../src/admin/lib/wording"
 
 const PROGRAMME = { earn: { rates: { eur: "1" }, multipliers: [{ name: "a" }, { name: "b" }] }, bonuses: { signup: 0 } }
@@ -51,6 +51,22 @@ describe("errors", () => {
     expect(generalError(null, key)).toBeUndefined()
   })
 
+  it("are shown above the form when they are about a field that it does not have", () => {
+    const many = new DustError({ errors: [{ field: "customer_ids", message: "name 1 to 1000 customers" }] }, 422)
+    expect(generalError(many, key, ["amount"])).toBe("finding.most")
+    expect(generalError(wrong, key, ["earn"])).toBeUndefined()
+  })
+
+  it("are in the words of the dashboard where it knows them", () => {
+    const said = (code: string, detail: string, more: object = {}): string =>
+      messageOf(new DustError({ code, detail, ...more }, 409), (name, values) => `${name} ${values?.available ?? ""}`.trim())
+    expect(said("insufficient_dust", "You need 500 points and have 1,200.", { available: 1200 })).toBe("problems.insufficient_dust 1,200")
+    expect(said("medusa_unavailable", "Medusa did not answer.")).toBe("failures.medusa_unavailable")
+    expect(said("merge_refused", "cus_1 is merged into cus_2 already: undo that first.")).toBe("finding.mergedAlready")
+    expect(said("of_a_newer_bridge", "Its own sentence.")).toBe("Its own sentence.")
+    expect(messageOf(wrong, key)).toBe("must be above zero")
+  })
+
   it("say what to do when the session has ended, the role is not enough or nobody answers", () => {
     expect(generalError(new DustError({ message: "Unauthorized" }, 401), key)).toBe("general.sessionEnded")
     expect(generalError(new DustError({ message: "Forbidden" }, 403), key)).toBe("general.notAllowed")
@@ -68,6 +84,23 @@ describe("wording", () => {
     expect(worded("Input should be greater than 0")).toBe("Must be more than 0")
     expect(worded("Input should be less than or equal to 1")).toBe("Must be at most 1")
     expect(worded("a product for points only needs a price in points")).toContain("needs a price in points")
+  })
+
+  it.each([
+    ["must be after starts_at", "Must be later than the start"],
+    [
+      "expires_after_days (14) must be more than pending_days (30): points would expire before anybody can spend them",
+      "Must be more than the 30 days until points can be spent",
+    ],
+    ["Gold must be from more than Silver, which comes before it", "“Gold” needs a higher threshold than “Silver”, which stands before it"],
+    ["ship: 300 points are fewer than the minimum at a time (500)", "“ship” costs 300 points, and the minimum at a time is 500"],
+    ["'xyz' is not a currency of the shop: Medusa does not have it", "Your shop does not have the currency xyz"],
+    ["must be a whole number between 1 and 1000, or the same below zero", "Please enter a whole number from 1 to 1000, or below zero from -1 to -1000"],
+    ["must be more than matures_after_days, or nobody could spend it", "Must be more than the days until it can be spent"],
+    ["returns: 3 of T-Shirt are too many: the customer has 2.", "The customer has 2 of “T-Shirt”, and not 3."],
+    ["max_value and min_cart have no currency in common, so nobody could ever have it", "none in common"],
+  ])("has no names of fields and ids: %s", (sentence, shownAs) => {
+    expect(worded(sentence)).toContain(shownAs)
   })
 })
 

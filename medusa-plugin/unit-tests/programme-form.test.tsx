@@ -189,3 +189,15 @@ const SWITCHES = new Set([
   "earn.pending_until_paid",
   "earn.limits.per_customer",
 ])
+
+describe("the examples", () => {
+  it("have amounts as the dashboard's language writes them", () => {
+    expect(rendered()).toContain("An order of 50.00 EUR earns 75 points.")
+    vi.stubGlobal("document", { documentElement: { lang: "de" } })
+    vi.stubGlobal("navigator", { languages: ["de-DE"] })
+    const page = rendered()
+    vi.unstubAllGlobals()
+    expect(page).toContain("An order of 50,00 EUR earns 75 points.")
+    expect(page).toContain("500 points are worth 5,00 EUR.")
+  })
+})

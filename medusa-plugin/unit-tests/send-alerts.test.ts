@@ -1,4 +1,5 @@
 import type { MedusaContainer } from "@medusajs/framework/types"
+import localProvider from "@medusajs/medusa/notification-local"
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest"
 import sendAlerts, { config } from "../src/jobs/send-alerts"
 
@@ -101,6 +102,19 @@ describe("alerts", () => {
       }),
       expect.objectContaining({ data: { state: "solved", code, severity: null, since: null, message, action: null } }),
     ])
+  })
+
+  it("go by e-mail through the local provider that Medusa has for trying out", async () => {
+    dust.alertEmail = "merchant@example.com"
+    const info = vi.fn()
+    const [Local] = localProvider.services
+    const local = new Local({ logger: { info } }, { channels: ["feed", "email"] })
+    createNotifications.mockImplementation((notification) => local.send(notification))
+    await run(FAILED)
+    expect(warn).not.toHaveBeenCalled()
+    const [, [mail]] = info.mock.calls
+    expect(mail).toMatch(/to: 'merchant@example.com' on the channel: 'email' with template: 'dust-alert'/)
+    expect(mail).toContain(FAILED.action)
   })
 
   it("that a shop cannot send are a line in its log, and the other channel gets them", async () => {

@@ -31,8 +31,12 @@ export function createDustActions(
     async releaseCart() {
       const cartId = await getCartId()
       if (!cartId) return
-      const { data } = await client.redemptions({ cart_id: cartId, state: "active" })
-      await Promise.all(data?.redemptions.map(({ id }) => client.release(id)) ?? [])
+      // One that is pending gets its code in a moment.
+      const open = await Promise.all(
+        (["active", "pending"] as const).map((state) => client.redemptions({ cart_id: cartId, state })),
+      )
+      const redemptions = open.flatMap(({ data }) => data?.redemptions ?? [])
+      await Promise.all(redemptions.map(({ id }) => client.release(id)))
     },
   }
 }

@@ -4147,6 +4147,11 @@ export interface components {
         /** PublicProgramme */
         PublicProgramme: {
             name: components["schemas"]["PointsName"];
+            /**
+             * Time Zone
+             * @description IANA time zone of the shop: points expire at the end of a day in it, so show dates in it
+             */
+            time_zone: string;
             earn: components["schemas"]["PublicEarn"];
             redeem: components["schemas"]["PublicRedeem"];
             bonuses: components["schemas"]["Bonuses"];
@@ -7003,6 +7008,14 @@ export interface operations {
                 tier?: string | null;
                 /** @description Only members whose balance is below zero */
                 negative?: boolean;
+                /** @description Only members with at least this balance */
+                min_balance?: number | null;
+                /** @description Only members with at most this balance */
+                max_balance?: number | null;
+                /** @description Only members whose last activity was at this time or later */
+                active_since?: string | null;
+                /** @description Only members whose last activity was before this time */
+                active_until?: string | null;
                 /** @description What to sort by; with `-` downwards */
                 sort?: components["schemas"]["MemberSort"];
                 /** @description Maximum number of rows on a page */
@@ -8183,7 +8196,10 @@ export interface operations {
     write_programme_draft: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description `updated_at` of the draft that was read, in quotes: 412 when it was saved again since */
+                "if-match"?: string | null;
+            };
             path: {
                 draft_id: string;
             };
@@ -8224,6 +8240,15 @@ export interface operations {
             };
             /** @description Not found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition failed */
+            412: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -46,8 +46,10 @@ test("public reads are cached for a minute, and what belongs to a customer is no
 })
 
 test("what the cart uses is released, and nothing without a cart", async () => {
-  const { url, requests } = await startServer(({ method }) =>
-    method === "GET" ? { json: { redemptions: [{ id: "dred_1" }, { id: "dred_2" }], next_cursor: null } } : { json: { redemption: {} } },
+  const { url, requests } = await startServer(({ method, url: path }) =>
+    method === "GET"
+      ? { json: { redemptions: [{ id: path.endsWith("active") ? "dred_1" : "dred_2" }], next_cursor: null } }
+      : { json: { redemption: {} } },
   )
   let cartId: string | undefined = "cart_1"
   const dust = createDustServer({ baseUrl: url, getToken: () => "t", getCartId: () => cartId })
@@ -57,10 +59,11 @@ test("what the cart uses is released, and nothing without a cart", async () => {
     "DELETE /store/dust/redemptions/dred_1",
     "DELETE /store/dust/redemptions/dred_2",
     "GET /store/dust/redemptions?cart_id=cart_1&state=active",
+    "GET /store/dust/redemptions?cart_id=cart_1&state=pending",
   ])
   cartId = undefined
   await dust.releaseCart()
-  expect(requests).toHaveLength(3)
+  expect(requests).toHaveLength(4)
 })
 
 test("an error of Next.js while the token is read arrives", async () => {

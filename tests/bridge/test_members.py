@@ -129,6 +129,29 @@ def test_members_below_zero_are_found(api: TestClient) -> None:
     assert [each["balance"] for each in page(api, negative=True)["customers"]] == [-80]
 
 
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({"min_balance": 200}, "bc"),
+        ({"max_balance": 100}, "ad"),
+        ({"min_balance": 101, "max_balance": 299}, "b"),
+        ({"min_balance": 301}, ""),
+        ({"max_balance": -1}, ""),
+    ],
+)
+def test_members_are_filtered_by_balance(api: TestClient, query: dict[str, int], expected: str) -> None:
+    have_members()
+    assert members(api, sort="customer_id", **query) == [f"cus_{each}" for each in expected]
+
+
+def test_members_are_filtered_by_their_last_activity(api: TestClient) -> None:
+    have_members()
+    times = {each["customer_id"]: each["last_activity"] for each in page(api)["customers"]}
+    assert members(api, active_since=times["cus_d"], sort="customer_id") == ["cus_b", "cus_d"]
+    assert members(api, active_until=times["cus_d"], sort="customer_id", limit=1) == ["cus_a", "cus_c"]
+    assert members(api, active_since=times["cus_a"], active_until=times["cus_d"]) == ["cus_a"]
+
+
 def test_a_part_of_the_id_is_searched(api: TestClient, medusa: FakeMedusa) -> None:
     have_members()
     give(1, "cus_50%_x")
@@ -169,6 +192,10 @@ def test_no_call_to_medusa_without_a_search(api: TestClient, medusa: FakeMedusa)
         {"q": ""},
         {"q": "a\x00b"},
         {"negative": "maybe"},
+        {"min_balance": "a few"},
+        {"max_balance": 10**19},
+        {"active_since": "2026-11-27"},
+        {"active_until": "yesterday"},
         {"tiers": "gold"},
     ],
 )

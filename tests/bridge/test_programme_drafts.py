@@ -12,7 +12,7 @@ from bridge.clock import now
 from bridge.programme.drafts import MAX_DRAFTS
 from tests.support import tokens
 from tests.support.admin_api import call, fields
-from tests.support.clock import moved
+from tests.support.clock import advance, moved
 from tests.support.medusa import FakeMedusa
 
 PROGRAMME = "/admin/dust/programme"
@@ -219,3 +219,31 @@ def test_a_draft_that_two_publish_at_once_is_one_version(api: TestClient) -> Non
 def test_medusa_need_not_answer_to_save_and_publish(api: TestClient, medusa: FakeMedusa) -> None:
     medusa.away = True
     assert publish(api, save(api, earn__pending_days=3)).status_code == 200
+
+
+def test_a_draft_that_somebody_else_has_saved_is_not_overwritten(api: TestClient) -> None:
+    draft = save(api, earn__pending_days=3)
+    path, seen = f"{DRAFTS}/{draft['id']}", {"if-match": f'"{draft["updated_at"]}"'}
+    advance(timedelta(minutes=1))
+    theirs = call(api, "PUT", path, json=body_of(api, {"earn__pending_days": 4}, name="Theirs"), headers=seen)
+    assert theirs.status_code == 200, theirs.text
+    mine = body_of(api, {"earn__pending_days": 5}, name="Mine")
+    answer = call(api, "PUT", path, json=mine, headers=seen)
+    assert (answer.status_code, answer.json()["code"]) == (412, "draft_replaced")
+    assert call(api, "GET", path).json()["name"] == "Theirs"
+    assert (
+        call(api, "PUT", path, json=mine, headers={"if-match": f'"{theirs.json()["updated_at"]}"'}).status_code == 200
+    )
+    assert call(api, "PUT", path, json=mine, headers={"if-match": "*"}).status_code == 200
+
+
+def test_if_match_of_a_draft_is_a_time(api: TestClient) -> None:
+    draft = save(api, earn__pending_days=3)
+    answer = call(api, "PUT", f"{DRAFTS}/{draft['id']}", json=body_of(api, {}), headers={"if-match": '"3"x'})
+    assert fields(answer) == {"If-Match"}
+
+
+def test_if_match_does_not_find_a_draft_that_is_gone(api: TestClient) -> None:
+    seen = {"if-match": '"2026-11-27T12:00:00Z"'}
+    answer = call(api, "PUT", f"{DRAFTS}/ddraft_0", json=body_of(api, {}), headers=seen)
+    assert (answer.status_code, answer.json()["code"]) == (404, "unknown_draft")

@@ -29,6 +29,7 @@ def test_the_public_programme_has_what_a_shopper_may_know(api: TestClient) -> No
         bonuses={"signup": 50},
         tiers={"levels": [{"name": "gold", "from": 400, "factor": "2", "benefits": ["Free returns"]}]},
         guests={"escrow_days": 30},
+        time_zone="America/New_York",
     )
     answer = api.get("/store/dust/programme")
     assert answer.status_code == 200
@@ -39,7 +40,7 @@ def test_the_public_programme_has_what_a_shopper_may_know(api: TestClient) -> No
     assert found["bonuses"]["signup"] == 50
     assert found["tiers"] == [{"name": "gold", "from": "400", "factor": "2", "benefits": ["Free returns"]}]
     assert [(each["id"], each["dust"]) for each in found["rewards"]] == [("ship", 300)]
-    assert found["expires_after_days"] == 365
+    assert (found["expires_after_days"], found["time_zone"]) == (365, "America/New_York")
     assert not {"guests", "reversal"} & found.keys()
     assert api.get("/store/dust/programme", headers={"if-none-match": answer.headers["etag"]}).status_code == 304
 

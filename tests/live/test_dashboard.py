@@ -134,7 +134,7 @@ def test_a_merchant_sees_what_an_order_did_and_previews_a_change(page: Page, wor
         drawer.get_by_label("Change").click()
         page.get_by_role("option", name="Confirm the edit").click()
         drawer.get_by_role("button", name="Preview", exact=True).click()
-        expect(drawer.get_by_text("no open edit")).to_be_visible()
+        expect(drawer.get_by_text("Nothing is open in Medusa")).to_be_visible()
         begin_edit(world, order_id, add=world.keys.hoodie)
         drawer.get_by_role("button", name="Preview", exact=True).click()
         expect(drawer.get_by_text("Earns 40 more, leaves 560.")).to_be_visible()

@@ -90,6 +90,30 @@ def test_a_draft_that_somebody_else_has_overtaken_is_decided_and_published(page:
     assert world.bridge.ask("GET", "/admin/dust/programme")["earn"]["rates"] == {"eur": "3"}
 
 
+def test_two_editors_of_a_draft_do_not_overwrite_each_other(page: Page, world: World) -> None:
+    drawer = page.get_by_role("dialog")
+    save_draft(page, "Autumn", rate="3")
+    choose(page, "Autumn", "Open")
+    expect(rate_field(page)).to_have_value("3")
+    [listed] = world.bridge.ask("GET", DRAFTS)["drafts"]
+    path = f"{DRAFTS}/{listed['id']}"
+    theirs = world.bridge.ask("GET", path)
+    theirs = {name: theirs[name] for name in ("document", "based_on", "starts_at")} | {"name": "Theirs"}
+    world.bridge.ask("PUT", path, theirs)
+
+    rate_field(page).fill("4")
+    page.get_by_role("button", name="Save draft").click()
+    drawer.get_by_role("button", name="Save draft").click()
+    expect(drawer.get_by_text("Somebody else has saved this draft")).to_be_visible()
+    keep_checked(page, "draft-replaced")
+    assert world.bridge.ask("GET", path)["name"] == "Theirs"
+    drawer.get_by_role("button", name="Save mine and replace theirs").click()
+
+    expect(drawer).to_have_count(0)
+    mine = world.bridge.ask("GET", path)
+    assert (mine["name"], mine["document"]["earn"]["rates"]) == ("Autumn", {"eur": "4"})
+
+
 def test_drafts_start_by_themselves_or_say_why_not(page: Page, world: World) -> None:
     drawer = page.get_by_role("dialog")
     save_draft(page, "Summer", rate="4")

@@ -35,6 +35,7 @@ POINTS = 4321
 RESPONSES = {
     "/store/dust/programme": {
         "name": {"one": "star", "many": "stars"},
+        "time_zone": "UTC",
         "earn": {"rates": {"eur": "1"}},
         "redeem": {"rates": {"eur": "100"}, "min_dust": 1, "max_dust": None, "max_share": "1"},
         "bonuses": {},

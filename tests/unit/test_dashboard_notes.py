@@ -1,4 +1,4 @@
-"""The dashboard recognises the bridge's stored sentences by their words, to show them in its own language."""
+"""The dashboard recognises sentences of the bridge by their words, to show them in its own language."""
 
 import re
 
@@ -6,6 +6,7 @@ from tests.support.source_files import ROOT
 
 CATALOGUE = ROOT / "medusa-plugin/src/admin/i18n/en/explanation.ts"
 PACKAGES = ("programme", "settlement", "redemptions", "ledger", "inbox", "imports")
+WORDING = ROOT / "medusa-plugin/src/admin/lib/wording.ts"
 # Values are put into some sentences, so only the beginning of each part is compared.
 COMPARED_CHARACTERS = 30
 
@@ -17,3 +18,13 @@ def test_the_bridge_has_the_words_of_the_dashboards_notes() -> None:
     parts = [part.strip(" .") for text in texts for part in re.split(r"{{\w+}}", text)]
     assert len(texts) > 30
     assert [part for part in parts if part[:COMPARED_CHARACTERS] not in sources] == []
+
+
+def test_the_bridge_has_the_words_of_the_dashboards_findings() -> None:
+    own = WORDING.read_text().split("// The bridge itself.")[1]
+    patterns = re.findall(r"^ +\[?/\^?(.+?)/s?,", own, re.MULTILINE)
+    sources = "".join(file.read_text() for file in (ROOT / "bridge").rglob("*.py"))
+    # The longest words between the values of each pattern.
+    words = [max(re.split(r"\(\?<\w+>.+?\)|\\S\+|\\d\+|\.\+|\\.|\$", each), key=len) for each in patterns]
+    assert len(patterns) > 30
+    assert [part for part in words if part.strip(" ()':")[:COMPARED_CHARACTERS] not in sources] == []

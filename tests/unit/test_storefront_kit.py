@@ -1,8 +1,10 @@
 """The storefront kit has copies of what the bridge and the plugin say. They are the same."""
 
 from bridge.api.store import redemptions as store_redemptions
-from bridge.errors import DustError, KeyReused
+from bridge.errors import DustError, KeyReused, Unavailable
 from bridge.ledger.account import InsufficientDust
+from bridge.medusa.carts import UnreadableCart
+from bridge.medusa.errors import MedusaRefused
 from bridge.products import variants
 from bridge.redemptions import carts, repository, service
 from bridge.redemptions.pricing import rewards, terms
@@ -26,6 +28,18 @@ def test_the_kit_has_a_german_sentence_for_each_error_of_a_redemption() -> None:
         errors = [each for each in vars(module).values() if isinstance(each, type) and issubclass(each, DustError)]
         codes |= {each.code for each in errors if each.__module__ == module.__name__}
     assert {code for code in codes - _NOT_FOR_SHOPPERS if f"    {code}: " not in GERMAN} == set()
+
+
+def test_the_kit_has_a_german_sentence_for_each_error_that_has_one_for_shoppers() -> None:
+    kinds: list[type[DustError]] = [UnreadableCart, MedusaRefused]
+    waiting = list(DustError.__subclasses__())
+    while waiting:
+        kind = waiting.pop()
+        waiting += kind.__subclasses__()
+        # All errors of the server have one sentence.
+        if kind.shopper_message and not issubclass(kind, Unavailable) and kind.__module__.startswith("bridge."):
+            kinds.append(kind)
+    assert {kind.code for kind in kinds if f"    {kind.code}: " not in GERMAN} == set()
 
 
 def test_the_kit_has_a_german_sentence_for_each_reason_of_an_open_redemption() -> None:

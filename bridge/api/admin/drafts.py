@@ -3,8 +3,8 @@
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from fastapi import Response
-from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
+from fastapi import Header, Response
+from pydantic import AwareDatetime, BaseModel, Field, StringConstraints, TypeAdapter, ValidationError
 
 from bridge.api.admin.programme import IfMatch, ProgrammeResponse, etag, programme_response, version_of
 from bridge.api.admin.routing import admin_router
@@ -23,6 +23,16 @@ from bridge.redemptions.programme_document import read_document
 _MAX_AHEAD = timedelta(days=366)
 
 router = admin_router("/programme/drafts")
+
+_MOMENT: TypeAdapter[datetime] = TypeAdapter(AwareDatetime)
+
+SavedAt = Annotated[
+    str | None,
+    Header(
+        description="`updated_at` of the draft that was read, in quotes: 412 when it was saved again since",
+        examples=['"2026-11-27T12:00:00.123456Z"'],
+    ),
+]
 
 
 class DraftRequest(Body):
@@ -84,7 +94,7 @@ def read_drafts() -> DraftList:
 @router.post("", status_code=201, responses=describe_problems(400, 409, 422, 503))
 async def add_programme_draft(body: DraftRequest, operator: AdminOperator, response: Response) -> DraftResponse:
     """Save rules as a draft. An invalid document is refused as by `PUT /admin/dust/programme`."""
-    draft = await FOR_OPERATORS.run(_save, None, body, operator)
+    draft = await FOR_OPERATORS.run(_save, None, body, operator, None)
     response.headers["Location"] = f"{router.prefix}/{draft.id}"
     return draft
 
@@ -97,10 +107,12 @@ def read_programme_draft(draft_id: PathId) -> DraftResponse:
         return _view(draft, drafts.rebase(connection, draft))
 
 
-@router.put("/{draft_id}", responses=describe_problems(400, 404, 422, 503))
-async def write_programme_draft(draft_id: PathId, body: DraftRequest, operator: AdminOperator) -> DraftResponse:
+@router.put("/{draft_id}", responses=describe_problems(400, 404, 412, 422, 503))
+async def write_programme_draft(
+    draft_id: PathId, body: DraftRequest, operator: AdminOperator, if_match: SavedAt = None
+) -> DraftResponse:
     """Replace a draft. To solve a conflict, send `merged` as you want it, and the version in force as `based_on`."""
-    return await FOR_OPERATORS.run(_save, draft_id, body, operator)
+    return await FOR_OPERATORS.run(_save, draft_id, body, operator, _saved_at(if_match))
 
 
 @router.delete("/{draft_id}", responses=describe_problems(404, 422))
@@ -123,7 +135,17 @@ async def publish_programme_draft(draft_id: PathId, response: Response, if_match
     return programme_response(version)
 
 
-def _save(draft_id: str | None, body: DraftRequest, operator: str) -> DraftResponse:
+def _saved_at(if_match: str | None) -> datetime | None:
+    """The time that If-Match names; None for any."""
+    if if_match is None or if_match.strip() == "*":
+        return None
+    try:
+        return _MOMENT.validate_strings(if_match.strip().removeprefix("W/").strip('"'))
+    except ValidationError:
+        raise field_error("If-Match", "must be the `updated_at` of the draft, in quotes") from None
+
+
+def _save(draft_id: str | None, body: DraftRequest, operator: str, saved_at: datetime | None) -> DraftResponse:
     moment = now()
     if body.starts_at and body.starts_at <= moment:
         raise field_error("starts_at", "must be in the future")
@@ -135,7 +157,7 @@ def _save(draft_id: str | None, body: DraftRequest, operator: str) -> DraftRespo
         if draft_id is None:
             draft = drafts.create_draft(connection, content, author=operator, now=moment)
         else:
-            draft = drafts.change_draft(connection, draft_id, content, author=operator, now=moment)
+            draft = drafts.change_draft(connection, draft_id, content, author=operator, now=moment, saved_at=saved_at)
         return _view(draft, drafts.rebase(connection, draft))
 
 

@@ -31,9 +31,12 @@ _NOT_SEARCHED = "Medusa did not answer, so only customer ids were searched, not 
 Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 
 
+Points = Annotated[int, Field(ge=-(10**18), le=10**18)]
+
+
 # The values in cursors, by what the members are sorted by.
 _VALUES: dict[str, TypeAdapter[Any]] = {
-    "balance": TypeAdapter(Annotated[int, Field(ge=-(10**18), le=10**18)]),
+    "balance": TypeAdapter(Points),
     "last_activity": TypeAdapter(AwareDatetime),
     "customer_id": TypeAdapter(str),
 }
@@ -62,6 +65,14 @@ async def read_members(
     ] = None,
     tier: Annotated[Word | None, Query(description="Name of a tier of the programme in force")] = None,
     negative: Annotated[bool, Query(description="Only members whose balance is below zero")] = False,
+    min_balance: Annotated[Points | None, Query(description="Only members with at least this balance")] = None,
+    max_balance: Annotated[Points | None, Query(description="Only members with at most this balance")] = None,
+    active_since: Annotated[
+        AwareDatetime | None, Query(description="Only members whose last activity was at this time or later")
+    ] = None,
+    active_until: Annotated[
+        AwareDatetime | None, Query(description="Only members whose last activity was before this time")
+    ] = None,
     sort: Annotated[MemberSort, Query(description="What to sort by; with `-` downwards")] = MemberSort.ACTIVITY_DOWN,
     limit: Limit = 20,
     cursor: Cursor = None,
@@ -73,7 +84,16 @@ async def read_members(
     """
     after = _decode(cursor, sort)
     found, warning = await _search(q) if q else ([], None)
-    only = MemberFilter(text=q, or_ids=found, tier=tier, negative=negative)
+    only = MemberFilter(
+        text=q,
+        or_ids=found,
+        tier=tier,
+        negative=negative,
+        min_balance=min_balance,
+        max_balance=max_balance,
+        active_since=active_since,
+        active_until=active_until,
+    )
     members = await run_in_threadpool(_list, only, sort, after, limit + 1)
     page, following = split_page(Listing.CUSTOMERS, members, limit, lambda member: _position(member, sort))
     return MemberList(customers=page, next_cursor=following, warning=warning)

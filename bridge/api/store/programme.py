@@ -30,6 +30,9 @@ class PublicRedeem(BaseModel):
 
 class PublicProgramme(BaseModel):
     name: PointsName
+    time_zone: str = Field(
+        description="IANA time zone of the shop: points expire at the end of a day in it, so show dates in it"
+    )
     earn: PublicEarn
     redeem: PublicRedeem
     bonuses: Bonuses
@@ -50,6 +53,7 @@ def _public(programme: Programme) -> PublicProgramme:
     document = programme.document()
     return PublicProgramme(
         name=programme.name,
+        time_zone=programme.time_zone,
         earn=document["earn"],
         redeem=document["redeem"],
         bonuses=programme.bonuses,

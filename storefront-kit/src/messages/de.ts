@@ -175,6 +175,8 @@ export const de: Messages = {
     no_cart: "Ihr Warenkorb ist leer. Legen Sie zuerst etwas hinein.",
     invalid_fields: "Bitte prüfen Sie die Eingabe und versuchen Sie es noch einmal.",
     unavailable: "{many} sind gerade nicht erreichbar. Bitte versuchen Sie es gleich noch einmal.",
+    medusa_refused: "Der Shop kann das gerade nicht. Bitte versuchen Sie es gleich noch einmal.",
+    unreadable_cart: "Für diesen Warenkorb lassen sich gerade keine {many} einlösen. Bitte fragen Sie den Shop.",
     medusa_busy: "Gerade ist viel los. Bitte versuchen Sie es gleich noch einmal.",
     below_minimum: "Das sind zu wenige {many}. Bitte geben Sie mehr ein.",
     above_maximum: "So viele {many} lassen sich hier nicht einlösen. Bitte geben Sie weniger ein.",

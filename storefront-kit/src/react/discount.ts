@@ -11,18 +11,13 @@ interface Discount {
  * effect are not taken. At 100 points per yen, 199 points are 1 yen for 100 points.
  */
 export function discountFor(points: number, quote: CustomerQuote, programme: Programme | undefined): Discount {
-  if (points === quote.max_dust) return { points, value: Number(quote.max_value) }
-  const rate = Number(programme?.redeem.rates[quote.currency_code])
-  // Without the rules, the quote's own ratio is the best estimate.
-  if (!rate) return { points, value: (points * Number(quote.max_value)) / quote.max_dust }
-  const scale = 10 ** digitsOf(quote.currency_code)
-  // The small amount removes noise of binary fractions, which would round 1.15 down to 1.14.
-  const units = Math.floor((points / rate) * scale + 1e-6)
-  return { points: Math.ceil((units / scale) * rate - 1e-6), value: units / scale }
-}
-
-/** Two for EUR, none for JPY. */
-function digitsOf(currency: string): number {
-  const options = { style: "currency", currency } as const
-  return new Intl.NumberFormat("en", options).resolvedOptions().maximumFractionDigits ?? 2
+  const { max_dust: most, max_value: mostValue, currency_code: currency } = quote
+  if (points === most) return { points, value: Number(mostValue) }
+  // Medusa's decimals, which are not always those of browsers: it has none for IRT.
+  const scale = 10 ** (mostValue.split(".")[1] ?? "").length
+  const rate = Number(programme?.redeem.rates[currency])
+  // The small amount removes noise of binary fractions, which would round 1.15 down to 1.14. Without the rules, the
+  // quote's own ratio is the best estimate.
+  const units = Math.floor((rate ? points / rate : (points * Number(mostValue)) / most) * scale + 1e-6)
+  return { points: rate ? Math.ceil((units / scale) * rate - 1e-6) : points, value: units / scale }
 }

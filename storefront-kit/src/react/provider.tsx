@@ -7,7 +7,7 @@ import type { Messages } from "../messages/en.js"
 import type { Balance, CartRedemption, DustError, ForecastItem, Programme, Quote } from "../types.js"
 import { DustContext, noticeKey, type DustContextValue, type LastResult, type Place } from "./context.js"
 import { BUSY, createBatch, createStore, settled, UNREACHABLE } from "./store.js"
-import { createTexts, wordOf } from "./texts.js"
+import { createTexts, wordOf, zoneOf } from "./texts.js"
 
 export interface DustProviderProps {
   /** Server actions, or those of `createDustActions`. A component whose action is missing shows nothing. */
@@ -20,7 +20,7 @@ export interface DustProviderProps {
   currency?: string
   /** `de`, or your own sentences. What is missing is English. */
   messages?: Partial<Messages>
-  /** IANA time zone of all dates; `UTC` if missing. */
+  /** IANA time zone of all dates; the programme's if missing, in which points expire. */
   timeZone?: string
   /** Only needed if the page's direction is another one. */
   dir?: "ltr" | "rtl"
@@ -37,13 +37,14 @@ const STALE_MS = 10_000
 const MAX_ITEMS = 100
 
 export function DustProvider(props: DustProviderProps) {
-  const { actions, locale = "en", currency, messages, timeZone = "UTC", dir, customerId, initial, children } = props
+  const { actions, locale = "en", currency, messages, dir, customerId, initial, children } = props
   const live = useRef(props)
   const [shopper, setShopper] = useState(() => newShopper(customerId, initial))
   // Another customer: the data of the last one must not be shown for a moment.
   if (shopper.customerId !== customerId) setShopper(newShopper(customerId, initial))
   const [loadedProgramme, setLoadedProgramme] = useState<Programme>()
   const programme = props.programme ?? loadedProgramme
+  const timeZone = props.timeZone ?? zoneOf(programme)
   const { store, keys } = shopper
 
   useEffect(() => {

@@ -75,6 +75,17 @@ export function wordOf(programme: Programme | undefined): PointsName | undefined
   return programme && { one: programme.name.one ?? "point", many: programme.name.many ?? "points" }
 }
 
+/** The shop's time zone. UTC while the programme is not known, and for a zone that this browser does not know. */
+export function zoneOf(programme: Programme | undefined): string {
+  const timeZone = programme?.time_zone ?? "UTC"
+  try {
+    Intl.DateTimeFormat("en", { timeZone })
+    return timeZone
+  } catch {
+    return "UTC"
+  }
+}
+
 /** A sentence of the API, which speaks of points, with places for the shop's words. */
 function withShopsWords(message: string): string {
   return message.replace(/\bpoints\b/g, "{many}").replace(/\bpoint\b/g, "{one}")

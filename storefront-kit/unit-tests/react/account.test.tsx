@@ -107,6 +107,19 @@ test("PendingList and ExpiringList say when", async () => {
   ])
 })
 
+// The last moment of December in New York.
+const EXPIRING = [{ amount: 200, expires_at: "2027-01-01T04:59:59.999999Z" }]
+
+test.each([
+  ["America/New_York", "200 stars until Dec 31, 2026"],
+  ["Unknown/To_This_Browser", "200 stars until Jan 1, 2027"],
+])("points expire on the day that the shop in %s means", async (zone, row) => {
+  const actions = actionsWith({ balance: () => ok({ ...BALANCE, expiring: EXPIRING }) })
+  await show(<ExpiringList />, { actions, programme: { ...PROGRAMME, time_zone: zone } })
+
+  expect(items()).toEqual([row])
+})
+
 describe("History", () => {
   const pages = {
     "": {

@@ -129,6 +129,23 @@ describe("the amount", () => {
 
     expect(actions.redeem).toHaveBeenCalledWith({ dust: 200 }, expect.any(String))
   })
+
+  test.each([
+    // Browsers have two decimals for it, and Medusa none.
+    ["irt", "10", "IRT 2.00 off", 200],
+    ["kwd", "10.000", "KWD 2.990 off", 299],
+  ])("takes off what Medusa's decimals of %s allow", async (currency, most, off, used) => {
+    const programme = { redeem: { rates: { [currency]: "100" }, min_dust: 100, max_dust: null, max_share: "1" } }
+    await show(<CheckoutPanel />, {
+      programme: { ...PROGRAMME, ...programme },
+      currency,
+      actions: actionsWith({ quote: () => ok({ ...QUOTE, currency_code: currency, max_value: most }) }),
+    })
+
+    type("299")
+    expect(screen.getByText((text) => text.replace(/\s/g, " ") === off)).toBeTruthy()
+    expect(screen.getByRole("button", { name: `Use ${used} stars` })).toBeTruthy()
+  })
 })
 
 describe("points that cannot be used", () => {

@@ -22,6 +22,7 @@ export const inMinutes = (minutes: number): string => new Date(NOW + minutes * 6
 
 export const PROGRAMME: Programme = {
   name: { one: "star", many: "stars" },
+  time_zone: "UTC",
   earn: { rates: { eur: "1" } },
   redeem: { rates: { eur: "100", jpy: "1" }, min_dust: 100, max_dust: null, max_share: "1" },
   bonuses: { signup: 50, referral: { referrer: 100, referred: 50, min_earned: 0, max_per_30_days: null } },

@@ -1,45 +1,37 @@
-import { Alert, Button, Drawer, toast } from "@medusajs/ui"
+import { Button, Text, toast } from "@medusajs/ui"
 import { useMutation, useQueryClient } from "@tanstack/react-query"
 import { useState, type ReactNode } from "react"
-import type { DustTransaction } from "../../types"
-import { dust, errorAt, generalError, newKey, wholeNumber } from "../lib/dust"
+import type { DustBalance, DustTransaction } from "../../types"
+import { dust, errorAt, newKey, wholeNumber } from "../lib/dust"
 import { shown, signed } from "../lib/format"
-import { useTexts } from "../lib/texts"
+import { useTexts, type Translate } from "../lib/texts"
 import { TextField } from "./field"
+import { FormDrawer } from "./form-drawer"
 
 const EMPTY = { amount: "", reason: "", description: "" }
 
+type Props = { customerId: string; balance?: DustBalance }
+
 /** Give a customer points by hand, or take some. */
-export function AdjustDrawer({ customerId }: { customerId: string }): ReactNode {
+export function AdjustDrawer(props: Props): ReactNode {
   const t = useTexts()
   const [open, setOpen] = useState(false)
   return (
-    <Drawer open={open} onOpenChange={setOpen}>
-      <Drawer.Trigger asChild>
-        <Button size="small" variant="secondary">
-          {t("account.adjust")}
-        </Button>
-      </Drawer.Trigger>
-      <Drawer.Content>
-        <Drawer.Header>
-          <Drawer.Title>{t("account.adjustTitle")}</Drawer.Title>
-        </Drawer.Header>
-        {open && <Form customerId={customerId} close={() => setOpen(false)} />}
-      </Drawer.Content>
-    </Drawer>
+    <>
+      <Button size="small" variant="secondary" onClick={() => setOpen(true)}>
+        {t("account.adjust")}
+      </Button>
+      {open && <Form {...props} close={() => setOpen(false)} />}
+    </>
   )
 }
 
-function Form({ customerId, close }: { customerId: string; close: () => void }): ReactNode {
+function Form({ customerId, balance, close }: Props & { close: () => void }): ReactNode {
   const t = useTexts()
   const [wish, setWish] = useState(EMPTY)
   // The same key for the same wish: a second click, or another try after a lost answer, books nothing more.
   const [key, setKey] = useState(newKey)
   const client = useQueryClient()
-  const set = (field: keyof typeof EMPTY) => (value: string) => {
-    setWish({ ...wish, [field]: value })
-    setKey(newKey())
-  }
   const book = useMutation({
     mutationFn: () =>
       dust<DustTransaction>(
@@ -54,49 +46,38 @@ function Form({ customerId, close }: { customerId: string; close: () => void }):
       close()
     },
   })
+  const field = (name: keyof typeof EMPTY): { value: string; error?: string; onChange: (value: string) => void } => ({
+    value: wish[name],
+    error: errorAt(book.error, name),
+    onChange: (value) => {
+      setWish({ ...wish, [name]: value })
+      setKey(newKey())
+    },
+  })
+  const effect = balance && adjustmentEffect(wish.amount, balance, t)
   return (
-    <form
-      className="flex flex-1 flex-col overflow-hidden"
-      onSubmit={(event) => {
-        event.preventDefault()
-        book.mutate()
-      }}
+    <FormDrawer
+      title={t("account.adjustTitle")}
+      submit={t("account.book")}
+      close={close}
+      onSubmit={() => book.mutate()}
+      isPending={book.isPending}
+      error={book.error}
     >
-      <Drawer.Body className="flex flex-col gap-y-4">
-        {generalError(book.error, t) && <Alert variant="error">{generalError(book.error, t)}</Alert>}
-        <TextField
-          label={t("account.amount")}
-          hint={t("account.amountHint")}
-          error={errorAt(book.error, "amount")}
-          value={wish.amount}
-          onChange={set("amount")}
-          autoFocus
-        />
-        <TextField
-          label={t("account.reason")}
-          hint={t("account.reasonHint")}
-          error={errorAt(book.error, "reason")}
-          value={wish.reason}
-          onChange={set("reason")}
-        />
-        <TextField
-          label={t("account.description")}
-          hint={t("account.descriptionHint")}
-          error={errorAt(book.error, "description")}
-          value={wish.description}
-          onChange={set("description")}
-        />
-      </Drawer.Body>
-      <Drawer.Footer>
-        <Drawer.Close asChild>
-          <Button size="small" variant="secondary">
-            {t("general.cancel")}
-          </Button>
-        </Drawer.Close>
-        <Button size="small" type="submit" isLoading={book.isPending}>
-          {t("account.book")}
-        </Button>
-      </Drawer.Footer>
-    </form>
+      <TextField label={t("account.amount")} hint={t("account.amountHint")} autoFocus {...field("amount")} />
+      <Text size="small" role="status">
+        {effect}
+      </Text>
+      <TextField label={t("account.reason")} hint={t("account.reasonHint")} {...field("reason")} />
+      <TextField label={t("account.description")} hint={t("account.descriptionHint")} {...field("description")} />
+    </FormDrawer>
   )
+}
+
+/** What an adjustment by this amount would do; empty while it is none. */
+export function adjustmentEffect(typed: string, { balance, available }: DustBalance, t: Translate): string {
+  const amount = wholeNumber(typed)
+  if (typeof amount !== "number" || amount === 0) return ""
+  if (-amount > available) return t("problems.insufficient_dust", { available: shown(available) })
+  return t("account.adjustEffect", { before: shown(balance), after: shown(balance + amount) })
 }

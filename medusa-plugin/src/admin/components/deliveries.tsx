@@ -20,27 +20,33 @@ export function Deliveries(): ReactNode {
   const t = useTexts()
   const [query, setQuery] = useState<DeliveriesQuery>({ state: "all", type: "" })
   const pages = usePages<DustDeliveries>(deliveriesPath(query), REFRESH_MS)
+  const first = pages.data?.pages[0]
+  // Until the answer to new filters is there, what was found is by the old ones.
+  const found = pages.isPlaceholderData ? 0 : (first?.found ?? 0)
   return (
-    <Loaded query={pages}>
-      {({ pages: loaded }) => {
-        const [first] = loaded
-        const events = loaded.flatMap((page) => page.undelivered)
-        return (
-          <div className="divide-y">
-            <Figures
-              figures={[
-                { label: t("deliveries.waiting"), value: shown(first.waiting), hint: since(first, t) },
-                { label: t("deliveries.rejected"), value: shown(first.rejected), hint: t("deliveries.rejectedHint") },
-                { label: t("deliveries.delivered"), value: shown(first.delivered), hint: t("deliveries.deliveredHint") },
-              ]}
-            />
-            <Filters query={query} change={setQuery} found={first.found} />
-            {events.length ? <Events events={events} /> : <Nothing>{t(nothing(first))}</Nothing>}
-            <MoreButton pages={pages} />
-          </div>
-        )
-      }}
-    </Loaded>
+    <div className="divide-y">
+      {first && (
+        <Figures
+          figures={[
+            { label: t("deliveries.waiting"), value: shown(first.waiting), hint: since(first, t) },
+            { label: t("deliveries.rejected"), value: shown(first.rejected), hint: t("deliveries.rejectedHint") },
+            { label: t("deliveries.delivered"), value: shown(first.delivered), hint: t("deliveries.deliveredHint") },
+          ]}
+        />
+      )}
+      <Filters query={query} change={setQuery} found={found} />
+      <Loaded query={pages}>
+        {({ pages: loaded }) => {
+          const events = loaded.flatMap((page) => page.undelivered)
+          return (
+            <>
+              {events.length ? <Events events={events} /> : <Nothing>{t(nothing(loaded[0]))}</Nothing>}
+              <MoreButton pages={pages} />
+            </>
+          )
+        }}
+      </Loaded>
+    </div>
   )
 }
 

@@ -1,5 +1,5 @@
 import { Alert, Button, Drawer } from "@medusajs/ui"
-import type { ReactNode } from "react"
+import { useEffect, useRef, type ReactNode } from "react"
 import { generalError } from "../lib/dust"
 import { useTexts } from "../lib/texts"
 
@@ -11,14 +11,21 @@ type Props = {
   onSubmit: () => void
   isPending: boolean
   error: unknown
+  /** The names of the fields, where an error may also be about something that has none. */
+  fields?: string[]
   disabled?: boolean
   danger?: boolean
   children: ReactNode
 }
 
 /** A form in an open drawer: fields, what the server says about none of them, a button that cancels and one that acts. */
-export function FormDrawer({ title, submit, close, onSubmit, isPending, error, disabled, danger, children }: Props): ReactNode {
+export function FormDrawer({ title, submit, close, onSubmit, isPending, error, fields, disabled, danger, children }: Props): ReactNode {
   const t = useTexts()
+  const form = useRef<HTMLFormElement>(null)
+  const general = generalError(error, t, fields)
+  useEffect(() => {
+    if (error) form.current?.querySelector<HTMLElement>("[aria-invalid=true]")?.focus()
+  }, [error])
   return (
     <Drawer open onOpenChange={(open) => !open && close()}>
       <Drawer.Content>
@@ -26,6 +33,7 @@ export function FormDrawer({ title, submit, close, onSubmit, isPending, error, d
           <Drawer.Title>{title}</Drawer.Title>
         </Drawer.Header>
         <form
+          ref={form}
           className="flex flex-1 flex-col overflow-hidden"
           onSubmit={(event) => {
             event.preventDefault()
@@ -35,7 +43,11 @@ export function FormDrawer({ title, submit, close, onSubmit, isPending, error, d
           }}
         >
           <Drawer.Body className="flex flex-col gap-y-4 overflow-y-auto">
-            {generalError(error, t) && <Alert variant="error">{generalError(error, t)}</Alert>}
+            {general && (
+              <Alert role="alert" variant="error">
+                {general}
+              </Alert>
+            )}
             {children}
           </Drawer.Body>
           <Drawer.Footer>

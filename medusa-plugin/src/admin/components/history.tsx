@@ -7,7 +7,7 @@ import { moment, shown, signed } from "../lib/format"
 import { kindName } from "../lib/report-texts"
 import { useTexts } from "../lib/texts"
 import { MoreButton, usePages } from "./page-of"
-import { Nothing } from "./states"
+import { Loaded, Nothing } from "./states"
 
 const PAGE = 10
 
@@ -15,38 +15,51 @@ const PAGE = 10
 export function History({ customerId }: { customerId: string }): ReactNode {
   const t = useTexts()
   const pages = usePages<DustTransactionList>(`/customers/${customerId}/transactions?limit=${PAGE}`)
-  const rows = pages.data?.pages.flatMap((page) => page.transactions) ?? []
-  if (pages.isSuccess && rows.length === 0) return <Nothing>{t("account.noHistory")}</Nothing>
   return (
-    <>
-      <Table>
-        <Table.Header>
-          <Table.Row>
-            <Table.HeaderCell>{t("account.when")}</Table.HeaderCell>
-            <Table.HeaderCell>{t("account.what")}</Table.HeaderCell>
-            <Table.HeaderCell className="text-right">{t("account.points")}</Table.HeaderCell>
-            <Table.HeaderCell className="text-right">{t("account.balance")}</Table.HeaderCell>
+    <Loaded query={pages}>
+      {({ pages: loaded }) => {
+        const rows = loaded.flatMap((page) => page.transactions)
+        if (rows.length === 0) return <Nothing>{t("account.noHistory")}</Nothing>
+        return (
+          <>
+            <Rows rows={rows} />
+            <MoreButton pages={pages} />
+          </>
+        )
+      }}
+    </Loaded>
+  )
+}
+
+function Rows({ rows }: { rows: DustTransaction[] }): ReactNode {
+  const t = useTexts()
+  return (
+    <Table>
+      <Table.Header>
+        <Table.Row>
+          <Table.HeaderCell>{t("account.when")}</Table.HeaderCell>
+          <Table.HeaderCell>{t("account.what")}</Table.HeaderCell>
+          <Table.HeaderCell className="text-right">{t("account.points")}</Table.HeaderCell>
+          <Table.HeaderCell className="text-right">{t("account.balance")}</Table.HeaderCell>
+        </Table.Row>
+      </Table.Header>
+      <Table.Body>
+        {rows.map((row) => (
+          <Table.Row key={row.id}>
+            <Table.Cell className="whitespace-nowrap">{moment(row.event_at)}</Table.Cell>
+            <Table.Cell>
+              <div className="flex items-center gap-x-2 py-2">
+                <Badge size="2xsmall">{kindName(row.kind, t)}</Badge>
+                <Text size="small">{described(row.description, t)}</Text>
+                <Origin row={row} />
+              </div>
+            </Table.Cell>
+            <Table.Cell className="text-right">{signed(row.amount)}</Table.Cell>
+            <Table.Cell className="text-right">{shown(row.balance_after)}</Table.Cell>
           </Table.Row>
-        </Table.Header>
-        <Table.Body>
-          {rows.map((row) => (
-            <Table.Row key={row.id}>
-              <Table.Cell className="whitespace-nowrap">{moment(row.event_at)}</Table.Cell>
-              <Table.Cell>
-                <div className="flex items-center gap-x-2 py-2">
-                  <Badge size="2xsmall">{kindName(row.kind, t)}</Badge>
-                  <Text size="small">{described(row.description, t)}</Text>
-                  <Origin row={row} />
-                </div>
-              </Table.Cell>
-              <Table.Cell className="text-right">{signed(row.amount)}</Table.Cell>
-              <Table.Cell className="text-right">{shown(row.balance_after)}</Table.Cell>
-            </Table.Row>
-          ))}
-        </Table.Body>
-      </Table>
-      <MoreButton pages={pages} />
-    </>
+        ))}
+      </Table.Body>
+    </Table>
   )
 }
 

@@ -1,13 +1,11 @@
-import { Alert } from "@medusajs/ui"
 import { useQuery } from "@tanstack/react-query"
-import { Fragment, type ReactNode } from "react"
+import type { ReactNode } from "react"
 import type { DustOverview } from "../../types"
 import { dust } from "../lib/dust"
 import { moment, numbered, shown } from "../lib/format"
-import { useOrderNumbers } from "../lib/people"
 import { useTexts, type Translate } from "../lib/texts"
 import { Figures } from "./figures"
-import { OrderLink } from "./links"
+import { OrderList } from "./links"
 import { Loaded } from "./states"
 
 const REFRESH_MS = 15_000
@@ -23,7 +21,8 @@ export function OverviewFigures(): ReactNode {
     <Loaded query={query}>
       {(overview) => (
         <>
-          <Unpaid orderIds={overview.unpaid_orders} />
+          {/* Orders that the merchant has made past the checkout: as draft orders, by editing, in exchanges. */}
+          <OrderList text={t("overview.unpaid", numbered(overview.unpaid_orders.length))} orderIds={overview.unpaid_orders} />
           <Figures
             figures={[
               { label: t("overview.outstanding"), value: shown(overview.outstanding), hint: t("overview.customers", numbered(overview.customers)) },
@@ -40,26 +39,6 @@ export function OverviewFigures(): ReactNode {
         </>
       )}
     </Loaded>
-  )
-}
-
-/** Orders that the merchant has made past the checkout: as draft orders, by editing, in exchanges. */
-function Unpaid({ orderIds }: { orderIds: string[] }): ReactNode {
-  const t = useTexts()
-  const numbers = useOrderNumbers(orderIds)
-  if (orderIds.length === 0) return null
-  return (
-    <div className="px-6 py-4">
-      <Alert variant="warning">
-        {t("overview.unpaid", numbered(orderIds.length))}{" "}
-        {orderIds.map((id, index) => (
-          <Fragment key={id}>
-            {index > 0 && ", "}
-            <OrderLink id={id} number={numbers[id]} />
-          </Fragment>
-        ))}
-      </Alert>
-    </div>
   )
 }
 

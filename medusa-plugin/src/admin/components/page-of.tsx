@@ -1,7 +1,7 @@
-import { Button } from "@medusajs/ui"
+import { Alert, Button } from "@medusajs/ui"
 import { keepPreviousData, useInfiniteQuery, type InfiniteData, type UseInfiniteQueryResult } from "@tanstack/react-query"
 import type { ReactNode } from "react"
-import { dust } from "../lib/dust"
+import { dust, messageOf } from "../lib/dust"
 import { useTexts } from "../lib/texts"
 
 type Paged = { next_cursor: string | null }
@@ -26,7 +26,12 @@ export function MoreButton<T>({ pages }: { pages: Pages<T> }): ReactNode {
   const t = useTexts()
   if (!pages.hasNextPage) return null
   return (
-    <div className="flex justify-center px-6 py-4">
+    <div className="flex flex-col items-center gap-y-3 px-6 py-4">
+      {pages.isFetchNextPageError && pages.error && (
+        <Alert role="alert" variant="error">
+          {messageOf(pages.error, t)}
+        </Alert>
+      )}
       <Button
         size="small"
         variant="secondary"

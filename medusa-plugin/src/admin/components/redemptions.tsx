@@ -1,4 +1,4 @@
-import { StatusBadge, Table } from "@medusajs/ui"
+import { StatusBadge, Table, Text } from "@medusajs/ui"
 import type { ComponentProps, ReactNode } from "react"
 import type { DustRedemption, DustRedemptionList } from "../../types"
 import { noted } from "../lib/explanation"
@@ -62,9 +62,12 @@ function Row({ row, person, number }: { row: DustRedemption; person?: Person; nu
     <Table.Row>
       <Table.Cell className="whitespace-nowrap">{moment(row.created_at)}</Table.Cell>
       <Table.Cell>
-        <span title={row.reason ? noted(row.reason, t) : undefined}>
-          <StatusBadge color={COLORS[row.state]}>{t(`redemptions.states.${row.state}`)}</StatusBadge>
-        </span>
+        <StatusBadge color={COLORS[row.state]}>{t(`redemptions.states.${row.state}`)}</StatusBadge>
+        {row.reason && (
+          <Text size="xsmall" className="text-ui-fg-muted whitespace-normal pb-2">
+            {noted(row.reason, t)}
+          </Text>
+        )}
       </Table.Cell>
       <Table.Cell>
         {row.state === "captured"

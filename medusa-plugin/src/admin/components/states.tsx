@@ -1,15 +1,30 @@
 import { Alert, Button, Skeleton, Text } from "@medusajs/ui"
 import type { ReactNode } from "react"
 import { DustError, messageOf } from "../lib/dust"
+import { moment } from "../lib/format"
 import { useTexts } from "../lib/texts"
 
 /** What the two kinds of queries have in common. */
-type Query<T> = { data: T | undefined; isPending: boolean; error: Error | null; refetch: () => unknown }
+type Query<T> = Outcome & { data: T | undefined; isPending: boolean }
+type Outcome = {
+  error: Error | null
+  /** The data is older: it could not be read again. */
+  isRefetchError: boolean
+  dataUpdatedAt: number
+  refetch: () => unknown
+}
 
 /** What a query has found; before that that it is loading, or why it failed, with a button to try again. */
 export function Loaded<T>({ query, children }: { query: Query<T>; children: (data: T) => ReactNode }): ReactNode {
-  const t = useTexts()
-  if (query.data !== undefined) return children(query.data)
+  if (query.data !== undefined) {
+    return (
+      // The second one keeps its place, and so what is typed in it, when the first one comes and goes.
+      <>
+        {query.isRefetchError && <Failed query={query} />}
+        {children(query.data)}
+      </>
+    )
+  }
   if (query.isPending) {
     return (
       <div className="px-6 py-4">
@@ -17,10 +32,20 @@ export function Loaded<T>({ query, children }: { query: Query<T>; children: (dat
       </div>
     )
   }
+  return <Failed query={query} />
+}
+
+/** Why a request failed, from when what is shown is, and a button to try again. */
+export function Failed({ query }: { query: Outcome }): ReactNode {
+  const t = useTexts()
+  const { error, isRefetchError, dataUpdatedAt, refetch } = query
+  const reason = isForbidden(error) ? t("general.forbidden") : (error && messageOf(error, t))
   return (
     <div className="flex flex-col items-start gap-y-3 px-6 py-4">
-      <Alert variant="error">{isForbidden(query.error) ? t("general.forbidden") : query.error && messageOf(query.error, t)}</Alert>
-      <Button size="small" variant="secondary" onClick={() => void query.refetch()}>
+      <Alert role="alert" variant={isRefetchError ? "warning" : "error"}>
+        {isRefetchError ? `${t("general.outdated", { date: moment(new Date(dataUpdatedAt).toISOString()) })} ${reason}` : reason}
+      </Alert>
+      <Button size="small" variant="secondary" type="button" onClick={() => void refetch()}>
         {t("general.tryAgain")}
       </Button>
     </div>

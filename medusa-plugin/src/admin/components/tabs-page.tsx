@@ -9,6 +9,7 @@ type Props = { title: string; hint: string; tabs: Tab[]; children?: ReactNode }
 
 export function TabsPage({ title, hint, tabs, children }: Props): ReactNode {
   const [search, setSearch] = useSearchParams()
+  const open = tabs.find(({ name }) => name === search.get("tab")) ?? tabs[0]
   return (
     <Container className="p-0">
       <div className="px-6 py-4">
@@ -18,7 +19,7 @@ export function TabsPage({ title, hint, tabs, children }: Props): ReactNode {
         </Text>
       </div>
       {children && <div className="divide-y border-t">{children}</div>}
-      <Tabs value={search.get("tab") ?? tabs[0].name} onValueChange={(tab) => setSearch({ tab }, { replace: true })}>
+      <Tabs value={open.name} onValueChange={(tab) => setSearch({ tab }, { replace: true })}>
         <div className="border-b border-t px-6 py-4">
           <Tabs.List>
             {tabs.map(({ name, label }) => (

@@ -10,6 +10,7 @@ import { account } from "./de/account"
 import { alerts } from "./de/alerts"
 import { deliveries } from "./de/deliveries"
 import { overview } from "./de/overview"
+import { problems } from "./de/problems"
 import { product } from "./de/product"
 import { redemptions } from "./de/redemptions"
 import { replay } from "./de/replay"
@@ -29,6 +30,7 @@ export const de: Catalogue = {
   explanation,
   failures,
   overview,
+  problems,
   product,
   redemptions,
   replay,
@@ -40,6 +42,7 @@ export const de: Catalogue = {
     customer: "Kunde",
     order: "Bestellung",
     never: "Nie",
+    outdated: "Stand von {{date}}. Es ließ sich nicht neu laden:",
     sessionEnded: "Sie sind nicht mehr angemeldet. Melden Sie sich in einem anderen Tab an, und versuchen Sie es dann hier noch einmal.",
     notAllowed: "Sie dürfen das nicht. Bitten Sie einen Administrator um eine Rolle mit den Berechtigungen dust:read und dust:update.",
     unreachable: "Medusa antwortet nicht. Prüfen Sie die Verbindung, und versuchen Sie es noch einmal.",
@@ -121,7 +124,9 @@ export const de: Catalogue = {
     held: "Reserviert",
     pending: "Ausstehend",
     lastActivity: "Letzte Aktivität",
-    negative: "Unter null",
+    balances: { negative: "Unter null", zero: "0", low: "{{min}} bis {{max}}", middle: "{{min}} bis {{max}}", high: "{{min}} und mehr" },
+    within: "In den letzten {{days}} Tagen",
+    before: "Nicht in den letzten {{days}} Tagen",
     lowest: "Niedrigste zuerst",
     highest: "Höchste zuerst",
     oldest: "Älteste zuerst",
@@ -197,6 +202,7 @@ export const de: Catalogue = {
     outcome: "Ergebnis",
     meaning: "Bedeutung",
     since: "Seit {{date}}",
+    unexplained: "Diese Bestellungen brachten etwas anderes, und Dust weiß nicht, warum. Bitte melden Sie sie:",
     forecast_kept: "Eingehalten",
     forecast_kept_hint: "Gesammelt wie zuletzt angezeigt",
     forecast_cart_changed: "Warenkorb geändert",
@@ -245,6 +251,7 @@ export const de: Catalogue = {
     details: "Einzelheiten",
     event: "Ereignis",
     attempts: "Versuche",
+    outcomes: { waits: "wartet", failed: "fehlgeschlagen", retried: "erneuter Versuch angefordert" },
     noAttempts: "Es ist nicht fehlgeschlagen.",
     body: "Inhalt",
   },

@@ -3,6 +3,7 @@ import { account } from "./en/account"
 import { alerts } from "./en/alerts"
 import { deliveries } from "./en/deliveries"
 import { overview } from "./en/overview"
+import { problems } from "./en/problems"
 import { product } from "./en/product"
 import { drafts } from "./en/drafts"
 import { explanation } from "./en/explanation"
@@ -28,6 +29,7 @@ export const en = {
   explanation,
   failures,
   overview,
+  problems,
   product,
   redemptions,
   replay,
@@ -39,6 +41,7 @@ export const en = {
     customer: "Customer",
     order: "Order",
     never: "Never",
+    outdated: "As of {{date}}. It could not be read again:",
     sessionEnded: "You are no longer logged in. Log in again in another tab, then try again here.",
     notAllowed: "You may not do this. Ask an administrator for a role with the permissions dust:read and dust:update.",
     unreachable: "Medusa does not answer. Check your connection, and try again.",
@@ -120,7 +123,9 @@ export const en = {
     held: "Held",
     pending: "Pending",
     lastActivity: "Last activity",
-    negative: "Below zero",
+    balances: { negative: "Below zero", zero: "0", low: "{{min}} to {{max}}", middle: "{{min}} to {{max}}", high: "{{min}} and more" },
+    within: "In the last {{days}} days",
+    before: "Not in the last {{days}} days",
     lowest: "Lowest first",
     highest: "Highest first",
     oldest: "Oldest first",
@@ -196,6 +201,7 @@ export const en = {
     outcome: "Outcome",
     meaning: "Meaning",
     since: "Since {{date}}",
+    unexplained: "These orders earned something else, and Dust does not know why. Please report them:",
     forecast_kept: "Kept",
     forecast_kept_hint: "Earned what the last quote said",
     forecast_cart_changed: "Cart changed",
@@ -244,6 +250,7 @@ export const en = {
     details: "Details",
     event: "Event",
     attempts: "Attempts",
+    outcomes: { waits: "waits", failed: "failed", retried: "retry requested" },
     noAttempts: "It has not failed.",
     body: "Body",
   },

@@ -1,5 +1,9 @@
 import type { Problem } from "../../types"
+import { failures } from "../i18n/en/failures"
+import { problems } from "../i18n/en/problems"
+import { shown } from "./format"
 import type { Translate } from "./texts"
+import { worded } from "./wording"
 
 // Written into the dashboard by Medusa's build.
 declare const __BACKEND_URL__: string | undefined
@@ -58,19 +62,29 @@ export function errorAt(error: unknown, field: string): string | undefined {
   return errors?.find((each) => each.field === field || each.field.startsWith(`${field}.`))?.message
 }
 
-/** What a form shows above its fields: an error that is about no field. */
-export function generalError(error: unknown, t: Translate): string | undefined {
+/**
+ * What a form shows above its fields: an error that is about no field. With the names of its `fields`, also what is about
+ * fields that it does not have.
+ */
+export function generalError(error: unknown, t: Translate, fields?: string[]): string | undefined {
   if (!(error instanceof Error)) return undefined
-  return error instanceof DustError && error.problem.errors?.length ? undefined : messageOf(error, t)
+  const errors = error instanceof DustError ? (error.problem.errors ?? []) : []
+  if (errors.length === 0) return messageOf(error, t)
+  const others = errors.filter(({ field }) => fields && !fields.includes(field.split(".")[0]))
+  return others.map(({ message }) => worded(message, t)).join(" ") || undefined
 }
 
-/** What a user reads about a failed request: what the server says, unless that is for programs. */
+/** What a user reads about a failed request: in their language if these texts have it, else what the server says. */
 export function messageOf(error: Error, t: Translate): string {
   const { status, problem } = error instanceof DustError ? error : { status: 0, problem: {} as Partial<Problem> }
   if (status === 401) return t("general.sessionEnded")
   if (status === 403) return t("general.notAllowed")
+  const { code = "", errors, available, detail = problem.message } = problem
+  if (errors?.length) return errors.map(({ message }) => worded(message, t)).join(" ")
+  if (code in problems) return t(`problems.${code}`, { available: shown(available ?? 0) })
+  if (code in failures) return t(`failures.${code}`)
   // No answer at all, or a page of a proxy.
-  return problem.detail ?? problem.message ?? t("general.unreachable")
+  return detail ? worded(detail, t) : t("general.unreachable")
 }
 
 /** A whole number, for the server; anything else goes as it is, so that the server can say what is wrong with it. */

@@ -1,10 +1,15 @@
 import { useTranslation } from "react-i18next"
+import { shown } from "./format"
 
 export type Translate = (key: string, values?: Record<string, string | number>) => string
 
-/** The plugin's texts in the language of the dashboard. */
+/** The plugin's texts in the language of the dashboard. A `count` chooses the plural, and is shown as other numbers are. */
 export function useTexts(): Translate {
-  // React escapes what it shows; i18next would escape it a second time.
   const { t } = useTranslation("dust")
-  return (key, values) => String(t(key, { ...values, interpolation: { escapeValue: false } }))
+  return (key, values) => {
+    const count = values?.count
+    const replace = typeof count === "number" ? { ...values, count: shown(count) } : values
+    // React escapes what it shows; i18next would escape it a second time.
+    return String(t(key, { ...values, ...(replace && { replace }), interpolation: { escapeValue: false } }))
+  }
 }

@@ -28,7 +28,7 @@ const CustomerDust = ({ data: customer }: DetailWidgetProps<AdminCustomer>): Rea
         </div>
         <div className="flex items-center gap-x-2">
           <ExplainDrawer customerId={customer.id} />
-          <AdjustDrawer customerId={customer.id} />
+          <AdjustDrawer customerId={customer.id} balance={query.data} />
           <CustomerActions customer={customer} balance={query.data} />
         </div>
       </div>

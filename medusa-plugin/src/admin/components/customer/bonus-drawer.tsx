@@ -46,6 +46,7 @@ export function BonusDrawer({ customerIds, close, given }: Props): ReactNode {
       onSubmit={() => give.mutate()}
       isPending={give.isPending}
       error={give.error}
+      fields={Object.keys(EMPTY)}
     >
       <TextField label={t("bonus.amount")} hint={t("bonus.amountHint", { count: customerIds.length })} inputMode="numeric" autoFocus {...field("amount")} />
       <TextField label={t("bonus.reason")} hint={t("bonus.reasonHint")} {...field("reason")} />

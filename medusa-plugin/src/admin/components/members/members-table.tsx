@@ -1,13 +1,14 @@
-import { Alert, Button, Container, DataTable, Heading, useDataTable, type DataTableFilteringState } from "@medusajs/ui"
+import { Alert, Container, DataTable, Heading, useDataTable, type DataTableFilteringState } from "@medusajs/ui"
 import { useQuery } from "@tanstack/react-query"
 import { useState, type ReactNode } from "react"
 import type { DustMember, DustMemberList, DustProgramme } from "../../../types"
-import { dust, messageOf } from "../../lib/dust"
+import { dust } from "../../lib/dust"
 import { membersPath, type MemberRow } from "../../lib/members"
 import { nameOf, usePeople } from "../../lib/people"
 import { useTexts } from "../../lib/texts"
 import { BonusDrawer } from "../customer/bonus-drawer"
 import { MoreButton, usePages, type Pages } from "../page-of"
+import { Failed } from "../states"
 import { useMemberColumns } from "./columns"
 import { useMemberFilters } from "./filters"
 
@@ -24,7 +25,8 @@ export function MembersTable(): ReactNode {
     membersPath({
       search,
       tier: filtering.tier as string | undefined,
-      negative: filtering.negative === "true",
+      balance: filtering.balance as string | undefined,
+      activity: filtering.last_activity as string | undefined,
       sort: sorting,
     }),
   )
@@ -54,7 +56,7 @@ export function MembersTable(): ReactNode {
           </div>
         </DataTable.Toolbar>
         <Notes pages={pages} />
-        {!pages.error && (
+        {!pages.isLoadingError && (
           <DataTable.Table
             emptyState={{
               empty: { heading: t("members.empty"), description: t("members.emptyHint") },
@@ -84,17 +86,12 @@ function useRows(pages: Pages<DustMemberList>): MemberRow[] {
 }
 
 function Notes({ pages }: { pages: Pages<DustMemberList> }): ReactNode {
-  const t = useTexts()
   const warning = pages.data?.pages[0]?.warning
-  if (!pages.error && !warning) return null
+  if (pages.isLoadingError || pages.isRefetchError) return <Failed query={pages} />
+  if (!warning) return null
   return (
-    <div className="flex flex-col items-start gap-y-3 px-6 py-4">
-      <Alert variant={pages.error ? "error" : "warning"}>{pages.error ? messageOf(pages.error, t) : warning}</Alert>
-      {pages.error && (
-        <Button size="small" variant="secondary" onClick={() => void pages.refetch()}>
-          {t("general.tryAgain")}
-        </Button>
-      )}
+    <div className="px-6 py-4">
+      <Alert variant="warning">{warning}</Alert>
     </div>
   )
 }

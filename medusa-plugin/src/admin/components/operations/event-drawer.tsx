@@ -46,7 +46,7 @@ function Detail({ eventId }: { eventId: string }): ReactNode {
           {event.history.length === 0 && <Text size="small">{t("events.noAttempts")}</Text>}
           {event.history.map((attempt, index) => (
             <div key={index}>
-              <Text size="small">{[moment(attempt.at), attempt.outcome, attempt.reason].filter(Boolean).join(" · ")}</Text>
+              <Text size="small">{[moment(attempt.at), t(`events.outcomes.${attempt.outcome}`), attempt.reason].filter(Boolean).join(" · ")}</Text>
               <Text size="xsmall" className="text-ui-fg-muted">
                 {[attempt.error_code, attempt.actor].filter(Boolean).join(" · ")}
               </Text>

@@ -3,35 +3,42 @@ import { useMutation, useQueryClient } from "@tanstack/react-query"
 import { useState, type ReactNode } from "react"
 import type { DustDraft } from "../../../types"
 import type { Json } from "../../lib/document"
-import { dust, errorAt } from "../../lib/dust"
+import { DustError, dust, errorAt } from "../../lib/dust"
 import { DRAFTS, isFuture, wrongRules } from "../../lib/drafts"
 import { useTexts } from "../../lib/texts"
 import { Field, TextField } from "../field"
 import { FormDrawer } from "../form-drawer"
 
+/** What was filled in. */
+export type Typed = Pick<DustDraft, "name" | "starts_at">
+
 type Props = {
   /** The draft to replace; without it, a new one is saved. */
-  draft?: Pick<DustDraft, "id" | "name" | "starts_at">
+  draft?: Typed & Pick<DustDraft, "id" | "updated_at">
+  /** What was filled in before, when some of the rules were wrong. */
+  typed?: Typed
   document: Json
   /** The version that the document was made from. */
   basedOn: number
   close: () => void
   onSaved?: (draft: DustDraft) => void
   /** Some of the rules are wrong. */
-  onWrongRules?: (error: Error) => void
+  onWrongRules?: (error: Error, typed: Typed) => void
 }
 
 /** Name and start date of a draft, and a button that saves it with its rules. */
-export function DraftDrawer({ draft, document, basedOn, close, onSaved, onWrongRules }: Props): ReactNode {
+export function DraftDrawer({ draft, typed = draft, document, basedOn, close, onSaved, onWrongRules }: Props): ReactNode {
   const t = useTexts()
   const client = useQueryClient()
-  const [name, setName] = useState(draft?.name ?? "")
+  const [name, setName] = useState(typed?.name ?? "")
   // A start that is over cannot be saved again.
-  const [startsAt, setStartsAt] = useState(isFuture(draft?.starts_at) ? (draft?.starts_at ?? null) : null)
+  const [startsAt, setStartsAt] = useState(isFuture(typed?.starts_at) ? (typed?.starts_at ?? null) : null)
   const save = useMutation({
-    mutationFn: () => {
+    mutationFn: (overwrites: boolean) => {
       const body = { name, document, based_on: basedOn, starts_at: startsAt }
-      return draft ? dust<DustDraft>(`${DRAFTS}/${draft.id}`, "PUT", body) : dust<DustDraft>(DRAFTS, "POST", body)
+      if (!draft) return dust<DustDraft>(DRAFTS, "POST", body)
+      const headers: HeadersInit = overwrites ? {} : { "if-match": `"${draft.updated_at}"` }
+      return dust<DustDraft>(`${DRAFTS}/${draft.id}`, "PUT", body, headers)
     },
     onSuccess: async (saved) => {
       await client.invalidateQueries({ queryKey: ["dust", DRAFTS] })
@@ -43,7 +50,7 @@ export function DraftDrawer({ draft, document, basedOn, close, onSaved, onWrongR
       const wrong = wrongRules(error)
       if (wrong === 0) return
       toast.error(t("drafts.wrong", { count: wrong }))
-      onWrongRules?.(error)
+      onWrongRules?.(error, { name, starts_at: startsAt })
       close()
     },
   })
@@ -56,12 +63,13 @@ export function DraftDrawer({ draft, document, basedOn, close, onSaved, onWrongR
     save.reset()
     setStartsAt(date?.toISOString() ?? null)
   }
+  const isReplaced = save.error instanceof DustError && save.error.problem.code === "draft_replaced"
   return (
     <FormDrawer
       title={t(draft ? "drafts.editTitle" : "drafts.saveTitle")}
-      submit={t("drafts.save")}
+      submit={t(isReplaced ? "drafts.overwrite" : "drafts.save")}
       close={close}
-      onSubmit={() => save.mutate()}
+      onSubmit={() => save.mutate(isReplaced)}
       isPending={save.isPending}
       error={save.error}
     >

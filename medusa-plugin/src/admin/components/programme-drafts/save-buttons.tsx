@@ -4,7 +4,7 @@ import { useSearchParams } from "react-router-dom"
 import { useTexts } from "../../lib/texts"
 import { ImpactModal } from "../programme-impact/impact-modal"
 import { useEditor } from "../programme/editor"
-import { DraftDrawer } from "./draft-drawer"
+import { DraftDrawer, type Typed } from "./draft-drawer"
 
 /** Below the form: show the impact, save as a draft, and put the rules in force. A draft is put in force in its list. */
 export function SaveButtons(): ReactNode {
@@ -12,6 +12,7 @@ export function SaveButtons(): ReactNode {
   const { base, document, unsaved, draft, save, load, begin, showErrors } = useEditor()
   const [, setSearch] = useSearchParams()
   const [open, setOpen] = useState<"impact" | "draft">()
+  const [typed, setTyped] = useState<Typed & { draftId?: string }>()
   const close = (): void => setOpen(undefined)
   return (
     <div className="flex flex-wrap items-center gap-2">
@@ -36,10 +37,12 @@ export function SaveButtons(): ReactNode {
       {open === "draft" && (
         <DraftDrawer
           draft={draft ?? undefined}
+          typed={typed?.draftId === draft?.id ? typed : undefined}
           document={document}
           basedOn={draft?.version ?? base.version}
           close={close}
           onSaved={(saved) => {
+            setTyped(undefined)
             if (draft) {
               begin(saved.merged, saved)
               return
@@ -47,7 +50,10 @@ export function SaveButtons(): ReactNode {
             load(base)
             setSearch({ tab: "drafts" }, { replace: true })
           }}
-          onWrongRules={showErrors}
+          onWrongRules={(error, filledIn) => {
+            showErrors(error)
+            setTyped({ ...filledIn, draftId: draft?.id })
+          }}
         />
       )}
     </div>

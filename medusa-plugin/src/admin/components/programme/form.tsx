@@ -6,6 +6,7 @@ import { DustError, messageOf } from "../../lib/dust"
 import { generalMessages, type FieldError } from "../../lib/field-errors"
 import { moment } from "../../lib/format"
 import { useTexts, type Translate } from "../../lib/texts"
+import { worded } from "../../lib/wording"
 import { DraftNote } from "../programme-drafts/draft-note"
 import { SaveButtons } from "../programme-drafts/save-buttons"
 import { ProgrammeConflict } from "./conflict"
@@ -72,11 +73,23 @@ export function Rules(): ReactNode {
 function NotSaved({ error, errors }: { error: Error; errors: FieldError[] }): ReactNode {
   const t = useTexts()
   const ofFields = error instanceof DustError && Boolean(error.problem.errors?.length)
-  if (!ofFields) return <Alert variant="error">{messageOf(error, t)}</Alert>
+  if (!ofFields) {
+    return (
+      <Alert role="alert" variant="error">
+        {messageOf(error, t)}
+      </Alert>
+    )
+  }
   const general = generalMessages(errors)
   const wrong = errors.length - general.length
-  const sentences = [...(wrong ? [t("rules.notSaved", { count: wrong })] : []), ...general]
-  return sentences.length > 0 && <Alert variant="error">{sentences.join(" ")}</Alert>
+  const sentences = [...(wrong ? [t("rules.notSaved", { count: wrong })] : []), ...general.map((message) => worded(message, t))]
+  return (
+    sentences.length > 0 && (
+      <Alert role="alert" variant="error">
+        {sentences.join(" ")}
+      </Alert>
+    )
+  )
 }
 
 function origin({ version, created_at: since }: DustProgramme, author: string, t: Translate): string {

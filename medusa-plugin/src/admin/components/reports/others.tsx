@@ -4,7 +4,10 @@ import { moment, shown } from "../../lib/format"
 import { monthOf, percent } from "../../lib/report-texts"
 import { useTexts } from "../../lib/texts"
 import { Figures } from "../figures"
-import { Report } from "./report"
+import { OrderList } from "../links"
+import { MoreButton, usePages } from "../page-of"
+import { Loaded, Nothing } from "../states"
+import { Head, Report, Rows, type Column } from "./report"
 
 /** What expires in which month unless it is spent. */
 export function ExpiringReport(): ReactNode {
@@ -46,20 +49,30 @@ export function BreakageReport(): ReactNode {
 /** What was owed at the end of each day, with the digest of the ledger. */
 export function ClosesReport(): ReactNode {
   const t = useTexts()
+  const query = { limit: "100" }
+  const pages = usePages<DustCloses>(`/reports/closes?${new URLSearchParams(query)}`)
+  const columns: Column<DustCloses["closes"][number]>[] = [
+    { label: t("reports.day"), value: ({ day }) => day, text: true },
+    { label: t("reports.outstanding"), value: ({ outstanding }) => shown(outstanding) },
+    { label: t("members.pending"), value: ({ pending }) => shown(pending) },
+    { label: t("reports.escrow"), value: ({ escrow }) => shown(escrow) },
+    { label: t("reports.digest"), value: ({ digest }) => digest.slice(0, 16), text: true },
+  ]
   return (
-    <Report<DustCloses, DustCloses["closes"][number]>
-      name="closes"
-      query={{ limit: "100" }}
-      rowsOf={({ closes }) => closes}
-      columns={() => [
-        { label: t("reports.day"), value: ({ day }) => day, text: true },
-        { label: t("reports.outstanding"), value: ({ outstanding }) => shown(outstanding) },
-        { label: t("members.pending"), value: ({ pending }) => shown(pending) },
-        { label: t("reports.escrow"), value: ({ escrow }) => shown(escrow) },
-        { label: t("reports.digest"), value: ({ digest }) => digest.slice(0, 16), text: true },
-      ]}
-      empty={t("reports.noCloses")}
-    />
+    <>
+      <Head name="closes" query={query} />
+      <Loaded query={pages}>
+        {({ pages: loaded }) => {
+          const closes = loaded.flatMap((page) => page.closes)
+          return (
+            <>
+              {closes.length ? <Rows rows={closes} columns={columns} /> : <Nothing>{t("reports.noCloses")}</Nothing>}
+              <MoreButton pages={pages} />
+            </>
+          )
+        }}
+      </Loaded>
+    </>
   )
 }
 
@@ -76,12 +89,15 @@ export function ForecastsReport(): ReactNode {
         { label: t("reports.meaning"), value: ({ name }) => t(`reports.forecast_${name}_hint`), text: true },
       ]}
       empty={t("reports.noMovements")}
-      figures={({ orders, since }) => (
-        <Figures
-          figures={[
-            { label: t("reports.orders"), value: shown(orders), hint: t("reports.since", { date: moment(since) }) },
-          ]}
-        />
+      figures={({ orders, since, unexplained_orders: unexplained }) => (
+        <>
+          <Figures
+            figures={[
+              { label: t("reports.orders"), value: shown(orders), hint: t("reports.since", { date: moment(since) }) },
+            ]}
+          />
+          <OrderList text={t("reports.unexplained")} orderIds={unexplained} />
+        </>
       )}
     />
   )

@@ -6,7 +6,7 @@ import { dust, dustText, messageOf } from "../../lib/dust"
 import { useTexts } from "../../lib/texts"
 import { Loaded, Nothing } from "../states"
 
-type Column<Row> = { label: string; value: (row: Row) => string; text?: boolean }
+export type Column<Row> = { label: string; value: (row: Row) => string; text?: boolean }
 
 type Props<Data, Row> = {
   /** The report's name in its path, and in the name of its file. */
@@ -28,10 +28,9 @@ export function Report<Data, Row>({ name, query, rowsOf, columns, empty, childre
   const report = useQuery({ queryKey: ["dust", path, search], queryFn: () => dust<Data>(`${path}?${search}`) })
   return (
     <>
-      <div className="flex flex-wrap items-end justify-between gap-4 px-6 py-4">
-        <div className="flex flex-wrap items-end gap-4">{children}</div>
-        <CsvButton name={name} query={query} />
-      </div>
+      <Head name={name} query={query}>
+        {children}
+      </Head>
       <Loaded query={report}>
         {(data) => {
           const rows = rowsOf(data)
@@ -47,7 +46,17 @@ export function Report<Data, Row>({ name, query, rowsOf, columns, empty, childre
   )
 }
 
-function Rows<Row>({ rows, columns }: { rows: Row[]; columns: Column<Row>[] }): ReactNode {
+/** What stands above a report: fields, and a button for its file. */
+export function Head({ name, query, children }: Pick<Props<unknown, unknown>, "name" | "query" | "children">): ReactNode {
+  return (
+    <div className="flex flex-wrap items-end justify-between gap-4 px-6 py-4">
+      <div className="flex flex-wrap items-end gap-4">{children}</div>
+      <CsvButton name={name} query={query} />
+    </div>
+  )
+}
+
+export function Rows<Row>({ rows, columns }: { rows: Row[]; columns: Column<Row>[] }): ReactNode {
   return (
     <div className="overflow-x-auto">
       <Table>

@@ -21,11 +21,12 @@ export const account: typeof english = {
   adjust: "Anpassen",
   adjustTitle: "Kontostand anpassen",
   adjusted: "{{points}} Punkte, der Kontostand ist {{balance}}",
+  adjustEffect: "Der Kontostand geht von {{before}} auf {{after}}.",
   amount: "Betrag",
   amountHint: "Ganze Punkte: 50 gibt, -50 nimmt.",
   reason: "Grund",
   reasonHint: "Für Ihre Bücher.",
   description: "Was der Kunde liest",
-  descriptionHint: "Im Verlauf des Kontos. Wenn Sie es leer lassen: der Grund.",
+  descriptionHint: "Im Verlauf des Kontos. Wenn Sie es leer lassen: eine Korrektur durch den Shop.",
   book: "Buchen",
 }

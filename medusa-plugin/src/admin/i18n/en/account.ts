@@ -20,11 +20,12 @@ export const account = {
   adjust: "Adjust",
   adjustTitle: "Adjust the balance",
   adjusted: "{{points}} points, the balance is {{balance}}",
+  adjustEffect: "The balance goes from {{before}} to {{after}}.",
   amount: "Amount",
   amountHint: "Whole points: 50 gives, -50 takes.",
   reason: "Reason",
   reasonHint: "For your books.",
   description: "What the customer reads",
-  descriptionHint: "In the history of the account. The reason, if you leave it empty.",
+  descriptionHint: "In the history of the account. If you leave it empty: a correction by the shop.",
   book: "Book",
 }

@@ -18,6 +18,7 @@ export const drafts = {
     delete: "Delete",
     saveAs: "Save as draft",
     save: "Save draft",
+    overwrite: "Save mine and replace theirs",
     saveTitle: "Save as draft",
     editTitle: "Change the draft",
     stored: "The draft “{{name}}” is saved",

@@ -1,0 +1,26 @@
+/** What the error codes of failed requests mean to a merchant, and what to do. Codes of failed events are in `failures.ts`. */
+export const problems = {
+  bridge_unavailable: "Dust does not answer right now. Please try again in a moment.",
+  bridge_refused:
+    "Medusa and Dust are not set up for each other. Ask your administrator to compare the plugin's token with DUST_ADMIN_TOKEN, and jwtSecret with DUST_JWT_SECRET.",
+  customer_erased: "This customer was erased. Only an account that exists can claim points.",
+  draft_changed: "Somebody has saved this draft meanwhile. Please look at it, then decide which one should hold.",
+  draft_conflicts: "The rules in force have changed the same fields as this draft. Please open the draft, decide what should hold, and save it.",
+  draft_replaced: "Somebody else has saved this draft since you opened it. Close this to look at theirs, or replace it with yours.",
+  idempotency_key_reused: "This was sent before with other values. Please close the form, look at what was booked, and try again.",
+  insufficient_dust: "The customer has {{available}} points that can be taken, and no more.",
+  internal_error: "Dust has a fault here. Please report it, with the time.",
+  medusa_busy: "The shop is very busy at the moment. Please try again in a few seconds.",
+  not_merged: "The accounts are not merged any more.",
+  outgoing_webhooks_off: "Dust sends no outgoing webhooks. Ask your administrator to set DUST_OUTGOING_WEBHOOK_URL.",
+  programme_changed: "Somebody has saved other rules meanwhile. Please look at them, then try again.",
+  too_large: "This is too large for one request. Please make it smaller.",
+  too_many_drafts: "There are too many drafts. Please publish or delete one first.",
+  too_many_requests: "These were too many requests. Please wait a moment and try again.",
+  too_many_simulations: "Other computations are running. Please wait until one of them is done.",
+  unknown_draft: "This draft is gone: somebody has published or deleted it.",
+  unknown_event: "This event is gone. Old ones are deleted.",
+  unknown_order: "Medusa does not have this order.",
+  unknown_simulation: "The result is gone. Please compute it again.",
+  unknown_webhook: "This webhook is gone. They are kept for 30 days.",
+}

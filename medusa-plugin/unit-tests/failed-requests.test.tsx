@@ -1,0 +1,80 @@
+import { QueryClient, QueryClientProvider, type QueryState } from "@tanstack/react-query"
+import type { ReactNode } from "react"
+import { renderToStaticMarkup } from "react-dom/server"
+import { describe, expect, it, vi } from "vitest"
+import { Deliveries } from "../src/admin/components/deliveries"
+import { History } from "../src/admin/components/history"
+import { OverviewFigures } from "../src/admin/components/overview"
+import { Redemptions } from "../src/admin/components/redemptions"
+import { DustError } from "../src/admin/lib/dust"
+
+vi.mock("react-i18next", () => ({ useTranslation: () => ({ t: (key: string) => key }) }))
+vi.mock("react-router-dom", () => ({ Link: () => null }))
+
+const AWAY = new DustError({ code: "bridge_unavailable", detail: "Dust does not answer right now." }, 503)
+const OVERVIEW = {
+  outstanding: 4711,
+  customers: 2,
+  held: 0,
+  open_redemptions: 0,
+  pending: 0,
+  expiring: 0,
+  expiring_until: "2026-12-27T12:00:00Z",
+  failed_events: 0,
+  waiting_events: 0,
+  oldest_waiting_event_at: null,
+  unpaid_orders: [],
+}
+
+/** A component whose request has failed, with what an earlier one has found. */
+function failed(queryKey: string[], component: ReactNode, data?: unknown, more: Partial<QueryState> = {}): string {
+  const client = new QueryClient({ defaultOptions: { queries: { retryOnMount: false, staleTime: Infinity } } })
+  const query = client.getQueryCache().build(client, { queryKey })
+  const time = data === undefined ? {} : { dataUpdatedAt: Date.parse("2026-11-27T12:00:00Z") }
+  query.setState({ status: "error", error: AWAY, data, ...time, ...more })
+  return renderToStaticMarkup(<QueryClientProvider client={client}>{component}</QueryClientProvider>)
+}
+
+describe("after a failed request", () => {
+  it("the filters of the deliveries stay", () => {
+    const page = failed(["dust", "/deliveries"], <Deliveries />)
+    expect(page).toContain("problems.bridge_unavailable")
+    expect(page).toContain("deliveries.state")
+    expect(page).toContain('placeholder="order.placed"')
+  })
+
+  it("a page that shows older figures says so", () => {
+    const page = failed(["dust", "overview"], <OverviewFigures />, OVERVIEW)
+    expect(page).toContain("4,711")
+    expect(page).toContain("general.outdated problems.bridge_unavailable")
+    expect(page).toContain("general.tryAgain")
+  })
+
+  it("a customer's history says so, and not that there is none", () => {
+    const page = failed(["dust", "/customers/cus_1/transactions?limit=10"], <History customerId="cus_1" />)
+    expect(page).toContain("problems.bridge_unavailable")
+    expect(page).not.toContain("account.when")
+  })
+
+  it("a list whose next page could not be read keeps its rows and says so at the button", () => {
+    const rows = [{ redemptions: [], next_cursor: null }, { redemptions: [], next_cursor: "2" }]
+    const fetchMeta = { fetchMore: { direction: "forward" as const } }
+    const row = {
+      id: "dred_1",
+      state: "failed",
+      kind: "free_shipping",
+      dust: 300,
+      promotions: [],
+      created_at: "2026-11-26T12:00:00Z",
+      customer_id: "cus_1",
+      reason: "The code was removed from the cart.",
+    }
+    const data = { pages: [{ ...rows[0], redemptions: [row] }, rows[1]], pageParams: ["", "1"] }
+    const page = failed(["dust", "/redemptions"], <Redemptions />, data, { fetchMeta })
+    expect(page).toContain("redemptions.states.failed")
+    expect(page).toContain("problems.bridge_unavailable")
+    expect(page).not.toContain("general.outdated")
+    // The reason is there for everybody, and not only for those with a mouse.
+    expect(page).toContain(">explanation.notes.leftTheCart<")
+  })
+})
