@@ -27,7 +27,7 @@ Path = tuple[str | int, ...]
 MISSING = object()
 WRONG: list[Any] = [None, 7, "text", "nul\0", -1e300, [], {}, [None], ["text"], {"a": 1}, MISSING]
 # Of the thousands of an order.
-MOST = 150
+MOST = 60
 
 RULES = {
     "earn": {
