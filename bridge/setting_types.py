@@ -40,11 +40,16 @@ def _split_commas(value: object) -> object:
 
 
 def _origins(origins: tuple[str, ...]) -> tuple[str, ...]:
-    # A browser sends an origin without a slash at the end.
-    origins = tuple(origin.removesuffix("/") for origin in origins)
+    origins = tuple(map(_as_browsers_send, origins))
     if not all(_ORIGIN.fullmatch(origin) for origin in origins):
         raise ValueError("each must be an origin without a path, such as https://shop.example")
     return origins
+
+
+def _as_browsers_send(origin: str) -> str:
+    """The origin in lower case, without a slash at the end, and without the port that its scheme has anyway."""
+    origin = origin.removesuffix("/").lower()
+    return origin.removesuffix(":443" if origin.startswith("https:") else ":80")
 
 
 def _proxies(proxies: tuple[str, ...]) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 import csv
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +11,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from typer.core import TyperGroup
 
-from bridge.cli.output import ACTOR, AsJson, Limit, console, print_json, print_rows, say
+from bridge.cli.output import ACTOR, AsJson, Limit, console, print_json, print_rows, say, whole_file
 from bridge.clock import now
 from bridge.csv_cells import safe_cell
 from bridge.db import transaction
@@ -263,16 +263,11 @@ def export(
     if lots and transactions:
         raise InvalidInput("Choose --lots or --transactions.")
     write = writing.lots if lots else writing.transactions if transactions else writing.balances
-    out = file.open("w", newline="", encoding="utf-8") if file else sys.stdout
-    try:
-        with report_snapshot() as connection:
-            writer = csv.writer(out, lineterminator="\n")
-            lines = 0
-            for row in write(connection):
-                writer.writerow(map(safe_cell, row))
-                lines += 1
-    finally:
-        if file:
-            out.close()
+    lines = 0
+    with report_snapshot() as connection, whole_file(file) if file else nullcontext(sys.stdout) as out:
+        writer = csv.writer(out, lineterminator="\n")
+        for row in write(connection):
+            writer.writerow(map(safe_cell, row))
+            lines += 1
     if file:
         console.print(f"{lines - 1} rows are in {file}")

@@ -4,14 +4,17 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, TextIO
 
 import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from bridge.errors import InvalidInput
 from bridge.ids import is_id
+from bridge.medusa.times import is_storable
 
 console = Console()
 
@@ -47,9 +50,17 @@ Limit = Annotated[int, typer.Option(min=1, max=1000)]
 Reason = Annotated[str, typer.Option(help="Why; for the shop only.")]
 
 
+def to_utc(moment: datetime) -> datetime:
+    """The time of an option, which is given without a zone, in UTC. Raises `InvalidInput` for a year out of range."""
+    aware = moment.replace(tzinfo=UTC)
+    if not is_storable(aware):
+        raise InvalidInput(f"{moment.date()} is not possible here: times must be in the years 1900 to 2999.")
+    return aware
+
+
 def as_utc(moment: datetime | None) -> datetime | None:
-    """The time of an option, which is given without a zone, in UTC."""
-    return moment.replace(tzinfo=UTC) if moment else None
+    """As `to_utc`, for an option that may be missing."""
+    return to_utc(moment) if moment else None
 
 
 @contextmanager
@@ -60,6 +71,25 @@ def counting(words: str, things: str, *, quiet: bool, done: int = 0) -> Iterator
     with Progress(*columns, console=console, disable=quiet, transient=True) as progress:
         task = progress.add_task(words, total=None, completed=done)
         yield lambda steps: progress.advance(task, steps)
+
+
+@contextmanager
+def whole_file(file: Path) -> Iterator[TextIO]:
+    """Open a file for writing. If the block raises, the file is as it was: half an export looks like a whole one."""
+    if file.exists() and not file.is_file():
+        # A device or a pipe.
+        with file.open("w", newline="", encoding="utf-8") as out:
+            yield out
+        return
+    file = file.resolve()
+    part = file.with_name(f"{file.name}.part")
+    try:
+        with part.open("w", newline="", encoding="utf-8") as out:
+            yield out
+        part.replace(file)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def print_json(value: Any) -> None:

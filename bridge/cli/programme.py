@@ -1,13 +1,13 @@
 """Commands for the rules: show, check, simulate on past orders, and set them."""
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from bridge.cli.output import ACTOR, AsJson, Limit, as_utc, console, counting, print_json, print_rows, say
+from bridge.cli.output import ACTOR, AsJson, Limit, as_utc, console, counting, print_json, print_rows, say, to_utc
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import InvalidInput
@@ -115,7 +115,7 @@ def simulate(
     with transaction() as connection:
         present = current_version(connection)
     moment = now()
-    start, end = since.replace(tzinfo=UTC), as_utc(until) or moment
+    start, end = to_utc(since), as_utc(until) or moment
     with counting("Replaying", "orders", quiet=as_json) as step:
         comparison = compare(
             get_medusa().orders_placed_since(start),

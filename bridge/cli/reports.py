@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bridge.cli.output import AsJson, as_utc, console, print_json, print_rows
+from bridge.cli.output import AsJson, as_utc, console, print_json, print_rows, whole_file
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import InvalidInput
@@ -73,8 +73,9 @@ def movements(
     as_json: AsJson = False,
 ) -> None:
     """Points in and out. Example: dust report movements --since 2026-01-01 --by month --csv 2026.csv"""
-    end = until.date() if until else now().date() + timedelta(days=1)
-    start = since.date() if since else end - timedelta(days=30)
+    first, last = as_utc(since), as_utc(until)
+    end = last.date() if last else now().date() + timedelta(days=1)
+    start = first.date() if first else end - timedelta(days=30)
     _check_range(start, end, by)
     with reading() as connection:
         periods = read_movements(connection, start=start, until=end, period=by)
@@ -200,6 +201,6 @@ def _write_csv(sheet: sheets.Sheet, file: Path) -> None:
     if str(file) == "-":
         sheets.write_csv(sheet, sys.stdout)
         return
-    with file.open("w", newline="", encoding="utf-8") as opened:
+    with whole_file(file) as opened:
         sheets.write_csv(sheet, opened)
     console.print(f"{len(sheet)} rows are in {file}")

@@ -90,14 +90,19 @@ def worker(
     Run separate workers for the queues `redemptions` and `medusa`. Then a backlog of events delays no shopper, and a
     slow Medusa delays only tasks that need it.
     """
+    names = [name.strip() for name in queues.split(",")]
+    if unknown := [name for name in names if name not in _QUEUES.split(",")]:
+        # Celery would create them, and wait for messages that never come.
+        raise InvalidInput(f"--queues: there is no queue {unknown[0]!r}. The queues are {_QUEUES}.")
     settings = get_settings()
     settings.require("database_url", "broker_url")
-    if "medusa" in queues.split(","):
+    if "medusa" in names:
         # This queue sends outgoing webhooks.
         settings.require_outgoing_webhook_secret()
     # SIGTERM lets running tasks finish. Celery's plain one was seen to hang and to repeat a finished task.
     os.environ.setdefault("REMAP_SIGTERM", "SIGQUIT")
     # Two workers on one machine need different names.
+    queues = ",".join(names)
     name = "celery" if queues == _QUEUES else queues.replace(",", "-")
     _celery(
         "worker",

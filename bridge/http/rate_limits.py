@@ -53,6 +53,9 @@ class RateLimits:
             return
         # Each kind of request has its own count.
         keys = (*kind, await _client(Request(scope)))
+        if self._limiter.get_window_stats(limit, *keys).reset_time > time.time() + limit.get_expiry():
+            # The machine's clock was set back. Otherwise the count would go on until that time has come again.
+            self._limiter.clear(limit, *keys)
         allowed = self._limiter.hit(limit, *keys)
         reset_time, remaining = self._limiter.get_window_stats(limit, *keys)
         seconds = str(max(1, math.ceil(reset_time - time.time())))

@@ -20,14 +20,14 @@ from bridge.clock import now, real_now
 from bridge.db import transaction
 from bridge.db.bulk import among
 from bridge.errors import DustError, Unavailable
-from bridge.ids import CustomerId, OrderId
+from bridge.ids import CustomerId, OrderId, is_id
 from bridge.inbox.compare_with_medusa import check_due
 from bridge.inbox.cursor import complete, next_start, skip, walk
 from bridge.inbox.customers import read_account
 from bridge.inbox.events import read_event
 from bridge.inbox.receive import Receipt, receive
 from bridge.inbox.retry import retry_events_of_unknown_orders
-from bridge.medusa.client import Json, Medusa
+from bridge.medusa.client import Json, Medusa, order_id_of
 from bridge.medusa.errors import MedusaAway
 from bridge.medusa.orders import Order, read_order
 from bridge.medusa.pages import Page, Place
@@ -266,7 +266,7 @@ def _compare_payments(medusa: Medusa, payments: list[Json], result: ReconcileRes
     A payment changes neither `version` nor `updated_at` of its order, so the poll of orders misses it. It matters for
     orders that earn only once they are paid, and for orders with unpaid items from an exchange.
     """
-    changed = {order_id: payment for payment in payments if (order_id := _order_of(payment))}
+    changed = {order_id: payment for payment in payments if (order_id := order_id_of(payment))}
     with transaction() as connection:
         waiting = _awaiting_payment(connection, changed.keys())
     # An order that changed itself was read just now, payments included.
@@ -291,13 +291,6 @@ def _compare_payments(medusa: Medusa, payments: list[Json], result: ReconcileRes
             raise
         except Exception as error:
             _note_unreadable(order_id, error, result)
-
-
-def _order_of(payment: Json) -> OrderId | None:
-    collection = payment.get("payment_collection")
-    order = collection.get("order") if isinstance(collection, dict) else None
-    order_id = order.get("id") if isinstance(order, dict) else None
-    return OrderId(order_id) if isinstance(order_id, str) else None
 
 
 def _awaiting_payment(connection: Connection, order_ids: Collection[OrderId] | None) -> dict[OrderId, bool]:
@@ -325,7 +318,8 @@ def _compare_customers(customers: list[Json], result: ReconcileResult, *, dry_ru
 
 def accounts_among(customers: Iterable[Json]) -> dict[CustomerId, CustomerAccount]:
     """The accounts among these customers of Medusa, by id, in the same order."""
-    accounts = (read_account(customer) for customer in customers if customer.get("has_account") is True)
+    whole = (customer for customer in customers if is_id(str(customer.get("id"))))
+    accounts = (read_account(customer) for customer in whole if customer.get("has_account") is True)
     return {account.customer_id: account for account in accounts}
 
 

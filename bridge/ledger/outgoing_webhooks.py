@@ -6,9 +6,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row, Select, delete, exists, select
-from sqlalchemy.dialects.postgresql import insert
 
-from bridge.db.bulk import among
+from bridge.db.bulk import among, insert_missing
 from bridge.ids import CustomerId
 from bridge.ledger.account import Account
 from bridge.ledger.lots import Lot
@@ -27,9 +26,11 @@ _TYPES = {
 
 def store_webhooks(connection: Connection, accounts: Sequence[Account], *, quiet: Collection[str]) -> None:
     """Store outgoing webhooks for the postings of these accounts; none for `quiet` earnings."""
-    if webhooks_configured():
+    # An account can have changed without a posting: a date of its points, or what is waived.
+    posted_at = [posting.created_at for account in accounts for posting in account.postings]
+    if posted_at and webhooks_configured():
         webhooks = [webhook for account in accounts for webhook in _webhooks(account, quiet)]
-        add_webhooks(connection, webhooks, now=accounts[0].postings[-1].created_at)
+        add_webhooks(connection, webhooks, now=posted_at[-1])
 
 
 def _webhooks(account: Account, quiet: Collection[str]) -> Iterator[OutgoingWebhook]:
@@ -120,9 +121,12 @@ def announce_expiring(
     if not lots:
         # A concurrent call has announced them since the first query.
         return len(customer_ids)
-    marks = [{"customer_id": lot.customer_id, "lot_id": lot.id, "expires_at": lot.expires_at} for lot in lots]
-    marked = insert(expiry_announcement).values(marks).on_conflict_do_nothing().returning(expiry_announcement.c.lot_id)
-    mine = set(connection.scalars(marked))
+    # In the sequence of the key: of two concurrent calls, one waits for the other.
+    marks = [
+        {"customer_id": lot.customer_id, "lot_id": lot.id, "expires_at": lot.expires_at}
+        for lot in sorted(lots, key=lambda lot: (lot.customer_id, lot.id))
+    ]
+    mine = insert_missing(connection, expiry_announcement, marks, returning="lot_id")
     days_of: dict[tuple[str, date], list[Row[Any]]] = {}
     for lot in lots:
         if lot.id in mine:

@@ -8,6 +8,7 @@ from typing import Any
 
 from bridge.ids import CustomerId, OrderId, ProductId
 from bridge.medusa.amounts import sum_of
+from bridge.medusa.answers import objects
 from bridge.medusa.carts import Cart
 from bridge.medusa.exchanges import MoneyKept, money_kept
 from bridge.medusa.orders import CodeUse, Line, Order, OrderDetail
@@ -81,7 +82,7 @@ def line_of_product(
     return Line(
         id=line_id,
         product_id=product_id,
-        category_ids=frozenset(str(category["id"]) for category in found.get("categories") or ()),
+        category_ids=frozenset(str(category.get("id")) for category in objects(found.get("categories"))),
         collection_id=found.get("collection_id"),
         ordered=Decimal(quantity),
         units=Decimal(quantity),

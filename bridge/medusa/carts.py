@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from bridge.errors import InvalidInput, wrong_fields
 from bridge.ids import CustomerId, ProductId
 from bridge.medusa.amounts import Number, Quantity, sum_of
-from bridge.medusa.order_shapes import GroupShape, ProductShape, Shape, category_ids
+from bridge.medusa.answers import objects
+from bridge.medusa.order_shapes import GroupShape, ProductShape, Shape, Text, category_ids
 
 # Medusa drops `customer_id` alone, `customer.has_account` and `credit_lines.amount` (2.21.2, tried): it returns all of
 # the customer, or the id and e-mail, and all of a credit line. Dust reads only what it needs of them. `item_total` is
@@ -94,7 +95,7 @@ class CartCodes:
 
 
 class _Adjustment(Shape):
-    code: str | None = None
+    code: Text | None = None
     amount: Number
 
 
@@ -103,8 +104,8 @@ class _Credit(Shape):
 
 
 class _Item(Shape):
-    id: str
-    product_id: str | None = None
+    id: Text
+    product_id: Text | None = None
     product: ProductShape | None = None
     quantity: Quantity
     total: Number
@@ -118,20 +119,20 @@ class _ShippingMethod(Shape):
 
 
 class _Customer(Shape):
-    id: str
+    id: Text
     has_account: bool | None = None
     groups: tuple[GroupShape, ...] | None = None
 
 
 class _Promotion(Shape):
-    code: str | None = None
+    code: Text | None = None
 
 
 class _Cart(Shape):
-    id: str
-    customer_id: str | None = None
+    id: Text
+    customer_id: Text | None = None
     customer: _Customer | None = None
-    currency_code: str
+    currency_code: Text
     completed_at: str | None = None
     items: tuple[_Item, ...] | None = None
     shipping_methods: tuple[_ShippingMethod, ...] | None = None
@@ -176,13 +177,13 @@ def read_cart(document: Mapping[str, Any]) -> Cart:
 
 def read_cart_codes(document: Mapping[str, Any]) -> CartCodes:
     """Read the answer to a request with `CART_CODES_FIELDS`."""
-    promotions = document.get("promotions") or []
-    lines = [*(document.get("items") or []), *(document.get("shipping_methods") or [])]
-    adjustments = [adjustment for line in lines if line for adjustment in line.get("adjustments") or []]
+    promotions = document.get("promotions")
+    lines = [*objects(document.get("items")), *objects(document.get("shipping_methods"))]
+    adjustments = [adjustment for line in lines for adjustment in objects(line.get("adjustments"))]
     return CartCodes(
         completed=document.get("completed_at") is not None,
-        codes=frozenset(each["code"] for each in (*promotions, *adjustments) if each and each.get("code")),
-        dead=any(promotion is None for promotion in promotions),
+        codes=frozenset(str(each["code"]) for each in (*objects(promotions), *adjustments) if each.get("code")),
+        dead=isinstance(promotions, list) and None in promotions,
     )
 
 

@@ -6,11 +6,11 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
 
 import structlog
 
 from bridge.ids import CustomerId, OrderId, ProductId, is_id
+from bridge.medusa.answers import objects
 from bridge.medusa.carts import CART_CODES_FIELDS, CART_FIELDS, Cart, CartCodes, read_cart, read_cart_codes
 from bridge.medusa.currencies import read_currencies
 from bridge.medusa.errors import MedusaAway, MedusaNotConfigured, UnknownInMedusa
@@ -72,10 +72,10 @@ class Medusa:
 
         Its lines have their product's categories and collection even if the product is deleted.
         """
-        document = cast(
-            Json, self._http.admin("GET", _path("/admin/orders", order_id), params={"fields": ORDER_FIELDS})["order"]
-        )
-        items = [item for item in document.get("items") or () if item.get("product_id") and item.get("product") is None]
+        fields = {"fields": ORDER_FIELDS}
+        document = self._http.admin("GET", _path("/admin/orders", order_id), params=fields).one("order", "id")
+        items = [item for item in objects(document.get("items")) if item.get("product") is None]
+        items = [item for item in items if isinstance(item.get("product_id"), str)]
         products = self.product_attributes({item["product_id"] for item in items})
         for item in items:
             item["product"] = products.get(item["product_id"])
@@ -86,7 +86,7 @@ class Medusa:
 
         Compared with a whole order, it lacks the owner, the products of lines, payments and returns (2.21.2).
         """
-        return cast(Json, self._http.admin("GET", _path("/admin/orders", order_id, "/preview"))["order"])
+        return self._http.admin("GET", _path("/admin/orders", order_id, "/preview")).one("order")
 
     def product_attributes(self, product_ids: Collection[str]) -> dict[str, Json]:
         """Return `collection_id` and `categories` of products, by id; unknown ones are left out.
@@ -94,7 +94,7 @@ class Medusa:
         Deleted ones are found too: Medusa 2.21.2 omits them from an order's lines, but keeps their categories.
         """
         fields = "id,collection_id,categories.id"
-        portions = self._matching("/admin/products", "id[]", product_ids, fields, with_deleted="true")
+        portions = self._matching("/admin/products", "id[]", product_ids, fields, needed=("id",), with_deleted="true")
         return {product["id"]: product for products in portions for product in products}
 
     def updated_orders(self, place: Place) -> Iterator[Page]:
@@ -138,13 +138,13 @@ class Medusa:
     def customer(self, customer_id: CustomerId) -> Json:
         """Return a customer with `email`, `has_account`, `created_at` and `updated_at`. Raises `UnknownInMedusa`."""
         fields = {"fields": "id,email,has_account,created_at,updated_at"}
-        return cast(Json, self._http.admin("GET", _path("/admin/customers", customer_id), params=fields)["customer"])
+        return self._http.admin("GET", _path("/admin/customers", customer_id), params=fields).one("customer", "id")
 
     def customer_groups(self, customer_id: CustomerId) -> frozenset[str]:
         """Return the ids of the groups that a customer is in. Raises `UnknownInMedusa`."""
         path = _path("/admin/customers", customer_id)
-        customer = self._http.admin("GET", path, params={"fields": "id,groups.id"})["customer"]
-        return frozenset(str(group["id"]) for group in customer.get("groups") or ())
+        customer = self._http.admin("GET", path, params={"fields": "id,groups.id"}).one("customer")
+        return frozenset(str(group.get("id")) for group in objects(customer.get("groups")))
 
     def customers_with_account(
         self, *, ids: Collection[str] = (), emails: Collection[str] = ()
@@ -153,9 +153,11 @@ class Medusa:
 
         Medusa compares e-mail addresses case-sensitively.
         """
-        for name, values in (("id[]", ids), ("email[]", emails)):
-            fields = "id,email,has_account"
-            for customers in self._matching("/admin/customers", name, values, fields, has_account="true"):
+        for name, values in (("id", ids), ("email", emails)):
+            fields, needed = "id,email,has_account", ("id", name)
+            for customers in self._matching(
+                "/admin/customers", f"{name}[]", values, fields, needed=needed, has_account="true"
+            ):
                 yield [customer for customer in customers if customer.get("has_account")]
 
     def search_customers(self, text: str, *, limit: int) -> list[CustomerId]:
@@ -164,20 +166,19 @@ class Medusa:
         These are the `searchable()` fields of the customer in Medusa 2.21.2 (its source).
         """
         params: Params = [("q", text), ("fields", "id"), ("limit", limit)]
-        customers = self._http.admin("GET", "/admin/customers", params=params)["customers"]
-        return [CustomerId(customer["id"]) for customer in customers]
+        customers = self._http.admin("GET", "/admin/customers", params=params).rows("customers", "id")
+        return [CustomerId(customer["id"]) for customer in customers if is_id(customer["id"])]
 
     def order_id_of_payment(self, payment_id: str) -> OrderId | None:
         """Return the order of a payment; None while its cart is not completed."""
         fields = "id,payment_collection.order.id"
-        payment = self._http.admin("GET", _path("/admin/payments", payment_id), params={"fields": fields})["payment"]
-        order = ((payment.get("payment_collection") or {}).get("order")) or {}
-        return OrderId(order["id"]) if order.get("id") else None
+        path = _path("/admin/payments", payment_id)
+        return order_id_of(self._http.admin("GET", path, params={"fields": fields}).one("payment"))
 
     def cart(self, cart_id: str) -> Cart:
         """Return a cart from the Store API. Raises `UnknownInMedusa`."""
         return read_cart(
-            self._http.store("GET", _path("/store/carts", cart_id), params={"fields": CART_FIELDS})["cart"]
+            self._http.store("GET", _path("/store/carts", cart_id), params={"fields": CART_FIELDS}).one("cart")
         )
 
     def add_codes_to_cart(self, cart_id: str, codes: Collection[str]) -> set[str]:
@@ -186,8 +187,8 @@ class Medusa:
         Medusa leaves out a code that does not apply, without an error.
         """
         body = {"promo_codes": sorted(codes)}
-        cart = self._http.store("POST", _path("/store/carts", cart_id, "/promotions"), body=body)["cart"]
-        return {promotion["code"] for promotion in cart.get("promotions") or () if promotion} & set(codes)
+        cart = self._http.store("POST", _path("/store/carts", cart_id, "/promotions"), body=body).one("cart")
+        return {str(promotion.get("code")) for promotion in objects(cart.get("promotions"))} & set(codes)
 
     def codes_in_cart(self, cart_id: str) -> CartCodes | None:
         """Return the codes that a cart holds; None if Medusa does not have the cart."""
@@ -195,7 +196,7 @@ class Medusa:
             document = self._http.store("GET", _path("/store/carts", cart_id), params={"fields": CART_CODES_FIELDS})
         except UnknownInMedusa:
             return None
-        return read_cart_codes(document["cart"])
+        return read_cart_codes(document.one("cart"))
 
     def remove_codes_from_cart(self, cart_id: str, codes: Collection[str]) -> None:
         """Remove codes from a cart, including those of deleted promotions. A code that is not in it is ignored.
@@ -219,14 +220,15 @@ class Medusa:
             answer = self._http.admin("POST", "/admin/dust/codes/withdraw", body=body, optional=True)
             if "carts" not in answer:
                 return None
-            for cart in answer["carts"]:
-                carts[cart["cart_id"]] += tuple(cart["codes"])
-            remaining += answer["remaining"]
+            for cart in answer.rows("carts", "cart_id"):
+                held = cart.get("codes")
+                carts[cart["cart_id"]] += tuple(map(str, held if isinstance(held, list) else ()))
+            remaining += answer.number("remaining")
         return Withdrawal(carts=carts, remaining=remaining)
 
     def create_promotion(self, body: Json) -> Promotion:
         """Create a promotion. Raises `MedusaRefused` if the code is taken, or for any other refusal."""
-        return _promotion(self._http.admin("POST", "/admin/promotions", body=body)["promotion"])
+        return _promotion(self._http.admin("POST", "/admin/promotions", body=body).one("promotion", "id", "code"))
 
     def promotions_by_code(self, codes: Collection[str]) -> dict[str, Promotion]:
         """Return the promotions of these codes, in any state. A code that does not exist is left out."""
@@ -239,7 +241,7 @@ class Medusa:
             promotion["code"]
             for promotion in self._promotions(codes, "id,code,status,used,limit")
             if promotion.get("status") == "active"
-            and (promotion.get("limit") is None or promotion.get("used", 0) < promotion["limit"])
+            and not (isinstance(promotion.get("limit"), int) and _used(promotion) >= promotion["limit"])
         }
 
     def _promotions(self, codes: Collection[str], fields: str) -> Iterator[Json]:
@@ -248,7 +250,7 @@ class Medusa:
             some = wanted[start : start + _CODES_AT_ONCE]
             name = "code[]" if len(some) > 1 else "code"
             params: Params = [*((name, code) for code in some), ("fields", fields), ("limit", _CODES_AT_ONCE)]
-            promotions = self._http.admin("GET", "/admin/promotions", params=params)["promotions"]
+            promotions = self._http.admin("GET", "/admin/promotions", params=params).rows("promotions", "id", "code")
             yield from (promotion for promotion in promotions if promotion["code"] in codes)
 
     def delete_promotion(self, promotion_id: str) -> None:
@@ -262,23 +264,23 @@ class Medusa:
         """Return the decimal digits of all of Medusa's currencies, by code. Raises `MedusaAway` for other answers."""
         # Medusa 2.21.2 ships 126 currencies, and has no maximum for `limit`.
         query = {"fields": "code,decimal_digits", "limit": "1000"}
-        rows = self._http.admin("GET", "/admin/currencies", params=query).get("currencies")
+        rows = self._http.admin("GET", "/admin/currencies", params=query).rows("currencies")
         try:
-            return read_currencies(rows or ())
+            return read_currencies(rows)
         except ValueError as error:
             raise MedusaAway(f"What answered GET /admin/currencies is not Medusa: {error}") from error
 
     def variants(self, product_id: ProductId) -> list[Json]:
         """Return a product's variants with `title` and `prices`. Raises `UnknownInMedusa`."""
         fields = {"fields": VARIANT_FIELDS}
-        product = self._http.admin("GET", _path("/admin/products", product_id), params=fields)["product"]
-        return list(product.get("variants") or ())
+        product = self._http.admin("GET", _path("/admin/products", product_id), params=fields).one("product")
+        return objects(product.get("variants"))
 
     def variants_of(self, product_ids: Collection[ProductId]) -> dict[ProductId, list[Json]]:
         """Like `variants`, for several products; products that Medusa does not know are left out."""
         return {
-            ProductId(product["id"]): list(product.get("variants") or ())
-            for products in self._matching("/admin/products", "id[]", product_ids, VARIANT_FIELDS)
+            ProductId(product["id"]): objects(product.get("variants"))
+            for products in self._matching("/admin/products", "id[]", product_ids, VARIANT_FIELDS, needed=("id",))
             for product in products
         }
 
@@ -287,13 +289,20 @@ class Medusa:
         self._http.admin("POST", _path("/admin/products", product_id), body={"metadata": metadata})
 
     def _matching(
-        self, path: str, name: str, values: Collection[str], fields: str, **filters: str
+        self,
+        path: str,
+        name: str,
+        values: Collection[str],
+        fields: str,
+        *,
+        needed: Collection[str] = (),
+        **filters: str,
     ) -> Iterator[list[Json]]:
         """Yield the resources whose parameter `name` is one of these values, a request for each portion of values."""
         for some in _in_portions(sorted(values)):
             chosen = ((name, value) for value in some)
             params: Params = [*chosen, *filters.items(), ("fields", fields), ("limit", len(some))]
-            yield self._http.admin("GET", path, params=params)[path.rpartition("/")[2]]
+            yield self._http.admin("GET", path, params=params).rows(path.rpartition("/")[2], *needed)
 
     def _list(
         self,
@@ -307,7 +316,8 @@ class Medusa:
         name = path.rpartition("/")[2]
 
         def read(window: dict[str, str]) -> list[Json]:
-            return cast(list[Json], self._http.admin("GET", path, params={**filters, **window})[name])
+            answer = self._http.admin("GET", path, params={**filters, **window})
+            return answer.rows(name) if passes_unreadable else answer.rows(name, "id")
 
         return PagedList(
             read=read, field=field, compares_ids=compares_ids, passes_unreadable=passes_unreadable
@@ -325,16 +335,21 @@ def _promotion(promotion: Json) -> Promotion:
     return Promotion(
         id=promotion["id"],
         code=promotion["code"],
-        used=int(promotion.get("used") or 0),
+        used=_used(promotion),
         redemption_id=_redemption_id(promotion),
     )
 
 
+def _used(promotion: Json) -> int:
+    used = promotion.get("used")
+    return used if isinstance(used, int) else 0
+
+
 def _redemption_id(promotion: Json) -> str | None:
     """Return the redemption of the promotion (`redemptions/promotions.py`); None if Dust did not create it."""
-    for rule in promotion.get("rules") or ():
+    for rule in objects(promotion.get("rules")):
         # The shop's own rules may have descriptions with any text.
-        with contextlib.suppress(ValueError, TypeError, KeyError):
+        with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
             return str(json.loads(rule["description"])["redemption_id"])
     return None
 
@@ -349,6 +364,14 @@ def _in_portions(values: Iterable[str]) -> Iterator[list[str]]:
         portion.append(value)
     if portion:
         yield portion
+
+
+def order_id_of(payment: Json) -> OrderId | None:
+    """Return the order of a payment; None if it has none."""
+    collection = payment.get("payment_collection")
+    order = collection.get("order") if isinstance(collection, dict) else None
+    order_id = order.get("id") if isinstance(order, dict) else None
+    return OrderId(order_id) if isinstance(order_id, str) else None
 
 
 def _rows(pages: Iterator[Page]) -> Iterator[list[Json]]:

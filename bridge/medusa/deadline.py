@@ -4,6 +4,7 @@ A server that sends its headers or its answer byte by byte, or one `102 Processi
 open for much longer. Seen with httpx 0.28: ten seconds with a timeout of one.
 """
 
+import socket
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -62,13 +63,29 @@ class _Network(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: _SocketOptions = None,
     ) -> httpcore.NetworkStream:
-        timeout = self._deadline.left(timeout, httpcore.ConnectTimeout)
-        return _Stream(
-            self._network.connect_tcp(host, port, timeout, local_address, socket_options), self._deadline
-        )  # fmt: skip
+        failure: Exception = httpcore.ConnectError(f"{host} has no address.")
+        addresses = _addresses(host, port)
+        # Each in turn, with its part of the time that is left: `connect_tcp` would give each of them the whole timeout.
+        for number, address in enumerate(addresses):
+            left = self._deadline.left(timeout, httpcore.ConnectTimeout)
+            part = None if left is None else left / (len(addresses) - number)
+            try:
+                stream = self._network.connect_tcp(address, port, part, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failure = error
+            else:
+                return _Stream(stream, self._deadline)
+        raise failure
 
     def sleep(self, seconds: float) -> None:
         self._network.sleep(seconds)
+
+
+def _addresses(host: str, port: int) -> list[str]:
+    try:
+        return [str(address[0]) for *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    except OSError as error:
+        raise httpcore.ConnectError(str(error)) from error
 
 
 class _Stream(httpcore.NetworkStream):

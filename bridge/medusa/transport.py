@@ -14,6 +14,7 @@ import httpx
 
 from bridge.errors import DustError
 from bridge.http.dates import read_http_date
+from bridge.medusa.answers import Answer, not_medusa
 from bridge.medusa.deadline import Deadline
 from bridge.medusa.errors import MedusaAway, MedusaNotConfigured, MedusaRefused, UnknownInMedusa
 from bridge.medusa.pages import Json as Json
@@ -43,7 +44,7 @@ class Transport:
         self._auth = httpx.BasicAuth(api_key, "") if api_key else None
         self._publishable_key = publishable_key
         self._timeout_seconds = timeout_seconds
-        self._http = httpx.Client(base_url=url, timeout=timeout_seconds)
+        self._http = httpx.Client(base_url=url, timeout=timeout_seconds, headers={"accept-encoding": "gzip"})
         self._deadline = Deadline()
         self._deadline.watch(self._http)
         self.date: datetime | None = None
@@ -73,7 +74,7 @@ class Transport:
 
     def admin(
         self, method: str, path: str, *, params: Params | None = None, body: Any = None, optional: bool = False
-    ) -> Json:
+    ) -> Answer:
         """Call the Admin API and return the answer's JSON; with `optional`, an empty object if it has no such route."""
         return self._call(
             method, path, params=params, body=body, auth=self._admin_auth(), headers={}, optional=optional
@@ -84,7 +85,7 @@ class Transport:
             raise MedusaNotConfigured("DUST_MEDUSA_API_KEY")
         return self._auth
 
-    def store(self, method: str, path: str, *, params: Params | None = None, body: Any = None) -> Json:
+    def store(self, method: str, path: str, *, params: Params | None = None, body: Any = None) -> Answer:
         if self._publishable_key is None:
             raise MedusaNotConfigured("DUST_MEDUSA_PUBLISHABLE_KEY")
         headers = {"x-publishable-api-key": self._publishable_key}
@@ -100,7 +101,7 @@ class Transport:
         auth: httpx.Auth | None,
         headers: dict[str, str],
         optional: bool = False,
-    ) -> Json:
+    ) -> Answer:
         call = _call_name(method, path)
         try:
             with span(f"medusa {call}"), MEDUSA_SECONDS.labels(call).time():
@@ -109,7 +110,8 @@ class Transport:
                 response, content = self._request(method, path, params=params, json=body, auth=auth, headers=headers)
             self.date = read_http_date(response.headers.get("date", "")) or self.date
             # Medusa's answer to an unknown path is a page, not JSON.
-            return {} if optional and response.status_code in {404, 405} else _answer(response, content, method, path)
+            absent = optional and response.status_code in {404, 405}
+            return Answer({}, call=call) if absent else _answer(response, content, method, path)
         except DustError as error:
             MEDUSA_ERRORS.labels(call, error.code).inc()
             raise
@@ -127,6 +129,9 @@ class Transport:
             self._deadline.within(self._timeout_seconds),
             self._http.stream(method, path, **arguments) as response,
         ):
+            if response.headers.get("content-encoding", "identity").lower() not in {"gzip", "identity"}:
+                # Packed twice, the first kilobytes can be gigabytes of text, all at once.
+                raise not_medusa(f"{method} {path}", "its answer is packed in a way that Dust does not ask for")
             # Unpacked: a few kilobytes of gzip can be gigabytes of text.
             for chunk in response.iter_bytes():
                 content += chunk
@@ -146,7 +151,7 @@ def _call_name(method: str, path: str) -> str:
     return f"{method} /{root}/{collection}{below}"
 
 
-def _answer(response: httpx.Response, content: bytes, method: str, path: str) -> Json:
+def _answer(response: httpx.Response, content: bytes, method: str, path: str) -> Answer:
     if response.status_code in {500, 502, 504}:
         raise MedusaAway(f"Medusa answered {response.status_code} to {method} {path}.", only_this_call=True)
     if response.status_code >= 500 or response.status_code in {408, 429}:
@@ -170,21 +175,7 @@ def _answer(response: httpx.Response, content: bytes, method: str, path: str) ->
             kind=str(answer.get("type", "error")),
             message=str(answer.get("message", "no reason given")),
         )
-    return _Answer(answer, call=f"{method} {path}")
-
-
-class _Answer(dict[str, Any]):
-    """Medusa's answer. Reading a key that is missing or null raises `MedusaAway`: another program has answered."""
-
-    def __init__(self, answer: Json, *, call: str) -> None:
-        super().__init__(answer)
-        self._call = call
-
-    def __getitem__(self, key: str) -> Any:
-        value = self.get(key)
-        if value is None:
-            raise _not_medusa(self._call, f"no {key} in its answer")
-        return value
+    return Answer(answer, call=f"{method} {path}")
 
 
 def _key_refused(response: httpx.Response, call: str) -> MedusaAway:
@@ -196,14 +187,7 @@ def _json(response: httpx.Response, content: bytes, call: str) -> Json:
     try:
         answer = json.loads(content, parse_float=Decimal)
     except (ValueError, ArithmeticError, RecursionError) as error:
-        raise _not_medusa(call, f"no JSON object ({response.status_code})") from error
+        raise not_medusa(call, f"no JSON object ({response.status_code})") from error
     if not isinstance(answer, dict):
-        raise _not_medusa(call, f"no JSON object ({response.status_code})")
+        raise not_medusa(call, f"no JSON object ({response.status_code})")
     return answer
-
-
-def _not_medusa(call: str, wrong: str) -> MedusaAway:
-    return MedusaAway(
-        f"What answered {call} is not Medusa: {wrong}. Is DUST_MEDUSA_URL the address of Medusa itself, and does a "
-        "proxy or firewall in front of it let Dust pass?"
-    )

@@ -16,12 +16,15 @@ from bridge.inbox.tables import webhook_event
 from bridge.outgoing.tables import outgoing_sender, outgoing_webhook
 from bridge.products.settings import dust_product
 from bridge.redemptions.tables import dust_redemption
+from bridge.settlement.tables import order_settlement
+from bridge.simulation.tables import programme_simulation
 
 log = structlog.get_logger(__name__)
 
 # Above the longest wait of each column: three minutes for events, two for redemptions, leases of 90 seconds, five
-# minutes for an outgoing address, two hours for an outgoing webhook, ten minutes for a product; with jitter.
-# The condition is that of a partial index, so that finished work is not read.
+# minutes for an outgoing address, two hours for an outgoing webhook, ten minutes for a product, an hour for an order at
+# which Medusa fails; with jitter. `missing_since` and `started_at` are never ahead, and work waits for a time after
+# them. The condition is that of a partial index, so that finished work is not read.
 _MAX_WAITS: tuple[tuple[Column[Any], timedelta, TextClause], ...] = (
     (webhook_event.c.next_attempt_at, timedelta(minutes=10), text("state = 'pending'")),
     (dust_redemption.c.next_attempt_at, timedelta(minutes=10), text("next_attempt_at IS NOT NULL")),
@@ -29,6 +32,9 @@ _MAX_WAITS: tuple[tuple[Column[Any], timedelta, TextClause], ...] = (
     (outgoing_sender.c.free_at, timedelta(minutes=10), text("true")),
     (outgoing_webhook.c.next_attempt_at, timedelta(hours=4), text("state = 'waiting'")),
     (dust_product.c.mirror_retry_at, timedelta(minutes=30), text("true")),
+    (order_settlement.c.check_at, timedelta(hours=2), text("check_at IS NOT NULL")),
+    (order_settlement.c.missing_since, timedelta(minutes=10), text("check_at IS NOT NULL")),
+    (programme_simulation.c.started_at, timedelta(minutes=10), text("state = 'running'")),
 )
 _ROWS_AT_ONCE = 1000
 

@@ -5,15 +5,19 @@ from collections.abc import Callable, Collection, Sequence
 from decimal import Decimal
 
 import structlog
+from pydantic import TypeAdapter, ValidationError
 
 from bridge.errors import Conflict, DustError, NotFound, Unavailable
 from bridge.ids import ProductId
+from bridge.medusa.amounts import Number
+from bridge.medusa.answers import objects
 from bridge.medusa.client import Json, Medusa
 from bridge.medusa.currencies import format_amount
 
 log = structlog.get_logger(__name__)
 
 _MAX_NAMED = 5
+_AMOUNT = TypeAdapter[Decimal](Number)
 
 
 class VariantPricesDiffer(Conflict):
@@ -39,8 +43,9 @@ def differing_prices(variants: Sequence[Json]) -> list[str]:
     """
     by_currency: dict[str, dict[int, list[Json]]] = defaultdict(lambda: defaultdict(list))
     for number, variant in enumerate(variants):
-        for price in variant.get("prices") or ():
-            if price and not price.get("price_list_id") and not price.get("price_list"):
+        for price in objects(variant.get("prices")):
+            is_sale = price.get("price_list_id") or price.get("price_list")
+            if not is_sale and _amount(price) is not None:
                 by_currency[str(price.get("currency_code") or "").upper()][number].append(price)
     for currency, by_variant in by_currency.items():
         if len({frozenset(map(_price_key, prices)) for prices in by_variant.values()}) > 1:
@@ -53,15 +58,23 @@ def differing_prices(variants: Sequence[Json]) -> list[str]:
 
 def _price_key(price: Json) -> str:
     """Return a key that is equal for equal prices: amount, quantity bounds, and rules such as the region."""
-    rules = price.get("rules") or {
-        str(rule.get("attribute")): rule.get("value") for rule in price.get("price_rules") or () if rule
-    }
-    amount = Decimal(str(price["amount"])).normalize()
-    return f"{amount} {price.get('min_quantity')} {price.get('max_quantity')} {sorted(rules.items())}"
+    rules = price.get("rules")
+    if not (rules and isinstance(rules, dict)):
+        rules = {str(rule.get("attribute")): rule.get("value") for rule in objects(price.get("price_rules"))}
+    quantities = f"{price.get('min_quantity')} {price.get('max_quantity')}"
+    return f"{_amount(price)} {quantities} {sorted((name, str(value)) for name, value in rules.items())}"
+
+
+def _amount(price: Json) -> Decimal | None:
+    """Return the price's amount; None if it is none."""
+    try:
+        return _AMOUNT.validate_python(price.get("amount")).normalize()
+    except ValidationError:
+        return None
 
 
 def _amounts(prices: Sequence[Json], currency_code: str) -> str:
-    return "/".join(format_amount(Decimal(str(price["amount"])), currency_code) for price in prices)
+    return "/".join(format_amount(_amount(price) or Decimal(0), currency_code) for price in prices)
 
 
 def price_refusals(product_ids: Collection[ProductId], medusa: Callable[[], Medusa]) -> dict[ProductId, str]:

@@ -255,19 +255,23 @@ def publish_due_drafts(check: Check, *, now: datetime) -> int:
         except Unavailable:
             raise
         except DustError as error:
-            _store_failure(draft, error, now=now)
+            log.warning("draft_not_started", draft=draft.id, name=draft.name, reason=error.message, **error.details)
+            _store_failure(draft, error.message, now=now)
+        except Exception:
+            # One draft that cannot be read must not keep the others from starting.
+            log.exception("draft_not_started", draft=draft.id, name=draft.name)
+            _store_failure(draft, "Dust had an internal error. It was logged.", now=now)
     return published
 
 
-def _store_failure(draft: Draft, error: DustError, *, now: datetime) -> None:
-    log.warning("draft_not_started", draft=draft.id, name=draft.name, reason=error.message, **error.details)
+def _store_failure(draft: Draft, reason: str, *, now: datetime) -> None:
     table = programme_draft.c
     with transaction() as connection:
         # Not if the draft was saved meanwhile.
         connection.execute(
             update(programme_draft)
             .where(table.id == draft.id, table.updated_at == draft.updated_at, table.starts_at <= now)
-            .values(reason=error.message)
+            .values(reason=reason)
         )
 
 

@@ -20,7 +20,7 @@ from bridge.db import transaction
 from bridge.errors import DustError, Unavailable
 from bridge.ledger.store import open_accounts, save
 from bridge.medusa.client import Json, Medusa, Promotion
-from bridge.medusa.errors import MedusaRefused
+from bridge.medusa.errors import MedusaAway, MedusaRefused
 from bridge.products.settings import newest_dust_only
 from bridge.programme.versions import version_numbered
 from bridge.queue.backoff import backoff_seconds
@@ -306,10 +306,12 @@ def _codes_in(order: Json) -> set[str]:
     A code that takes nothing off was not used, and costs nothing.
     """
     lines = [*(order.get("items") or ()), *(order.get("shipping_methods") or ())]
-    adjustments = (a for line in lines if line for a in line.get("adjustments") or ())
-    return {
-        adjustment["code"] for adjustment in adjustments if adjustment.get("code") and adjustment.get("amount", 1) > 0
-    }
+    try:
+        adjustments = (a for line in lines if line for a in line.get("adjustments") or ())
+        return {a["code"] for a in adjustments if a.get("code") and a.get("amount", 1) > 0}
+    except (AttributeError, TypeError) as error:
+        # Whether it has used a code is in doubt.
+        raise MedusaAway(f"Medusa's order {order['id']} cannot be read.") from error
 
 
 def _check_again(redemption: Redemption, medusa: Medusa, lease: str) -> Outcome:

@@ -121,6 +121,19 @@ describe("Courier", () => {
     // A day of fake time takes seconds of real time on a busy machine.
   }, 60_000)
 
+  it("sends events again soon after the clock was set back", async () => {
+    answer = () => new Error("connect ECONNREFUSED")
+    courier.start()
+    outbox.add(1)
+    await vi.advanceTimersByTimeAsync(5_000)
+    vi.setSystemTime(Date.now() - 86_400_000)
+    answer = () => new Response("{}", { status: 202 })
+    // Postgres' clock goes on.
+    for (const event of outbox.events.values()) event.due = 0
+    await vi.advanceTimersByTimeAsync(120_000)
+    expect(outbox.count("delivered")).toBe(1)
+  })
+
   it("delivers the others while the bridge fails at one event", async () => {
     outbox.add(20)
     answer = (_, body) => new Response("{}", { status: body?.includes('"msg_3"') ? 500 : 202 })

@@ -1,5 +1,6 @@
-import { describe, expect, it } from "vitest"
+import { describe, expect, it, vi } from "vitest"
 import { Undelivered, UndeliveredPage, WithdrawCodes } from "../src/api/validators"
+import { POST as retryOne } from "../src/api/admin/dust/deliveries/[event_id]/retry/route"
 import { deliveriesPath, filtersOf } from "../src/admin/lib/deliveries"
 
 describe("undelivered events", () => {
@@ -24,5 +25,17 @@ describe("undelivered events", () => {
     expect(UndeliveredPage.safeParse({ type: "a\0b" }).success).toBe(false)
     expect(WithdrawCodes.safeParse({ codes: ["a\0b"] }).success).toBe(false)
     expect(WithdrawCodes.safeParse({ codes: ["DUST-0123"] }).success).toBe(true)
+  })
+
+  it("are not sent again by an id that Postgres refuses", async () => {
+    const sendAgain = vi.fn(async () => true)
+    const json = vi.fn()
+    const retry = (event_id: string): Promise<void> =>
+      retryOne({ params: { event_id }, scope: { resolve: () => ({ sendAgain }) } } as never, { status: () => ({ json }) } as never)
+    await retry("a\0b")
+    expect(json).toHaveBeenLastCalledWith({ id: "a\0b", retried: false })
+    expect(sendAgain).not.toHaveBeenCalled()
+    await retry("msg_1")
+    expect(json).toHaveBeenLastCalledWith({ id: "msg_1", retried: true })
   })
 })

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import sqlalchemy
 from fastapi.testclient import TestClient
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 from typer.testing import CliRunner
 
 from bridge.api import health
@@ -50,6 +50,8 @@ from tests.support.medusa import FakeMedusa
 from tests.support.orders import PLACED, event, line, order, order_event
 from tests.support.receiver import Receiver, status
 from tests.support.scrape import scrape
+from tests.support.settling import balance, set_rules, settle
+from tests.support.store_api import redeemed
 from workers import outgoing, upkeep
 
 
@@ -141,6 +143,41 @@ def test_corrections_by_hand_and_what_is_taken_back_are_no_news(api: TestClient,
     process_batch()
     send()
     assert receiver.types == ["dust.earned"]
+
+
+def test_a_payment_that_only_dates_points_is_no_news(receiver: Receiver) -> None:
+    rules(pending_until_paid=True, pending_days=30)
+    unpaid = order(payment_status="authorized")
+    settle(unpaid)
+    summary = {"paid_total": 10, "refunded_total": 0, "transaction_total": 10}
+    settle(unpaid | {"payment_status": "captured", "payment_collections": [], "summary": summary})
+    assert (balance().pending, states()) == (10, ["waiting"])
+    with moved(timedelta(days=31)):
+        upkeep.mature_and_expire.apply()
+    assert balance().balance == 10
+
+
+def test_points_that_are_only_waived_are_no_news(api: TestClient, medusa: FakeMedusa, receiver: Receiver) -> None:
+    set_rules(earn={"rates": {"eur": "100"}}, reversal={"negative_balance": "within_balance"})
+    settle(order())
+    code = redeemed(api, {"dust": 1000, "currency_code": "eur"})["code"]
+    settle(order("order_2", lines=[line(price=10, discount=10, code=code)]))
+    settle(order(status="canceled", version=2))
+    assert (balance().balance, states()) == (0, ["waiting", "waiting"])
+
+
+def test_more_lots_than_a_statement_has_parameters_are_announced(receiver: Receiver) -> None:
+    rules(expires_after_days=5)
+    lots = text(
+        "INSERT INTO dust_lot (customer_id, id, source_type, source_id, amount, remaining, held, matured, expires_at,"
+        " created_at, origin_version) SELECT 'cus_1', 'dlot_' || n, 'order', 'order_1', 1, 1, 0, true, :at, :now, 1"
+        " FROM generate_series(1, 25000) n"
+    )
+    with transaction() as connection:
+        connection.execute(lots, {"at": now() + timedelta(days=5), "now": now()})
+        assert announce_expiring(connection, days=7, now=now(), customers=200) == 1
+        assert announce_expiring(connection, days=7, now=now(), customers=200) == 0
+        connection.rollback()
 
 
 def test_dust_that_expires_is_sent_once_before_and_once_after(api: TestClient, receiver: Receiver) -> None:

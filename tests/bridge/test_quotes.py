@@ -51,6 +51,22 @@ def test_a_quote_does_not_wait_for_the_customers_account(api: TestClient, medusa
 # Points that buy nothing
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"cart_id": "cart_1", "amount": "5.00", "currency_code": "eur"},
+        {"cart_id": "cart_1", "amount": "5.00"},
+        {"cart_id": "cart_1", "currency_code": "usd"},
+        {"amount": "5.00"},
+        {},
+    ],
+)
+def test_a_quote_is_for_a_cart_or_for_an_amount(api: TestClient, medusa: FakeMedusa, body: dict[str, str]) -> None:
+    medusa.add_cart(lines=[cart_line(total=10)])
+    answer = api.post("/store/dust/quote", json=body, headers=tokens.customer())
+    assert (answer.status_code, answer.json()["detail"]) == (422, "body: give cart_id, or amount and currency_code")
+
+
 def test_only_the_points_that_buy_something_are_held(api: TestClient, medusa: FakeMedusa) -> None:
     offer_rules(api, rates={"jpy": "100"})
     give(199)

@@ -184,6 +184,39 @@ def test_an_answer_of_any_size_is_not_read_into_memory(monkeypatch: pytest.Monke
             medusa.probe("/admin/orders")
 
 
+@pytest.mark.parametrize("encoding", ["gzip, gzip", "deflate", "br"])
+def test_an_answer_that_is_packed_twice_is_not_unpacked(encoding: str) -> None:
+    bomb = gzip.compress(gzip.compress(b" " * 3 * 1024**2))
+    head = f"HTTP/1.1 200 OK\r\ncontent-encoding: {encoding}\r\ncontent-length: {len(bomb)}\r\n\r\n".encode()
+    with (
+        answering(head + bomb, b"", seconds=0) as url,
+        contextlib.closing(make_client(url)) as medusa,
+        pytest.raises(MedusaAway, match="packed in a way that Dust does not ask for"),
+    ):
+        medusa.order("order_1")
+
+
+def test_the_time_for_a_call_is_for_all_addresses_of_its_host_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as deaf, contextlib.ExitStack() as clients:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(0)
+        address = deaf.getsockname()
+        for _ in range(4):
+            # It accepts none of them, and its queue is full.
+            client = clients.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(address)
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address)] * 3
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+        started = time.monotonic()
+        with (
+            contextlib.closing(make_client(f"http://shop.test:{address[1]}", timeout_seconds=0.6)) as medusa,
+            pytest.raises(MedusaAway, match="ConnectTimeout"),
+        ):
+            medusa.order("order_1")
+        assert time.monotonic() - started < 1.2
+
+
 @pytest.mark.parametrize("body", [b"[" * 100_000, b'{"order": 1e999999999999999999999}', b"\xff", b"<html>", b"null"])
 def test_an_answer_that_is_not_json_is_not_medusa(body: bytes) -> None:
     head = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(body)

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from bridge.clock import now
-from bridge.db import transaction
+from bridge.db import DatabaseAway, transaction
 from bridge.development.stack.up import DUST
 from bridge.ids import CustomerId
 from bridge.ledger.merges import merge_customers
@@ -182,6 +182,23 @@ def test_what_is_exported_can_be_imported(dust: Dust, tmp_path: Path) -> None:
     assert second["cus_2"] == {row["customer_id"]: row for row in rows_of(first)}["cus_2"]
     assert (balance("cus_1"), balance("cus_3")) == (-20, 13)
     assert dust("export", "--lots", "--transactions").code == 1
+
+
+@pytest.mark.usefixtures("settings")
+def test_an_export_that_fails_leaves_the_file_as_it_was(
+    dust: Dust, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def half(_: Connection) -> Iterator[tuple[str, ...]]:
+        yield ("customer_id", "balance")
+        raise DatabaseAway
+
+    file = write(tmp_path, "of yesterday")
+    before = list(tmp_path.iterdir())
+    monkeypatch.setattr("bridge.imports.writing.balances", half)
+    said = dust("export", file)
+    assert (said.code, file.read_text()) == (1, "of yesterday\n")
+    assert dust("export", tmp_path / "new.csv").code == 1
+    assert list(tmp_path.iterdir()) == before
 
 
 @pytest.mark.usefixtures("settings")

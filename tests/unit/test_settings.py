@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import create_engine
 
 from bridge.app import create_app
 from bridge.cli import servers
 from bridge.db import driver_url
+from bridge.development.stack.up import _environment_file
 from bridge.settings import Settings, SettingsError, get_settings, load_settings
 from tests.support.deliveries import WEBHOOK_SECRET
 from tests.support.tokens import ADMIN_TOKEN, JWT_SECRET, public_pem
@@ -104,7 +106,7 @@ def test_only_what_sends_outgoing_webhooks_needs_their_secret(
     servers.worker(concurrency=1, queues="events,sweeps")
     servers.beat()
     assert started == ["worker", "beat"]
-    for queues in ("medusa", "events,redemptions,medusa,sweeps"):
+    for queues in ("medusa", "events, medusa", "events,redemptions,medusa,sweeps"):
         (problem,) = problems_of(lambda queues=queues: servers.worker(concurrency=1, queues=queues))
         assert problem.startswith("DUST_OUTGOING_WEBHOOK_SECRET is not set although DUST_OUTGOING_WEBHOOK_URL is")
     assert started == ["worker", "beat"]
@@ -257,6 +259,30 @@ def test_comma_lists_and_addresses_are_cleaned(environment: Environment) -> None
     settings = load_settings()
     assert settings.cors_origins == ("https://a.example", "https://b.example")
     assert settings.medusa_url == "https://shop.example"
+
+
+@pytest.mark.parametrize(
+    "secret", ["it's a long secret'", "back\\slash\\\\ and \\' both", 'with "double" quotes', "# hash"]
+)
+def test_commands_beside_a_stack_read_its_secrets_as_they_are(
+    environment: Environment, tmp_path: Path, secret: str
+) -> None:
+    environment(DUST_JWT_SECRET=None, DUST_DATA_DIR=str(tmp_path))
+    with _environment_file({"DUST_DATA_DIR": str(tmp_path), "DUST_JWT_SECRET": f"{secret}, as Medusa has it"}):
+        assert load_settings().jwt_secret == SecretStr(f"{secret}, as Medusa has it")
+
+
+def test_origins_are_written_as_browsers_send_them(environment: Environment) -> None:
+    environment(
+        DUST_CORS_ORIGINS="HTTPS://Shop.Example:443,http://localhost:80,http://localhost:443,https://[::1]:8443,*"
+    )
+    assert load_settings().cors_origins == (
+        "https://shop.example",
+        "http://localhost",
+        "http://localhost:443",
+        "https://[::1]:8443",
+        "*",
+    )
 
 
 def test_nothing_listens_beyond_loopback_unless_configured() -> None:

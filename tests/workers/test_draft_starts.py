@@ -74,6 +74,18 @@ def test_a_draft_starts_at_its_date_and_not_before(api: TestClient) -> None:
     assert list(reasons(api)) == [never]
 
 
+def test_a_draft_that_cannot_be_read_keeps_no_other_from_starting(api: TestClient) -> None:
+    broken = save(api, now() + HOUR, **signup(1))
+    save(api, now() + 2 * HOUR, **signup(7))
+    with transaction() as connection:
+        change = text("UPDATE programme_draft SET document = :document WHERE id = :id")
+        connection.execute(change, {"id": broken, "document": '{"earn": 7}'})
+    with moved(3 * HOUR):
+        assert publish_drafts() == 1
+    assert rules(api)["bonuses"]["signup"] == 7
+    assert "internal error" in str(reasons(api)[broken])
+
+
 def test_a_late_job_publishes_in_the_order_of_the_dates_and_from_its_own_time(api: TestClient) -> None:
     save(api, now() + 2 * HOUR, earn={"pending_days": 2})
     save(api, now() + HOUR, **signup(7))

@@ -20,7 +20,7 @@ from bridge.ids import OrderId
 from bridge.medusa.amounts import NonNegativeNumber, PositiveNumber
 from bridge.medusa.client import Json, Medusa, get_medusa
 from bridge.medusa.errors import UnknownInMedusa
-from bridge.medusa.orders import read_order
+from bridge.medusa.orders import UnreadableOrder, read_order
 from bridge.medusa.previewed_orders import OrderChange, changed, with_open_change
 from bridge.reports.explain import explain_order
 from bridge.settlement.order_points import read_any_order_points
@@ -147,7 +147,11 @@ def _preview(order_id: OrderId, body: PreviewRequest) -> PreviewResponse:
         raise UnknownOrder(order_id) from None
     # First as it is: a document that cannot be read is reported as such.
     read_order(document)
-    order = read_order(_with_open_change(medusa, document) if body.open_change else _changed(document, body))
+    try:
+        order = read_order(_with_open_change(medusa, document) if body.open_change else _changed(document, body))
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
+        # `read_order` takes numbers as text too, and looks at fewer fields.
+        raise UnreadableOrder("The order's document has another shape than Medusa's.") from error
     with transaction() as connection:
         preview = preview_order(connection, order, now=now())
     return PreviewResponse(

@@ -51,7 +51,8 @@ class QuoteRequest(Body):
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
-        if (self.cart_id is None) == (self.amount is None or self.currency_code is None):
+        given = {name for name in type(self).model_fields if getattr(self, name) is not None}
+        if given not in ({"cart_id"}, {"amount", "currency_code"}):
             raise ValueError("give cart_id, or amount and currency_code")
         return self
 

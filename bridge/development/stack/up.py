@@ -114,11 +114,19 @@ def _environment_file(environment: Mapping[str, str]) -> Iterator[None]:
     file = running_stack_file(Path(environment["DUST_DATA_DIR"]))
     file.unlink(missing_ok=True)
     file.touch(mode=0o600)
-    file.write_text("".join(f"{name}='{value}'\n" for name, value in environment.items() if name.startswith("DUST_")))
+    file.write_text(
+        "".join(f"{name}={_quoted(value)}\n" for name, value in environment.items() if name.startswith("DUST_"))
+    )
     try:
         yield
     finally:
         file.unlink(missing_ok=True)
+
+
+def _quoted(value: str) -> str:
+    """The value as a .env file has it: a password may have quotes in it."""
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 def _prepared(

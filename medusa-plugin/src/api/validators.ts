@@ -3,7 +3,7 @@ import { z } from "@medusajs/framework/zod"
 const MAX_CODES = 100
 // Postgres takes no OFFSET of 2^63 or more, and no NUL in a text.
 const MAX_CURSOR = 1_000_000_000
-const isStorable = (text: string): boolean => !text.includes("\0")
+export const isStorable = (text: string): boolean => !text.includes("\0")
 
 /** `POST /admin/dust/codes/withdraw`. Bodies of the bridge's routes are checked by the bridge. */
 export const WithdrawCodes = z.object({

@@ -9,7 +9,8 @@ export class Breaker {
   private openSince = 0
   private retryAt = 0
 
-  constructor(private readonly now: () => number = Date.now) {}
+  // Not the time of day: when that is set back, no event would be sent until it has come again.
+  constructor(private readonly now: () => number = () => performance.now()) {}
 
   get isOpen(): boolean {
     return this.failures > 0
