@@ -15,6 +15,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 
 from bridge.ledger.postings import MAX_DUST
+from bridge.medusa.amounts import plain_text
 from bridge.medusa.currencies import format_amount
 from bridge.programme.fields import DECIMAL_PLACES, MILLIONTH, CurrencyCode, ExactDecimal, Part, ShortText, Whole
 
@@ -139,4 +140,4 @@ def format_needed(tiers: Tiers, amount: Decimal) -> str:
 def _format(tiers: Tiers, amount: Decimal, rounding: str) -> str:
     if tiers.basis is TierBasis.SPENT and tiers.currency_code is not None:
         return format_amount(amount, tiers.currency_code, rounding)
-    return f"{amount.normalize():f}"
+    return plain_text(amount)

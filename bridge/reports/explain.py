@@ -16,6 +16,7 @@ from bridge.ledger.merges import merges_of
 from bridge.ledger.postings import Kind
 from bridge.ledger.queries import Balance, read_balance
 from bridge.ledger.tables import dust_lot, dust_lot_use, dust_transaction
+from bridge.medusa.amounts import plain_text
 from bridge.programme.days import local_date
 from bridge.programme.tiers import TierBasis, format_needed
 from bridge.programme.versions import Version, current_version, versions_by_number
@@ -352,7 +353,7 @@ def _tier_sentence(tier: CustomerTier) -> Iterator[str]:
     standing = tier.standing
     if standing.level:
         until = f", until {standing.until:%d %b %Y} if no order comes" if standing.until else ""
-        yield f"You are {standing.level.name}: new orders earn {standing.factor.normalize():f} times as much{until}."
+        yield f"You are {standing.level.name}: new orders earn {plain_text(standing.factor)} times as much{until}."
     if standing.next and standing.missing is not None:
         unit = "points" if tier.tiers.basis is TierBasis.EARNED else str(tier.tiers.currency_code).upper()
         missing = f"{format_needed(tier.tiers, standing.missing)} {unit}"

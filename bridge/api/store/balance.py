@@ -16,6 +16,7 @@ from bridge.http.query_parameters import require_known_query
 from bridge.http.schemas import FromAttributes
 from bridge.ids import CustomerId
 from bridge.ledger.queries import Balance, read_balances, read_points
+from bridge.medusa.amounts import plain_text
 from bridge.programme.tiers import TierBasis, format_needed, format_reached
 from bridge.settlement.tiers import CustomerTier, read_tiers
 
@@ -83,7 +84,7 @@ def _tier_view(tier: CustomerTier) -> TierResponse:
         )
     return TierResponse(
         name=standing.level.name if standing.level else None,
-        factor=f"{standing.factor.normalize():f}",
+        factor=plain_text(standing.factor),
         from_=format_needed(tier.tiers, standing.level.threshold) if standing.level else None,
         progress=format_reached(tier.tiers, standing.total),
         until=standing.until,

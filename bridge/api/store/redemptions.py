@@ -23,6 +23,7 @@ from bridge.http.problems import describe_problems
 from bridge.http.schemas import FromAttributes, Id, PathId
 from bridge.ids import CustomerId
 from bridge.inbox.reconcile import store_orders
+from bridge.medusa.amounts import plain_text
 from bridge.medusa.client import get_medusa
 from bridge.medusa.currencies import format_amount
 from bridge.queue.enqueue import INBOX_DRAIN, REDEMPTIONS_ADVANCE, enqueue
@@ -87,7 +88,7 @@ def redemption_view(redemption: Redemption) -> RedemptionResponse:
     codes = redemption.codes
     changed = {
         "value": amount_of(redemption, redemption.value),
-        "percent": None if redemption.percent is None else f"{redemption.percent.normalize():f}",
+        "percent": None if redemption.percent is None else plain_text(redemption.percent),
         "min_cart": amount_of(redemption, redemption.min_cart, ROUND_CEILING),
         "promotions": codes,
         "code": codes[0].code if len(codes) == 1 else None,

@@ -11,6 +11,7 @@ from bridge.api.store.routing import store_router
 from bridge.db import transaction
 from bridge.http.etag import UNCHANGED, IfNoneMatch, cacheable_response
 from bridge.http.problems import describe_problems
+from bridge.medusa.amounts import plain_text
 from bridge.medusa.currencies import format_amount
 from bridge.programme.fields import MoneyByCurrency
 from bridge.programme.rewards import Reward, RewardKind
@@ -87,7 +88,7 @@ def quoted_rewards(rules: Redeem, offers: Iterable[RewardOffer], *, currency_cod
 def _view(rules: Redeem, reward: Reward) -> dict[str, Any]:
     return {
         **dict(reward),
-        "percent": None if reward.percent is None else f"{reward.percent.normalize():f}",
+        "percent": None if reward.percent is None else plain_text(reward.percent),
         "max_value": _sums(reward.max_value, ROUND_FLOOR),
         "quantity": reward.units if reward.kind is RewardKind.FREE_PRODUCT else None,
         "min_cart": _sums(reward.min_cart, ROUND_CEILING),

@@ -9,6 +9,7 @@ from bridge.errors import Conflict, DustError, InvalidInput
 from bridge.ids import ProductId
 from bridge.ledger.account import InsufficientDust
 from bridge.ledger.postings import MAX_DUST
+from bridge.medusa.amounts import plain_text
 from bridge.medusa.carts import Cart
 from bridge.medusa.currencies import round_down
 from bridge.programme.spending import Redeem, discount_value, least_redeemable, most_dust_within, useful_dust
@@ -105,7 +106,7 @@ class NotWholeUnits(InvalidInput):
 
     def __init__(self, quantity: Decimal) -> None:
         super().__init__(
-            f"The cart has {quantity.normalize():f} of a product that is paid with points. Points pay for whole units "
+            f"The cart has {plain_text(quantity)} of a product that is paid with points. Points pay for whole units "
             "only: please choose a whole number."
         )
 
