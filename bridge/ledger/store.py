@@ -31,8 +31,7 @@ _BALANCE_COLUMNS = ("customer_id", "balance", "held", "pending", "debt", "waived
 def read_spendable(connection: Connection, customer_id: CustomerId, *, now: datetime) -> int:
     """Return the points that the customer may spend at `now`, as if everything due were posted. Waits for no lock."""
     account = open_accounts(connection, [customer_id], lock=False)[customer_id]
-    account.mature_due(now=now)
-    account.expire_due(now=now)
+    account.book_due(now=now)
     return max(0, account.available)
 
 
