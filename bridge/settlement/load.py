@@ -268,7 +268,7 @@ def _divide(
         row.share,
         former,
         owner=owner,
-        went_from=before != owner and bool(before or row.booked),
+        owner_changed=before != owner and bool(before or row.booked),
         worth_before=row.worth,
         former_share=row.former_share or 0,
     )

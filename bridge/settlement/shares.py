@@ -51,27 +51,27 @@ class Share(TypedRow):
         return self.not_taken - self.expired
 
     @property
-    def can_regrow(self) -> int:
+    def restorable(self) -> int:
         """How much of the lost points is restored before anything new is earned."""
         return self.not_taken + self.taken_back
 
-    def withheld(self, worth: int) -> int:
-        """Return the part of `unearned` that still matters now that the order is worth `worth`.
+    def unearned_at(self, worth: int) -> int:
+        """Return the part of `unearned` that still counts now that the order is worth `worth`.
 
         A limit of 500 kept 300 of an order worth 800 from its first owner. Worth 600, it is 100 above the limit.
         """
         return max(0, self.unearned - max(0, self.worth - worth))
 
-    def left_behind(self, *, moved: int, claimed: int, worth: int) -> "Share":
+    def after_transfer(self, *, moved: int, earnable: int, worth: int) -> "Share":
         """Return what stays with the former owner after a transfer of an order worth `worth`.
 
-        `claimed` is the most they could have had of the order: its worth, less what earlier owners keep.
+        `earnable` is the most they could have had of the order: its worth, less what earlier owners keep.
         """
-        unearned = max(0, claimed - self.net)
+        unearned = max(0, earnable - self.net)
         return replace(self, booked=self.booked - moved, taken_back=0, unearned=unearned, worth=worth)
 
     @property
-    def matters(self) -> bool:
+    def has_effect(self) -> bool:
         """Whether this share has an effect on the order."""
         return self.first or bool(self.booked or self.unearned)
 
@@ -97,9 +97,9 @@ class Shares:
         """The shares of all former owners, with what stays with the giver."""
         if self.giver is None:
             return self.former
-        claimed = max(0, self.worth_before - self.former_share_before)
-        left_behind = self.giver.left_behind(moved=self.moved, claimed=claimed, worth=self.worth_before)
-        return (*self.former, left_behind) if left_behind.matters else self.former
+        earnable = max(0, self.worth_before - self.former_share_before)
+        kept = self.giver.after_transfer(moved=self.moved, earnable=earnable, worth=self.worth_before)
+        return (*self.former, kept) if kept.has_effect else self.former
 
     @property
     def booked(self) -> int:
@@ -110,7 +110,7 @@ class Shares:
     def former_share(self) -> int | None:
         """The part of the order's worth that its owner cannot earn; None without former owners."""
         former = self.of_former_owners
-        return sum(share.net + share.withheld(self.worth_before) for share in former) if former else None
+        return sum(share.net + share.unearned_at(self.worth_before) for share in former) if former else None
 
     @property
     def first_owner(self) -> CustomerId | None:
@@ -139,16 +139,16 @@ def divide(
     former: Iterable[Share],
     *,
     owner: CustomerId | None,
-    went_from: bool,
+    owner_changed: bool,
     worth_before: int,
     former_share: int,
 ) -> Shares:
     """Return the shares of an order that belongs to `owner` now, before anything is posted.
 
-    `stored` is the share in the order's row, of its last owner. `went_from` says whether that owner has lost the order.
+    `stored` is the share in the order's row, of its last owner. `owner_changed`: that owner no longer has the order.
     """
     former = tuple(former)
-    giver = replace(stored, first=not any(share.first for share in former)) if went_from else None
+    giver = replace(stored, first=not any(share.first for share in former)) if owner_changed else None
     own = stored if stored.customer_id == owner else Share(customer_id=owner)
     for share in former:
         if share.customer_id == owner:
@@ -171,14 +171,14 @@ def former_net(shares: Iterable[Share], worth: int, worth_before: int) -> int:
     shares = list(shares)
     net = sum(share.net for share in shares)
     if worth > worth_before:
-        net += min(worth - worth_before, sum(share.can_regrow for share in shares))
+        net += min(worth - worth_before, sum(share.restorable for share in shares))
     return min(net, worth)
 
 
 def left_for_owner(shares: Iterable[Share], worth: int, worth_before: int) -> int:
     """Return what the present owner can have of the order, before limits across several orders."""
     shares = list(shares)
-    return max(0, worth - former_net(shares, worth, worth_before) - sum(share.withheld(worth) for share in shares))
+    return max(0, worth - former_net(shares, worth, worth_before) - sum(share.unearned_at(worth) for share in shares))
 
 
 def went_to_another_account() -> ColumnElement[bool]:

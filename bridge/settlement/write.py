@@ -235,7 +235,7 @@ def _post_former_shares(shares: Shares, plan: OrderPlan, booking: Booking, accou
     target = former_net(shares.former, plan.earned.dust, shares.worth_before)
     missing = target - sum(share.net for share in shares.former)
     for share in shares.former if missing < 0 else reversed(shares.former):
-        change = max(missing, -share.net) if missing < 0 else min(missing, share.can_regrow)
+        change = max(missing, -share.net) if missing < 0 else min(missing, share.restorable)
         if change:
             shares = shares.with_former(_bring_to(share.net + change, share, shares, plan, booking, accounts))
             missing -= change
