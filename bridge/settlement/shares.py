@@ -119,7 +119,19 @@ class Shares:
 
     def left_for_owner(self, worth: int) -> int:
         """What the present owner can have of an order worth `worth`, before limits across several orders."""
-        return left_for_owner(self.of_former_owners, worth, self.worth_before)
+        unearned = sum(share.unearned_at(worth) for share in self.of_former_owners)
+        return max(0, worth - self.former_net(worth) - unearned)
+
+    def former_net(self, worth: int) -> int:
+        """Return what former owners should have together, once the order is worth `worth`.
+
+        The present owner gives back before them, and gets back after them.
+        """
+        former = self.of_former_owners
+        net = sum(share.net for share in former)
+        if worth > self.worth_before:
+            net += min(worth - self.worth_before, sum(share.restorable for share in former))
+        return min(net, worth)
 
     def transferred(self, moved: int) -> "Shares":
         """Return the shares after the giver's free points went to the present owner, or were taken back for a guest."""
@@ -161,24 +173,6 @@ def divide(
         worth_before=worth_before,
         former_share_before=former_share,
     )
-
-
-def former_net(shares: Iterable[Share], worth: int, worth_before: int) -> int:
-    """Return what former owners should have together, once the order is worth `worth`.
-
-    The present owner gives back before them, and gets back after them.
-    """
-    shares = list(shares)
-    net = sum(share.net for share in shares)
-    if worth > worth_before:
-        net += min(worth - worth_before, sum(share.restorable for share in shares))
-    return min(net, worth)
-
-
-def left_for_owner(shares: Iterable[Share], worth: int, worth_before: int) -> int:
-    """Return what the present owner can have of the order, before limits across several orders."""
-    shares = list(shares)
-    return max(0, worth - former_net(shares, worth, worth_before) - sum(share.unearned_at(worth) for share in shares))
 
 
 def went_to_another_account() -> ColumnElement[bool]:

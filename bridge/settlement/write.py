@@ -30,7 +30,7 @@ from bridge.settlement.lines import lines_to_store
 from bridge.settlement.load import Loaded
 from bridge.settlement.referrals import post_referral
 from bridge.settlement.repository import add_rows, change_rows
-from bridge.settlement.shares import Share, Shares, former_net, write_former_owners
+from bridge.settlement.shares import Share, Shares, write_former_owners
 from bridge.settlement.stored_lines import StoredLine, uses_by_code
 from bridge.settlement.tables import EscrowState
 
@@ -232,7 +232,7 @@ def _post_shares(plan: OrderPlan, booking: Booking, accounts: _Accounts) -> Orde
 
 def _post_former_shares(shares: Shares, plan: OrderPlan, booking: Booking, accounts: _Accounts) -> Shares:
     """Bring what former owners have together to its target. They give back by customer id, and get back in reverse."""
-    target = former_net(shares.former, plan.earned.dust, shares.worth_before)
+    target = shares.former_net(plan.earned.dust)
     missing = target - sum(share.net for share in shares.former)
     for share in shares.former if missing < 0 else reversed(shares.former):
         change = max(missing, -share.net) if missing < 0 else min(missing, share.restorable)
