@@ -22,7 +22,7 @@ from bridge.errors import Unavailable
 from bridge.inbox.cursor import last_poll
 from bridge.inbox.events import metric_label
 from bridge.inbox.queries import oldest_waiting
-from bridge.ledger.totals import read_debt, read_totals
+from bridge.ledger.totals import read_debt, read_kind_totals
 from bridge.observability.metrics import read_counts, save_counts
 from bridge.outgoing.outbox import webhooks_configured
 from bridge.outgoing.queries import count_webhooks, oldest_waiting_webhook
@@ -125,7 +125,7 @@ def _redemptions(connection: Connection) -> Iterator[Metric]:
 
 
 def _ledger(connection: Connection) -> Iterator[Metric]:
-    totals = read_totals(connection)
+    totals = read_kind_totals(connection)
     postings = CounterMetricFamily("dust_postings", "Rows of the ledger", labels=["kind"])
     credited = CounterMetricFamily("dust_credited", "Points added to balances", labels=["kind"])
     debited = CounterMetricFamily("dust_debited", "Points taken from balances", labels=["kind"])
