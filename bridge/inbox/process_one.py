@@ -42,7 +42,7 @@ from bridge.settlement.settle import Settled, settle_orders
 log = structlog.get_logger(__name__)
 
 # Below Redis' visibility timeout of 300 s, after which Celery would deliver a delayed message a second time.
-_LONGEST_WAIT_SECONDS = 180.0
+_MAX_WAIT_SECONDS = 180.0
 # A delayed message triggers the retry. The sweep takes over only if the message is this late.
 _SWEEP_GRACE_SECONDS = 15.0
 
@@ -331,7 +331,7 @@ def _store_retry(row: Row[Any], error: Unavailable) -> DustError:
     if attempts >= get_settings().retry_attempts:
         tried = "Tried once" if attempts == 1 else f"Tried {attempts} times"
         return _store_failure(row, error.code, f"{error.message} {tried}; retry it once that is fixed.", attempts)
-    wait = backoff_seconds(attempts, longest_seconds=_LONGEST_WAIT_SECONDS)
+    wait = backoff_seconds(attempts, max_seconds=_MAX_WAIT_SECONDS)
     with transaction() as connection:
         connection.execute(
             update(webhook_event)

@@ -38,7 +38,7 @@ LEASE = timedelta(seconds=90)
 MAX_RUN_SECONDS = 20.0
 # If it was in doubt whether a code was created and it was not found, check again after Medusa had time to finish.
 SECOND_CHECK_DELAY = timedelta(minutes=2)
-_LONGEST_WAIT_SECONDS = 120.0
+_MAX_WAIT_SECONDS = 120.0
 # Medusa takes 2 s for a promotion with a thousand exceptions, and refuses one with five thousand (a body of 100 kB).
 _MAX_EXCEPTIONS = 500
 # Orders are searched from a little before the redemption, because two machines' clocks differ.
@@ -140,7 +140,7 @@ def _lock_leased(connection: Connection, redemption_id: str, lease: str) -> Rede
 
 def _reschedule(redemption: Redemption, lease: str, error: DustError) -> None:
     attempts = redemption.attempts + 1
-    wait = timedelta(seconds=backoff_seconds(attempts, longest_seconds=_LONGEST_WAIT_SECONDS))
+    wait = timedelta(seconds=backoff_seconds(attempts, max_seconds=_MAX_WAIT_SECONDS))
     try:
         with transaction() as connection:
             current = _lock_leased(connection, redemption.id, lease)
@@ -239,7 +239,7 @@ def _withdraw(
         current = _lock_leased(connection, redemption.id, lease)
         if orders:
             # Too late: settlement books the spend and ends this redemption. Until then it stays open.
-            later = now() + timedelta(seconds=_LONGEST_WAIT_SECONDS)
+            later = now() + timedelta(seconds=_MAX_WAIT_SECONDS)
             save_redemption(connection, replace(current, next_attempt_at=later), now=now())
             return Outcome(redemption=redemption, orders=tuple(orders))
         if not current.open:

@@ -34,7 +34,7 @@ MAX_OPEN = 5
 MAX_ATTEMPTS = 3
 MAX_SECONDS = 3600
 KEPT_FOR = timedelta(days=30)
-_MOST_AFFECTED = 20
+_MAX_AFFECTED = 20
 _GAVE_UP = f"It was started {MAX_ATTEMPTS} times and did not end. Please request it for a later `since`."
 
 
@@ -165,7 +165,7 @@ def _run(simulation: Simulation, medusa: Medusa) -> dict[str, Any]:
         since=simulation.since,
         until=simulation.until,
         now=now(),
-        top=_MOST_AFFECTED,
+        top=_MAX_AFFECTED,
     )
     document: dict[str, Any] = to_jsonable_python(as_document(comparison, present, changed))
     return document

@@ -34,7 +34,8 @@ from bridge.redemptions.tables import RedemptionKind, RedemptionState
 
 router = store_router()
 
-LONGEST_WAIT_SECONDS = 30
+# The same as in the plugin's src/api/forward.ts, which waits for the answer.
+_MAX_WAIT_SECONDS = 30
 _LOOK_EVERY_SECONDS = 0.25
 
 
@@ -150,7 +151,7 @@ async def read_own_redemption(
     request: Request,
     customer_id: Customer,
     redemption_id: PathId,
-    wait: Annotated[float, Query(ge=0, le=LONGEST_WAIT_SECONDS, description="Seconds to wait while it is pending")] = 0,
+    wait: Annotated[float, Query(ge=0, le=_MAX_WAIT_SECONDS, description="Seconds to wait while it is pending")] = 0,
 ) -> RedemptionEnvelope:
     """Return a redemption of the customer. With `wait`: once it is no longer pending, or when the time is up."""
     clock = asyncio.get_running_loop().time

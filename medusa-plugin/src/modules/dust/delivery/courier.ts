@@ -17,7 +17,7 @@ const LOOK_AGAIN_MS = 1_000
 const PROXY_ERRORS = new Set([502, 503, 504])
 // The bridge takes no body over 1 MiB; without its snapshot an event is small, and the bridge fetches the order itself.
 const LARGEST_BODY_BYTES = 1_000_000
-const LONGEST_REASON = 500
+const MAX_REASON_CHARACTERS = 500
 
 type Destination = Pick<ReadOptions, "bridge" | "key">
 
@@ -191,7 +191,7 @@ export class Courier {
         },
       })
       const text = await response.text()
-      return { status: response.status, reason: `${response.status} ${text}`.slice(0, LONGEST_REASON) }
+      return { status: response.status, reason: `${response.status} ${text}`.slice(0, MAX_REASON_CHARACTERS) }
     } catch (error) {
       return { status: null, reason: reasonOf(error) }
     }
