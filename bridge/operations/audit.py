@@ -193,9 +193,9 @@ _SQL_CHECKS: dict[str, str] = {
             (SELECT coalesce(sum(amount), 0) FROM dust_transaction WHERE kind = 'adjust') AS corrections) sums
         WHERE spent + in_lots + expired - owed <> orders + referrals + imports + bonuses + corrections
     """,
-    "escrow_is_what_orders_set_aside": """
+    "escrow_is_what_orders_escrowed": """
         SELECT o.order_id AS subject,
-               format('%s set aside, the escrow has %s', o.escrowed, coalesce(e.dust, 0)) AS detail
+               format('the order escrowed %s, the escrow has %s', o.escrowed, coalesce(e.dust, 0)) AS detail
         FROM order_settlement o LEFT JOIN guest_escrow e USING (order_id)
         WHERE o.escrowed <> coalesce(e.dust, 0) OR (o.escrowed > 0 AND o.booked > 0)
         UNION ALL

@@ -30,7 +30,7 @@ from bridge.settlement.tiers import CustomerTier, read_tier
 _MAX_ROWS = 1000
 _MAX_ORDER_ROWS = 200
 _ENTRIES = {
-    "set_aside": "{dust} points of {order} were put into escrow for the guest.",
+    "escrowed": "{dust} points of {order} were put into escrow for the guest.",
     "taken_back": "{dust} points were taken back: the order was canceled, returned or changed.",
     "claimed": "{dust} points went to the customer who claimed them.",
     "expired": "{dust} points expired: they were not claimed in time.",

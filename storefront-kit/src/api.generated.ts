@@ -2472,7 +2472,7 @@ export interface components {
         EscrowEntryResponse: {
             /**
              * Kind
-             * @description `set_aside`, `taken_back`, `claimed` or `expired`
+             * @description `escrowed`, `taken_back`, `claimed` or `expired`
              */
             kind: string;
             /**
@@ -2927,10 +2927,10 @@ export interface components {
             /** Currency Code */
             currency_code: string;
             /**
-             * Set Aside
+             * Escrow
              * @description Points that the order would put into escrow now
              */
-            set_aside: number;
+            escrow: number;
             /**
              * Breakdown
              * @description These points by the rules that give them

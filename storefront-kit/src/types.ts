@@ -21,7 +21,7 @@ export type Transactions = Schemas["OwnTransactionList"]
 export type OrderPoints = Schemas["OwnOrderResponse"]
 /** What the cart of a signed-in customer earns, and what points can pay for it. */
 export type CustomerQuote = Schemas["Quote"] & { guest: false }
-/** What the cart of a guest would put aside until the guest opens an account. */
+/** What the cart of a guest would put into escrow until the guest opens an account. */
 export type GuestQuote = Schemas["GuestQuote"] & { guest: true }
 export type Quote = CustomerQuote | GuestQuote
 /** A reward for this cart and this customer, with the reason if it cannot be redeemed. */

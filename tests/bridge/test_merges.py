@@ -249,7 +249,7 @@ def test_what_a_redemption_of_the_old_account_gives_back_goes_to_the_survivor(
     settle({**used, "version": 2, "status": "canceled"})
     assert balances() == (0, 500)
     assert redeem(api, NEW, 500)["state"] == "active"
-    # Set aside: it stays where it is held.
+    # On hold: it stays where it is held.
     assert unmerge() == 0
     assert balances() == (0, 500)
 
