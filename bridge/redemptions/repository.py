@@ -75,7 +75,16 @@ class Redemption(TypedRow):
     programme_version: int
     release_requested_at: datetime | None = None
     attempts: int = 0
-    next_attempt_at: datetime | None
+    next_step_at: datetime | None
+    """When `medusa_sync.advance` does the next step. Which one depends on the redemption:
+
+    - if it should be withdrawn: delete its promotions and release the points
+    - pending: create its promotions
+    - active: ask whether its codes have left the cart
+    - captured, released or failed: delete promotions that are left over
+
+    A failed step is repeated later. None if there is no step before it expires.
+    """
     created_at: datetime
     codes: tuple[Code, ...]
     lease: str | None = None
@@ -96,7 +105,7 @@ class Redemption(TypedRow):
 # What changes during its life. `state` is missing here: `lifecycle.py` alone writes it.
 _MUTABLE_COLUMNS = (
     "dust_captured", "order_id", "reason", "release_requested_at", "lease", "leased_until", "attempts",
-    "next_attempt_at",
+    "next_step_at",
 )  # fmt: skip
 
 
@@ -242,16 +251,16 @@ def claim_due(connection: Connection, *, now: datetime, limit: int) -> dict[str,
     )
     offered = {row.id: row.state for row in rows}
     connection.execute(
-        update(dust_redemption).where(among(dust_redemption.c.id, offered)).values(next_attempt_at=now + ENQUEUE_GRACE)
+        update(dust_redemption).where(among(dust_redemption.c.id, offered)).values(next_step_at=now + ENQUEUE_GRACE)
     )
     return offered
 
 
 def _due(now: datetime) -> Select[Any]:
     due = or_(
-        dust_redemption.c.next_attempt_at <= now,
+        dust_redemption.c.next_step_at <= now,
         dust_redemption.c.state.in_(OPEN_STATES) & (dust_redemption.c.expires_at <= now)
-        & dust_redemption.c.next_attempt_at.is_(None),
+        & dust_redemption.c.next_step_at.is_(None),
     )  # fmt: skip
     return select(dust_redemption.c.id).where(due).order_by(dust_redemption.c.id)
 
@@ -341,7 +350,7 @@ def codes_closed_since(connection: Connection, moment: datetime) -> dict[str, st
                 dust_redemption.c.state.in_([RedemptionState.RELEASED, RedemptionState.FAILED]),
                 and_(
                     dust_redemption.c.state == RedemptionState.CAPTURED,
-                    dust_redemption.c.next_attempt_at.is_(None),
+                    dust_redemption.c.next_step_at.is_(None),
                     dust_redemption_code.c.order_id.is_(None),
                 ),
             ),

@@ -230,7 +230,7 @@ def _new_redemption(request: Request, terms: Terms, version: Version, now: datet
         cart_id=request.cart_id,
         expires_at=now + timedelta(minutes=version.programme.redeem.code_ttl_minutes),
         programme_version=version.number,
-        next_attempt_at=now,
+        next_step_at=now,
         created_at=now,
         codes=tuple(
             Code(code=code, dust=part.dust, value=part.value, product_id=part.product_id, quantity=part.quantity)

@@ -42,7 +42,7 @@ _NEXT = text("""
         SELECT matures_at AS at FROM dust_lot WHERE remaining > 0 AND NOT matured
         UNION ALL SELECT expires_at FROM dust_lot WHERE remaining > held AND matured
         UNION ALL SELECT expires_at FROM dust_redemption WHERE state IN ('pending', 'active')
-        UNION ALL SELECT next_attempt_at FROM dust_redemption) moments
+        UNION ALL SELECT next_step_at FROM dust_redemption) moments
     WHERE at > :now AND at <= :until
 """)
 
