@@ -79,12 +79,13 @@ class Contribution:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
-    """A customer's tier at one moment.
+class CustomerTier:
+    """A customer's tier at one moment, and the rules of tiers by which it was reached.
 
     `until` is when it is lost without further orders; None if it cannot be lost.
     """
 
+    tiers: Tiers
     level: TierLevel | None
     until: datetime | None
     next: TierLevel | None
@@ -98,8 +99,8 @@ class Standing:
         return self.level.factor if self.level else Decimal(1)
 
 
-def standing(tiers: Tiers, contributions: Iterable[Contribution], *, moment: datetime) -> Standing:
-    """Return the standing at `moment`, from the orders placed up to then."""
+def tier_at(tiers: Tiers, contributions: Iterable[Contribution], *, moment: datetime) -> CustomerTier:
+    """Return the customer's tier at `moment`, from the orders placed up to then."""
     window = timedelta(days=tiers.window_days)
     counted = sorted(
         (contribution for contribution in contributions if moment - window < contribution.placed_at <= moment),
@@ -118,7 +119,8 @@ def standing(tiers: Tiers, contributions: Iterable[Contribution], *, moment: dat
             if left.quantize(MILLIONTH) < level.threshold:
                 until = each.placed_at + window
                 break
-    return Standing(
+    return CustomerTier(
+        tiers=tiers,
         level=level,
         until=until,
         next=following,

@@ -289,7 +289,7 @@ def test_orders_of_both_reach_the_tier_within_one_batch() -> None:
 def tiers() -> tuple[str | None, ...]:
     with transaction() as connection:
         found = read_tiers(connection, [OLD, NEW], now=now())
-    return tuple(found[who].standing.level.name if found[who].standing.level else None for who in (OLD, NEW))
+    return tuple(found[who].level.name if found[who].level else None for who in (OLD, NEW))
 
 
 def test_limits_count_both_from_the_merge_on_and_take_nothing_back_for_it() -> None:

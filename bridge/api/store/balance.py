@@ -17,8 +17,8 @@ from bridge.http.schemas import FromAttributes
 from bridge.ids import CustomerId
 from bridge.ledger.queries import Balance, read_balances, read_points
 from bridge.medusa.amounts import plain_text
-from bridge.programme.tiers import TierBasis, format_needed, format_reached
-from bridge.settlement.tiers import CustomerTier, read_tiers
+from bridge.programme.tiers import CustomerTier, TierBasis, format_needed, format_reached
+from bridge.settlement.tiers import read_tiers
 
 router = store_router()
 
@@ -74,20 +74,19 @@ def balance_view(balance: Balance, tier: CustomerTier | None = None) -> BalanceR
 
 
 def _tier_view(tier: CustomerTier) -> TierResponse:
-    standing = tier.standing
     following = None
-    if standing.next is not None and standing.missing is not None:
+    if tier.next is not None and tier.missing is not None:
         following = NextTierResponse(
-            name=standing.next.name,
-            from_=format_needed(tier.tiers, standing.next.threshold),
-            missing=format_needed(tier.tiers, standing.missing),
+            name=tier.next.name,
+            from_=format_needed(tier.tiers, tier.next.threshold),
+            missing=format_needed(tier.tiers, tier.missing),
         )
     return TierResponse(
-        name=standing.level.name if standing.level else None,
-        factor=plain_text(standing.factor),
-        from_=format_needed(tier.tiers, standing.level.threshold) if standing.level else None,
-        progress=format_reached(tier.tiers, standing.total),
-        until=standing.until,
+        name=tier.level.name if tier.level else None,
+        factor=plain_text(tier.factor),
+        from_=format_needed(tier.tiers, tier.level.threshold) if tier.level else None,
+        progress=format_reached(tier.tiers, tier.total),
+        until=tier.until,
         basis=tier.tiers.basis,
         currency_code=tier.tiers.currency_code if tier.tiers.basis is TierBasis.SPENT else None,
         next=following,
