@@ -69,8 +69,8 @@ class Line:
     code_uses: tuple[CodeUse, ...]
     swapped_in: bool = False
     """Whether a claim or an exchange added it."""
-    stands: bool = True
-    """Whether a part of it is with the customer or on the way: not all of it came back."""
+    all_came_back: bool = False
+    """Whether no part of it is with the customer or on the way."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -326,12 +326,12 @@ def _line(item: ItemShape, *, swapped_in: bool) -> Line:
         category_ids=category_ids(item.product),
         collection_id=item.product.collection_id if item.product else None,
         ordered=item.quantity,
-        units=_standing_quantity(item),
+        units=_units_kept(item),
         net=max(item.total - item.tax_total, Decimal(0)),
         gross=max(item.total, Decimal(0)),
         code_uses=tuple(_code_uses(item)),
         swapped_in=swapped_in,
-        stands=item.detail is None or item.quantity > item.detail.came_back,
+        all_came_back=item.detail is not None and item.quantity <= item.detail.came_back,
     )
 
 
@@ -390,11 +390,11 @@ def _with_tax(adjustment: AdjustmentShape) -> Decimal:
     return adjustment.total if adjustment.total is not None else adjustment.amount
 
 
-def _standing_quantity(item: ItemShape) -> Decimal:
+def _units_kept(item: ItemShape) -> Decimal:
     """Return the units of the line's present totals, without those that came back, damaged or not."""
     if item.detail is not None:
         return max(item.quantity - item.detail.came_back, Decimal(0))
     if item.unit_price <= 0:
         return item.quantity
-    stands = item.total + (item.discount_total or 0) if item.is_tax_inclusive else item.subtotal
-    return stands / item.unit_price
+    worth = item.total + (item.discount_total or 0) if item.is_tax_inclusive else item.subtotal
+    return worth / item.unit_price

@@ -385,5 +385,5 @@ def _has_unpaid_dust_only(plan: OrderPlan) -> bool:
     return not (order.canceled or order.is_draft) and any(
         amount_to_pay(line.gross, order.currency_code) > 0 or codes.isdisjoint(use.code for use in line.code_uses)
         for line in order.lines
-        if line.id in plan.loaded.dust_only_lines and line.stands
+        if line.id in plan.loaded.dust_only_lines and not line.all_came_back
     )
