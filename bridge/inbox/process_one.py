@@ -53,7 +53,7 @@ class RetryLater(Unavailable):
     code = "retry_later"
 
     def __init__(self, event_id: str, reason: str, wait_seconds: float) -> None:
-        super().__init__(f"{event_id} waits: {reason}")
+        super().__init__(f"{event_id} is rescheduled: {reason}")
         self.wait_seconds = wait_seconds
 
 
@@ -344,7 +344,7 @@ def _store_retry(row: Row[Any], error: Unavailable) -> DustError:
             )
         )
         attempt = Attempt(
-            at=now(), outcome=Outcome.WAITS, attempt=attempts, error_code=error.code, reason=error.message
+            at=now(), outcome=Outcome.RESCHEDULED, attempt=attempts, error_code=error.code, reason=error.message
         )
         store_attempt(connection, row.id, attempt)
     EVENTS_RESCHEDULED.labels(error.code).inc()

@@ -114,7 +114,7 @@ def run_next(get_medusa: Callable[[], Medusa]) -> bool:
         result = _run(simulation, get_medusa())
     except Unavailable as error:
         again = simulation.attempts < MAX_ATTEMPTS
-        log.warning("simulation_waits" if again else "simulation_failed", id=simulation.id, reason=error.message)
+        log.warning("simulation_rescheduled" if again else "simulation_failed", id=simulation.id, reason=error.message)
         _end(simulation, SimulationState.PENDING if again else SimulationState.FAILED, reason=error.message)
         return False
     except DustError as error:

@@ -3527,10 +3527,10 @@ export interface components {
         };
         /**
          * Outcome
-         * @description `waits`: rescheduled automatically; `failed`: an operator must act; `retried`: a retry was requested.
+         * @description `rescheduled`: it is tried again by itself; `failed`: an operator must act; `retried`: a retry was requested.
          * @enum {string}
          */
-        Outcome: "waits" | "failed" | "retried";
+        Outcome: "rescheduled" | "failed" | "retried";
         /** OutgoingWebhookDetail */
         OutgoingWebhookDetail: {
             /**
