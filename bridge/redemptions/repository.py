@@ -249,11 +249,11 @@ def claim_due(connection: Connection, *, now: datetime, limit: int) -> dict[str,
     rows = connection.execute(
         _due(now).add_columns(dust_redemption.c.state).limit(limit).with_for_update(skip_locked=True)
     )
-    offered = {row.id: row.state for row in rows}
+    due = {row.id: row.state for row in rows}
     connection.execute(
-        update(dust_redemption).where(among(dust_redemption.c.id, offered)).values(next_step_at=now + ENQUEUE_GRACE)
+        update(dust_redemption).where(among(dust_redemption.c.id, due)).values(next_step_at=now + ENQUEUE_GRACE)
     )
-    return offered
+    return due
 
 
 def _due(now: datetime) -> Select[Any]:
