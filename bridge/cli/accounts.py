@@ -33,19 +33,21 @@ products = typer.Typer(help="Points prices of products.", no_args_is_help=True)
 
 def balance(customer: Customer, as_json: AsJson = False) -> None:
     """A customer's balance. Example: dust balance cus_01J9ZK3V5C"""
-    from bridge.api.store.balance import balance_view
+    from bridge.api.store.balance import balance_response
 
     with transaction() as connection:
         tier = read_tier(connection, CustomerId(customer), now=now())
-        view = balance_view(read_balance(connection, CustomerId(customer)), tier)
+        result = balance_response(read_balance(connection, CustomerId(customer)), tier)
     if as_json:
-        print_json(view.model_dump(mode="json"))
+        print_json(result.model_dump(mode="json"))
         return
-    console.print(f"{view.balance} points: {view.available} available, {view.held} held, {view.pending} pending")
-    for points in view.expiring:
+    console.print(
+        f"{result.balance} points: {result.available} available, {result.held} held, {result.pending} pending"
+    )
+    for points in result.expiring:
         console.print(f"  {points.amount} expire {points.expires_at:%Y-%m-%d}")
-    if view.tier:
-        console.print(f"  tier {view.tier.name or 'none yet'}, factor {view.tier.factor}", highlight=False)
+    if result.tier:
+        console.print(f"  tier {result.tier.name or 'none yet'}, factor {result.tier.factor}", highlight=False)
 
 
 def history(
@@ -101,11 +103,11 @@ def adjust(
             actor=ACTOR,
             now=now(),
         )
-    view = TransactionResponse.model_validate(row)
+    result = TransactionResponse.model_validate(row)
     if as_json:
-        print_json(view.model_dump(mode="json"))
+        print_json(result.model_dump(mode="json"))
     else:
-        console.print(f"{view.amount:+d} points, balance {view.balance_after} ({view.id})")
+        console.print(f"{result.amount:+d} points, balance {result.balance_after} ({result.id})")
 
 
 def merge(

@@ -94,7 +94,7 @@ def read_programme_draft(draft_id: PathId) -> DraftResponse:
     """Return a draft with its document, and with what publishing it would put in force."""
     with transaction() as connection:
         draft = drafts.read_draft(connection, draft_id)
-        return _view(draft, drafts.rebase(connection, draft))
+        return _response(draft, drafts.rebase(connection, draft))
 
 
 @router.put("/{draft_id}", responses=describe_problems(400, 404, 422, 503))
@@ -136,7 +136,7 @@ def _save(draft_id: str | None, body: DraftRequest, operator: str) -> DraftRespo
             draft = drafts.create_draft(connection, content, author=operator, now=moment)
         else:
             draft = drafts.change_draft(connection, draft_id, content, author=operator, now=moment)
-        return _view(draft, drafts.rebase(connection, draft))
+        return _response(draft, drafts.rebase(connection, draft))
 
 
 def _publish(draft_id: str, replaces: int | None) -> Version:
@@ -145,6 +145,6 @@ def _publish(draft_id: str, replaces: int | None) -> Version:
     return drafts.publish_draft(draft, read_document, now=now(), replaces=replaces)
 
 
-def _view(draft: drafts.Draft, rebased: drafts.Rebased) -> DraftResponse:
+def _response(draft: drafts.Draft, rebased: drafts.Rebased) -> DraftResponse:
     merged = {"version": rebased.version, "merged": rebased.document, "conflicts": rebased.conflicts}
     return DraftResponse.model_validate({**vars(draft), **merged})

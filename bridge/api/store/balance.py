@@ -67,13 +67,13 @@ class BalanceResponse(FromAttributes):
     )
 
 
-def balance_view(balance: Balance, tier: CustomerTier | None = None) -> BalanceResponse:
-    view = BalanceResponse.model_validate(balance)
-    view.tier = _tier_view(tier) if tier else None
-    return view
+def balance_response(balance: Balance, tier: CustomerTier | None = None) -> BalanceResponse:
+    response = BalanceResponse.model_validate(balance)
+    response.tier = _tier_response(tier) if tier else None
+    return response
 
 
-def _tier_view(tier: CustomerTier) -> TierResponse:
+def _tier_response(tier: CustomerTier) -> TierResponse:
     following = None
     if tier.next is not None and tier.missing is not None:
         following = NextTierResponse(
@@ -119,7 +119,7 @@ async def read_own_balance(customer_id: Customer) -> Response:
     """Return the customer's balance, held, pending and expiring points, and tier. Unknown customers get zeros."""
     balance, tier = await _balances(customer_id)
     # Serialized here: with a response model FastAPI would validate it a second time.
-    return Response(balance_view(balance, tier).model_dump_json(), media_type="application/json")
+    return Response(balance_response(balance, tier).model_dump_json(), media_type="application/json")
 
 
 async def handle_own_balance(request: Request) -> Response:

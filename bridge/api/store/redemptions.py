@@ -85,7 +85,7 @@ def amount_of(redemption: Redemption, value: Decimal | None, rounding: str = ROU
     return format_amount(value, redemption.currency_code, rounding)
 
 
-def redemption_view(redemption: Redemption) -> RedemptionResponse:
+def redemption_response(redemption: Redemption) -> RedemptionResponse:
     codes = redemption.codes
     changed = {
         "value": amount_of(redemption, redemption.value),
@@ -106,15 +106,15 @@ REASONS_FOR_SHOPPERS = {
 RELEASE_REQUESTED = "The points come back as soon as the code is withdrawn: the shop keeps trying."
 
 
-def own_redemption_view(redemption: Redemption) -> RedemptionResponse:
+def own_redemption_response(redemption: Redemption) -> RedemptionResponse:
     """The redemption for the customer: the reason is replaced by a sentence for shoppers."""
-    view = redemption_view(redemption)
+    response = redemption_response(redemption)
     if redemption.reason is None or redemption.state is RedemptionState.RELEASED:
-        return view
+        return response
     reason = REASONS_FOR_SHOPPERS.get(redemption.state)
     if redemption.state is RedemptionState.ACTIVE and redemption.release_requested_at:
         reason = RELEASE_REQUESTED
-    return view.model_copy(update={"reason": reason})
+    return response.model_copy(update={"reason": reason})
 
 
 @router.get("/redemptions", responses=describe_problems(401, 422, 503))
@@ -135,15 +135,15 @@ def read_own_redemptions(
             before=decode_cursor(Listing.REDEMPTIONS, cursor),
             limit=limit + 1,
         )
-    return redemption_list(redemptions, limit, view=own_redemption_view)
+    return redemption_list(redemptions, limit, own_redemption_response)
 
 
 def redemption_list(
-    redemptions: list[Redemption], limit: int, *, view: Callable[[Redemption], RedemptionResponse] = redemption_view
+    redemptions: list[Redemption], limit: int, to_response: Callable[[Redemption], RedemptionResponse]
 ) -> RedemptionList:
     """One page of redemptions, which were read with a limit of `limit + 1`."""
     page, following = split_page(Listing.REDEMPTIONS, redemptions, limit, lambda redemption: redemption.id)
-    return RedemptionList(redemptions=[view(redemption) for redemption in page], next_cursor=following)
+    return RedemptionList(redemptions=[to_response(redemption) for redemption in page], next_cursor=following)
 
 
 @router.get("/redemptions/{redemption_id}", responses=describe_problems(401, 404, 422, 503))
@@ -158,14 +158,14 @@ async def read_own_redemption(
     end = clock() + wait
     redemption = await run_in_threadpool(_read_redemption, customer_id, redemption_id)
     if redemption.state is not RedemptionState.PENDING or not wait:
-        return RedemptionEnvelope(redemption=own_redemption_view(redemption))
+        return RedemptionEnvelope(redemption=own_redemption_response(redemption))
     is_pending = True
     while is_pending and clock() < end and not await request.is_disconnected():
         # All waiting requests poll at the same moment, so one statement answers them.
         await asyncio.sleep(_LOOK_EVERY_SECONDS - clock() % _LOOK_EVERY_SECONDS)
         is_pending = await _pending(redemption_id)
     redemption = await run_in_threadpool(_read_redemption, customer_id, redemption_id)
-    return RedemptionEnvelope(redemption=own_redemption_view(redemption))
+    return RedemptionEnvelope(redemption=own_redemption_response(redemption))
 
 
 def _read_pending(connection: Connection, redemption_ids: list[str]) -> list[bool]:
@@ -196,7 +196,7 @@ async def release(customer_id: Customer, redemption_id: PathId) -> RedemptionEnv
             raise
     if redemption.state is RedemptionState.CAPTURED:
         raise AlreadyUsed(redemption_id, redemption.order_id)
-    return RedemptionEnvelope(redemption=own_redemption_view(redemption))
+    return RedemptionEnvelope(redemption=own_redemption_response(redemption))
 
 
 def _request_release(customer_id: CustomerId, redemption_id: str) -> Redemption:

@@ -65,13 +65,13 @@ def read_rewards(if_none_match: IfNoneMatch = None) -> Response:
 
 def list_rewards(rules: Redeem) -> list[RewardResponse]:
     """All rewards, cheapest first."""
-    return [RewardResponse.model_validate(_view(rules, reward)) for reward in rewards_by_price(rules)]
+    return [RewardResponse.model_validate(_reward_fields(rules, reward)) for reward in rewards_by_price(rules)]
 
 
 def quoted_rewards(rules: Redeem, offers: Iterable[RewardOffer], *, currency_code: str) -> list[QuotedReward]:
     return [
         QuotedReward(
-            **_view(rules, offer.reward),
+            **_reward_fields(rules, offer.reward),
             affordable=offer.affordable,
             fits=offer.fits,
             missing_dust=offer.missing_dust,
@@ -85,7 +85,7 @@ def quoted_rewards(rules: Redeem, offers: Iterable[RewardOffer], *, currency_cod
     ]
 
 
-def _view(rules: Redeem, reward: Reward) -> dict[str, Any]:
+def _reward_fields(rules: Redeem, reward: Reward) -> dict[str, Any]:
     return {
         **dict(reward),
         "percent": None if reward.percent is None else plain_text(reward.percent),
