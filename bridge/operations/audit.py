@@ -120,7 +120,7 @@ _SQL_CHECKS: dict[str, str] = {
         WHERE (r.dust, r.dust_captured) IS DISTINCT FROM (coalesce(c.dust, 0), coalesce(c.captured, 0))
     """,
     "open_redemptions_hold_their_dust": """
-        SELECT r.id AS subject, format('%s for %s dust, the ledger has %s', r.state, r.dust, coalesce(t.held, 0))
+        SELECT r.id AS subject, format('%s for %s points, the ledger has %s', r.state, r.dust, coalesce(t.held, 0))
                    AS detail
         FROM dust_redemption r LEFT JOIN (
             SELECT reference_id, sum(held) AS held FROM dust_transaction
@@ -287,7 +287,7 @@ _LATE_CHECKS: dict[str, tuple[str, timedelta]] = {
     ),
     "merged_accounts_are_empty": (
         """
-        SELECT customer_id AS subject, format('%s dust, %s pending for %s', b.balance, b.pending, m.survivor_id)
+        SELECT customer_id AS subject, format('%s points, %s pending for %s', b.balance, b.pending, m.survivor_id)
             AS detail
         FROM customer_merge m JOIN dust_balance b USING (customer_id)
         WHERE m.unmerged_at IS NULL AND (b.balance <> b.held OR b.pending <> 0) AND b.updated_at < :late

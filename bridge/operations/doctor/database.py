@@ -123,10 +123,10 @@ def _postgres_now() -> datetime:
 
 def _test_clock(settings: Settings) -> str:
     if not settings.test_clock:
-        return "the wall's, and it cannot be moved"
+        return "is the real time, and cannot be moved"
     with transaction() as connection:
         ahead = read_offset(connection)
-    return f"may be moved with `dust clock`{f', and is {ahead} ahead' if ahead else ''}: not for real customers' dust"
+    return f"may be moved with `dust clock`{f', and is {ahead} ahead' if ahead else ''}: never for real customers"
 
 
 DATABASE_CHECKS = (
