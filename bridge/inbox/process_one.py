@@ -154,7 +154,8 @@ def _apply_in_transaction(
     `revision` is given for an order that was read from Medusa: its settlement's revision before the call.
     """
     with transaction() as connection:
-        if not _lock_pending(connection, row.id):
+        query = select(webhook_event.c.state).where(webhook_event.c.id == row.id).with_for_update()
+        if connection.scalar(query) != EventState.PENDING:
             return ProcessedEvent(event_id=row.id, state=EventState.HANDLED, sentence="Nothing to do: it is handled.")
         origin = EventOrigin(source=row.source, received_at=row.received_at, quiet=row.source == QUIET_SOURCE)
         result = _apply(connection, event, order, customer, origin, revision=revision)
@@ -290,11 +291,6 @@ def _read_row(event_id: str) -> Row[Any]:
     if row is None:
         raise UnknownEvent(event_id)
     return row
-
-
-def _lock_pending(connection: Connection, event_id: str) -> bool:
-    query = select(webhook_event.c.state).where(webhook_event.c.id == event_id).with_for_update()
-    return connection.scalar(query) == EventState.PENDING
 
 
 def _not_in_medusa(row: Row[Any], error: UnknownInMedusa) -> ProcessedEvent:
