@@ -2102,23 +2102,6 @@ export interface components {
              */
             deleted: boolean;
         };
-        /** DeletedDraft */
-        DeletedDraft: {
-            /** Id */
-            id: string;
-            /**
-             * Object
-             * @default programme_draft
-             * @constant
-             */
-            object: "programme_draft";
-            /**
-             * Deleted
-             * @default true
-             * @constant
-             */
-            deleted: true;
-        };
         /** DeliveryResponse */
         DeliveryResponse: {
             /**
@@ -3611,22 +3594,6 @@ export interface components {
             next_attempt_at: string | null;
             /** Delivered At */
             delivered_at: string | null;
-        };
-        /** OutgoingWebhookRetries */
-        OutgoingWebhookRetries: {
-            /** Retried */
-            retried: number;
-            /** Message */
-            message: string;
-        };
-        /** OutgoingWebhookRetry */
-        OutgoingWebhookRetry: {
-            /** Id */
-            id: string;
-            /** Retried */
-            retried: boolean;
-            /** Message */
-            message: string;
         };
         /**
          * OutgoingWebhookState
@@ -8268,7 +8235,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["DeletedDraft"];
+                    "application/json": components["schemas"]["Deleted"];
                 };
             };
             /** @description Not authenticated */
@@ -9085,7 +9052,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["OutgoingWebhookRetries"];
+                    "application/json": components["schemas"]["RetryManyResponse"];
                 };
             };
             /** @description Not authenticated */
@@ -9290,7 +9257,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["OutgoingWebhookRetry"];
+                    "application/json": components["schemas"]["RetryResponse"];
                 };
             };
             /** @description Not authenticated */

@@ -1,11 +1,12 @@
 """Admin API: drafts of the programme. A draft is published by request or at its start date."""
 
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import Response
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
+from bridge.api.admin.products import Deleted
 from bridge.api.admin.programme import IfMatch, ProgrammeResponse, etag, programme_response, version_of
 from bridge.api.admin.routing import admin_router
 from bridge.clock import now
@@ -68,12 +69,6 @@ class DraftList(BaseModel):
     drafts: list[DraftSummary]
 
 
-class DeletedDraft(BaseModel):
-    id: str
-    object: Literal["programme_draft"] = "programme_draft"
-    deleted: Literal[True] = True
-
-
 @router.get("")
 def read_drafts() -> DraftList:
     """List all drafts without their documents, the one that was saved last first."""
@@ -104,11 +99,11 @@ async def write_programme_draft(draft_id: PathId, body: DraftRequest, operator: 
 
 
 @router.delete("/{draft_id}", responses=describe_problems(404, 422))
-def drop_programme_draft(draft_id: PathId) -> DeletedDraft:
+def drop_programme_draft(draft_id: PathId) -> Deleted:
     """Delete a draft."""
     with transaction() as connection:
         drafts.delete_draft(connection, draft_id)
-    return DeletedDraft(id=draft_id)
+    return Deleted(id=draft_id, object="programme_draft")
 
 
 @router.post("/{draft_id}/publish", responses=describe_problems(404, 409, 412, 422, 503))

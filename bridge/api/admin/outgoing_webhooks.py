@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import Query
 from pydantic import AwareDatetime, BaseModel, Field
 
+from bridge.api.admin.events import RetryManyResponse, RetryResponse
 from bridge.api.admin.routing import admin_router
 from bridge.clock import now
 from bridge.db import transaction
@@ -50,17 +51,6 @@ class OutgoingWebhookList(BaseModel):
     next_cursor: str | None
 
 
-class OutgoingWebhookRetry(BaseModel):
-    id: str
-    retried: bool
-    message: str
-
-
-class OutgoingWebhookRetries(BaseModel):
-    retried: int
-    message: str
-
-
 class OutgoingWebhookTest(BaseModel):
     id: str = Field(description="Its attempts are in `GET /admin/dust/outgoing-webhooks/{id}`")
 
@@ -100,12 +90,12 @@ def read_outgoing_webhooks(
 
 
 @router.post("/retry", name="retry_outgoing_webhooks", status_code=202)
-def retry_all_failed() -> OutgoingWebhookRetries:
+def retry_all_failed() -> RetryManyResponse:
     """Retry all failed webhooks."""
     with transaction() as connection:
         retried = queries.retry_failed(connection, now=now())
     enqueue(OUTGOING_SEND)
-    return OutgoingWebhookRetries(retried=retried, message=f"{retried} webhooks will be sent again.")
+    return RetryManyResponse(retried=retried, message=f"{retried} webhooks will be sent again.")
 
 
 @router.post("/ping", name="test_outgoing_webhooks", status_code=202, responses=describe_problems(409))
@@ -141,11 +131,11 @@ def read_outgoing_webhook(webhook_id: PathId) -> OutgoingWebhookDetail:
 @router.post(
     "/{webhook_id}/retry", name="retry_outgoing_webhook", status_code=202, responses=describe_problems(404, 422)
 )
-def retry(webhook_id: PathId) -> OutgoingWebhookRetry:
+def retry(webhook_id: PathId) -> RetryResponse:
     """Send a webhook again with the same id: a failed one, or one that the receiver accepted and lost."""
     with transaction() as connection:
         retried = queries.retry_webhook(connection, webhook_id, now=now())
     if retried:
         enqueue(OUTGOING_SEND)
     message = "It will be sent again." if retried else "Nothing to do: it is waiting to be sent."
-    return OutgoingWebhookRetry(id=webhook_id, retried=retried, message=message)
+    return RetryResponse(id=webhook_id, retried=retried, message=message)
