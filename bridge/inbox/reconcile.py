@@ -1,6 +1,6 @@
 """Reconcile: polls Medusa for changes that no webhook reported, and puts them into the inbox.
 
-Medusa can lose an event for good (if it is killed between an order's commit and its event), and some changes have no
+Medusa can lose an event permanently (if it is killed between an order's commit and its event), and some changes have no
 event. So this poll is required for correctness; it is not a repair tool. Orders are compared with the newest settled
 facts, so a poll without changes writes nothing. What it finds is reported as drift.
 """

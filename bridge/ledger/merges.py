@@ -170,7 +170,7 @@ def _return(
 
 
 def _return_waived(connection: Connection, account: Account, survivor: Account) -> None:
-    """Move back what was waived for points that the account itself has spent: their refund comes to it alone."""
+    """Move back what was waived for points that the account itself has spent: only this account gets their refund."""
     spent, spent_by_survivor = (_spent(connection, each.customer_id) for each in (account, survivor))
     back = min(spent, max(0, survivor.waived - spent_by_survivor))
     account.waive(back, at=survivor.waived_at)

@@ -215,7 +215,7 @@ _SQL_CHECKS: dict[str, str] = {
         WHERE e.state = 'claimed' AND e.customer_id IS DISTINCT FROM o.customer_id
     """,
     "outgoing_webhooks_match_the_ledger": """
-        SELECT n.id AS subject, format('tells of row %s of %s, which is not there', n.version, n.customer_id) AS detail
+        SELECT n.id AS subject, format('names row %s of %s, which does not exist', n.version, n.customer_id) AS detail
         FROM outgoing_webhook n LEFT JOIN dust_transaction t USING (customer_id, version)
         WHERE n.version IS NOT NULL AND t.id IS DISTINCT FROM n.data ->> 'transaction_id'
     """,

@@ -172,7 +172,7 @@ def expire_escrows(connection: Connection, *, now: datetime, limit: int) -> int:
 
 
 def unlink_guest_orders(connection: Connection, customer_ids: Iterable[CustomerId], *, now: datetime) -> None:
-    """Delete the link from guests' orders to these customers for good; the points stay in escrow until they expire."""
+    """Delete the link from guests' orders to these customers; the points stay in escrow until they expire."""
     erased = list(customer_ids)
     theirs = or_(among(order_settlement.c.customer_id, erased), among(order_settlement.c.buyer_id, erased))
     ids = select(guest_escrow.c.order_id).join(

@@ -39,7 +39,7 @@ _GAVE_UP = f"It was started {MAX_ATTEMPTS} times and did not end. Please request
 
 
 class TooManySimulations(Conflict):
-    """So many simulations wait or run that another one would only wait."""
+    """`MAX_OPEN` simulations wait or run already."""
 
     code = "too_many_simulations"
     message = f"{MAX_OPEN} simulations are waiting or running. Please wait until one of them is done."

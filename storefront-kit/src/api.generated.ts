@@ -1278,7 +1278,7 @@ export interface paths {
         };
         /**
          * Report Breakage
-         * @description Report what became of the points issued in each month.
+         * @description Report what happened to the points issued in each month.
          */
         get: operations["report_breakage"];
         put?: never;
@@ -1992,7 +1992,7 @@ export interface components {
         };
         /**
          * CohortResponse
-         * @description The points issued in one month, and what became of them.
+         * @description The points issued in one month, and what happened to them.
          */
         CohortResponse: {
             /**

@@ -81,7 +81,7 @@ class ExpiringList(BaseModel):
 
 
 class CohortResponse(_Figures):
-    """The points issued in one month, and what became of them."""
+    """The points issued in one month, and what happened to them."""
 
     month: date
     issued: int
@@ -273,7 +273,7 @@ def report_marketing(
 
 @router.get("/breakage", response_model=CohortList, responses=_AS_CSV | describe_problems(422))
 def report_breakage(format: Format = "json") -> CohortList | Response:
-    """Report what became of the points issued in each month."""
+    """Report what happened to the points issued in each month."""
     with reading() as connection:
         cohorts = breakage(connection)
     if format == "csv":

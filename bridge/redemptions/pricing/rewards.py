@@ -131,7 +131,7 @@ def reward_terms(
     basket: Basket | None,
     mixed_price_products: Collection[ProductId] = (),
 ) -> Terms:
-    """Return the terms of a reward. Its price in points is the catalogue's, whatever it takes off in the end.
+    """Return the terms of a reward. Its price in points does not depend on what it takes off.
 
     `mixed_price_products` are products whose variants differ in price. They cannot be free: the free unit could be the
     most expensive one.
