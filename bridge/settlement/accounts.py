@@ -79,10 +79,10 @@ def _take_mailbox(connection: Connection, customer_id: CustomerId, email: str, *
         connection.execute(insert(mailbox).values(row).on_conflict_do_nothing())
 
 
-def is_seen(connection: Connection, customer_id: CustomerId, *, has_account: bool) -> bool:
-    """Return whether Dust has seen the customer with this value of `has_account`."""
+def is_seen_without_account(connection: Connection, customer_id: CustomerId) -> bool:
+    """Return whether Dust has seen the customer, and without an account."""
     query = select(customer_account.c.has_account).where(customer_account.c.customer_id == customer_id)
-    return connection.scalar(query) is has_account
+    return connection.scalar(query) is False
 
 
 def seen_accounts(connection: Connection, customer_ids: Collection[CustomerId]) -> set[CustomerId]:
