@@ -32,12 +32,12 @@ export function AdjustDrawer({ customerId }: { customerId: string }): ReactNode 
 
 function Form({ customerId, close }: { customerId: string; close: () => void }): ReactNode {
   const t = useTexts()
-  const [wish, setWish] = useState(EMPTY)
-  // The same key for the same wish: a second click, or another try after a lost answer, books nothing more.
+  const [form, setForm] = useState(EMPTY)
+  // The same key for the same form: a second click, or another try after a lost answer, books nothing more.
   const [key, setKey] = useState(newKey)
   const client = useQueryClient()
   const set = (field: keyof typeof EMPTY) => (value: string) => {
-    setWish({ ...wish, [field]: value })
+    setForm({ ...form, [field]: value })
     setKey(newKey())
   }
   const book = useMutation({
@@ -45,7 +45,7 @@ function Form({ customerId, close }: { customerId: string; close: () => void }):
       dust<DustTransaction>(
         `/customers/${customerId}/adjustments`,
         "POST",
-        { ...wish, amount: wholeNumber(wish.amount) },
+        { ...form, amount: wholeNumber(form.amount) },
         { "idempotency-key": key },
       ),
     onSuccess: async (row) => {
@@ -68,7 +68,7 @@ function Form({ customerId, close }: { customerId: string; close: () => void }):
           label={t("account.amount")}
           hint={t("account.amountHint")}
           error={errorAt(book.error, "amount")}
-          value={wish.amount}
+          value={form.amount}
           onChange={set("amount")}
           autoFocus
         />
@@ -76,14 +76,14 @@ function Form({ customerId, close }: { customerId: string; close: () => void }):
           label={t("account.reason")}
           hint={t("account.reasonHint")}
           error={errorAt(book.error, "reason")}
-          value={wish.reason}
+          value={form.reason}
           onChange={set("reason")}
         />
         <TextField
           label={t("account.description")}
           hint={t("account.descriptionHint")}
           error={errorAt(book.error, "description")}
-          value={wish.description}
+          value={form.description}
           onChange={set("description")}
         />
       </Drawer.Body>
