@@ -1524,8 +1524,8 @@ export interface components {
             /** Mirror Error */
             mirror_error: string | null;
         };
-        /** AdminProductList */
-        AdminProductList: {
+        /** AdminProductListResponse */
+        AdminProductListResponse: {
             /** Products */
             products: components["schemas"]["AdminProduct"][];
             /** Next Cursor */
@@ -1556,8 +1556,8 @@ export interface components {
          * @enum {string}
          */
         AlertCode: "clock_stopped" | "events_wait" | "events_failed" | "redemptions_wait" | "reconcile_stopped" | "outgoing_webhooks_wait" | "outgoing_webhooks_failed" | "books_broken" | "audit_stopped";
-        /** AlertList */
-        AlertList: {
+        /** AlertListResponse */
+        AlertListResponse: {
             /** Alerts */
             alerts: components["schemas"]["AlertResponse"][];
         };
@@ -1841,8 +1841,8 @@ export interface components {
             /** Repeat Rate */
             repeat_rate: string | null;
         };
-        /** CauseList */
-        CauseList: {
+        /** CauseListResponse */
+        CauseListResponse: {
             /** Causes */
             causes: components["schemas"]["CauseResponse"][];
         };
@@ -1905,8 +1905,8 @@ export interface components {
             /** Dust */
             dust: number;
         };
-        /** CloseList */
-        CloseList: {
+        /** CloseListResponse */
+        CloseListResponse: {
             /** Closes */
             closes: components["schemas"]["CloseResponse"][];
             /** Next Cursor */
@@ -1985,8 +1985,8 @@ export interface components {
             /** Code */
             code: string;
         };
-        /** CohortList */
-        CohortList: {
+        /** CohortListResponse */
+        CohortListResponse: {
             /** Months */
             months: components["schemas"]["CohortResponse"][];
         };
@@ -2080,8 +2080,8 @@ export interface components {
              */
             order_number: string | null;
         };
-        /** CustomerTransactionList */
-        CustomerTransactionList: {
+        /** CustomerTransactionListResponse */
+        CustomerTransactionListResponse: {
             /** Transactions */
             transactions: components["schemas"]["CustomerTransaction"][];
             /** Next Cursor */
@@ -2128,10 +2128,10 @@ export interface components {
             answer: string | null;
         };
         /**
-         * DraftList
+         * DraftListResponse
          * @description All drafts. There are at most 50, so they are not paged.
          */
-        DraftList: {
+        DraftListResponse: {
             /** Drafts */
             drafts: components["schemas"]["DraftSummary"][];
         };
@@ -2469,8 +2469,8 @@ export interface components {
              */
             created_at: string;
         };
-        /** EscrowList */
-        EscrowList: {
+        /** EscrowListResponse */
+        EscrowListResponse: {
             /**
              * Waiting Orders
              * @description Number of all orders in escrow, not only of this page
@@ -2561,8 +2561,8 @@ export interface components {
              */
             history: components["schemas"]["AttemptResponse"][];
         };
-        /** EventList */
-        EventList: {
+        /** EventListResponse */
+        EventListResponse: {
             /** Events */
             events: components["schemas"]["EventResponse"][];
             /** Next Cursor */
@@ -2638,8 +2638,8 @@ export interface components {
             /** Lots */
             lots: components["schemas"]["ExpiringLot"][];
         };
-        /** ExpiringList */
-        ExpiringList: {
+        /** ExpiringListResponse */
+        ExpiringListResponse: {
             /** Months */
             months: components["schemas"]["ExpiringMonthResponse"][];
         };
@@ -3212,8 +3212,8 @@ export interface components {
             /** Months */
             months: components["schemas"]["MarketingMonth"][];
         };
-        /** MemberList */
-        MemberList: {
+        /** MemberListResponse */
+        MemberListResponse: {
             /** Customers */
             customers: components["schemas"]["MemberResponse"][];
             /** Next Cursor */
@@ -3260,8 +3260,8 @@ export interface components {
          * @enum {string}
          */
         MemberSort: "customer_id" | "-customer_id" | "balance" | "-balance" | "last_activity" | "-last_activity";
-        /** MergeList */
-        MergeList: {
+        /** MergeListResponse */
+        MergeListResponse: {
             /** Merges */
             merges: components["schemas"]["MergeResponse"][];
         };
@@ -3299,8 +3299,8 @@ export interface components {
             /** Unmerged By */
             unmerged_by: string | null;
         };
-        /** MovementsList */
-        MovementsList: {
+        /** MovementsListResponse */
+        MovementsListResponse: {
             /** Periods */
             periods: components["schemas"]["MovementsResponse"][];
         };
@@ -3557,8 +3557,8 @@ export interface components {
              */
             deliveries: components["schemas"]["DeliveryResponse"][];
         };
-        /** OutgoingWebhookList */
-        OutgoingWebhookList: {
+        /** OutgoingWebhookListResponse */
+        OutgoingWebhookListResponse: {
             /** Outgoing Webhooks */
             outgoing_webhooks: components["schemas"]["OutgoingWebhookResponse"][];
             /** Next Cursor */
@@ -3673,8 +3673,8 @@ export interface components {
              */
             unpaid_orders: string[];
         };
-        /** OwnOrderList */
-        OwnOrderList: {
+        /** OwnOrderListResponse */
+        OwnOrderListResponse: {
             /** Orders */
             orders: components["schemas"]["OwnOrderResponse"][];
         };
@@ -3735,8 +3735,8 @@ export interface components {
             /** Placed At */
             placed_at: string | null;
         };
-        /** OwnTransactionList */
-        OwnTransactionList: {
+        /** OwnTransactionListResponse */
+        OwnTransactionListResponse: {
             /** Transactions */
             transactions: components["schemas"]["OwnTransactionResponse"][];
             /** Next Cursor */
@@ -3961,8 +3961,8 @@ export interface components {
             /** Product Id */
             product_id: string;
         };
-        /** ProductMap */
-        ProductMap: {
+        /** ProductMapResponse */
+        ProductMapResponse: {
             /** Products */
             products: {
                 [key: string]: components["schemas"]["ProductResponse"];
@@ -4554,8 +4554,8 @@ export interface components {
          * @enum {string}
          */
         RedemptionKind: "fixed" | "products" | "percentage" | "free_shipping" | "free_product";
-        /** RedemptionList */
-        RedemptionList: {
+        /** RedemptionListResponse */
+        RedemptionListResponse: {
             /** Redemptions */
             redemptions: components["schemas"]["RedemptionResponse"][];
             /** Next Cursor */
@@ -4851,8 +4851,8 @@ export interface components {
          * @enum {string}
          */
         RewardKind: "percentage" | "free_shipping" | "free_product";
-        /** RewardList */
-        RewardList: {
+        /** RewardListResponse */
+        RewardListResponse: {
             /** Rewards */
             rewards: components["schemas"]["RewardResponse"][];
         };
@@ -5317,8 +5317,8 @@ export interface components {
              */
             returned: number;
         };
-        /** VersionList */
-        VersionList: {
+        /** VersionListResponse */
+        VersionListResponse: {
             /** Versions */
             versions: components["schemas"]["ProgrammeResponse"][];
             /** Next Cursor */
@@ -5591,7 +5591,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["RewardList"];
+                    "application/json": components["schemas"]["RewardListResponse"];
                 };
             };
             /** @description Unchanged since the ETag */
@@ -5744,7 +5744,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["OwnTransactionList"];
+                    "application/json": components["schemas"]["OwnTransactionListResponse"];
                 };
             };
             /** @description Not authenticated */
@@ -5793,7 +5793,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["OwnOrderList"];
+                    "application/json": components["schemas"]["OwnOrderListResponse"];
                 };
             };
             /** @description Not authenticated */
@@ -5906,7 +5906,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProductMap"];
+                    "application/json": components["schemas"]["ProductMapResponse"];
                 };
             };
             /** @description Unchanged since the ETag */
@@ -6203,7 +6203,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["RedemptionList"];
+                    "application/json": components["schemas"]["RedemptionListResponse"];
                 };
             };
             /** @description Not authenticated */
@@ -6648,7 +6648,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AlertList"];
+                    "application/json": components["schemas"]["AlertListResponse"];
                 };
             };
             /** @description Not authenticated */
@@ -6691,7 +6691,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AdminProductList"];
+                    "application/json": components["schemas"]["AdminProductListResponse"];
                 };
             };
             /** @description Not authenticated */
@@ -6742,7 +6742,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AdminProductList"];
+                    "application/json": components["schemas"]["AdminProductListResponse"];
                 };
             };
             /** @description Bad request */
@@ -6989,7 +6989,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["MemberList"];
+                    "application/json": components["schemas"]["MemberListResponse"];
                 };
             };
             /** @description Not authenticated */
@@ -7094,7 +7094,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["CustomerTransactionList"];
+                    "application/json": components["schemas"]["CustomerTransactionListResponse"];
                 };
             };
             /** @description Not authenticated */
@@ -7508,7 +7508,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["RedemptionList"];
+                    "application/json": components["schemas"]["RedemptionListResponse"];
                 };
             };
             /** @description Not authenticated */
@@ -7570,7 +7570,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["EventList"];
+                    "application/json": components["schemas"]["EventListResponse"];
                 };
             };
             /** @description Not authenticated */
@@ -7677,7 +7677,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["CauseList"];
+                    "application/json": components["schemas"]["CauseListResponse"];
                 };
             };
             /** @description Not authenticated */
@@ -7950,7 +7950,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["VersionList"];
+                    "application/json": components["schemas"]["VersionListResponse"];
                 };
             };
             /** @description Not authenticated */
@@ -7997,7 +7997,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["DraftList"];
+                    "application/json": components["schemas"]["DraftListResponse"];
                 };
             };
             /** @description Not authenticated */
@@ -8643,7 +8643,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["EscrowList"];
+                    "application/json": components["schemas"]["EscrowListResponse"];
                 };
             };
             /** @description Not authenticated */
@@ -8821,7 +8821,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["MergeList"];
+                    "application/json": components["schemas"]["MergeListResponse"];
                 };
             };
             /** @description Not authenticated */
@@ -9005,7 +9005,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["OutgoingWebhookList"];
+                    "application/json": components["schemas"]["OutgoingWebhookListResponse"];
                 };
             };
             /** @description Not authenticated */
@@ -9374,7 +9374,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["MovementsList"];
+                    "application/json": components["schemas"]["MovementsListResponse"];
                     "text/csv": string;
                 };
             };
@@ -9425,7 +9425,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ExpiringList"];
+                    "application/json": components["schemas"]["ExpiringListResponse"];
                     "text/csv": string;
                 };
             };
@@ -9584,7 +9584,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["CohortList"];
+                    "application/json": components["schemas"]["CohortListResponse"];
                     "text/csv": string;
                 };
             };
@@ -9639,7 +9639,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["CloseList"];
+                    "application/json": components["schemas"]["CloseListResponse"];
                     "text/csv": string;
                 };
             };

@@ -45,7 +45,7 @@ class CustomerTransaction(TransactionResponse):
     order_number: str | None = Field(description="The number of that order in Medusa; null if it is not known")
 
 
-class CustomerTransactionList(BaseModel):
+class CustomerTransactionListResponse(BaseModel):
     transactions: list[CustomerTransaction]
     next_cursor: str | None
 
@@ -58,14 +58,16 @@ def read_customer_transactions(
     memos: Annotated[
         bool, Query(description="Include rows that changed no balance: holds, releases, pending points")
     ] = False,
-) -> CustomerTransactionList:
+) -> CustomerTransactionListResponse:
     """List a customer's transactions, newest first."""
     before = decode_number_cursor(Listing.TRANSACTIONS, cursor)
     with transaction() as connection:
         rows = read_transactions(connection, customer_id, limit=limit + 1, before_version=before, memos=memos)
         numbers = read_order_numbers(connection, {order for row in rows if (order := order_of(row))})
     page, following = split_page(Listing.TRANSACTIONS, rows, limit, lambda row: row.version)
-    return CustomerTransactionList(transactions=[_transaction(row, numbers) for row in page], next_cursor=following)
+    return CustomerTransactionListResponse(
+        transactions=[_transaction(row, numbers) for row in page], next_cursor=following
+    )
 
 
 def _transaction(row: Transaction, numbers: Mapping[str, str]) -> CustomerTransaction:

@@ -63,17 +63,17 @@ class DraftResponse(DraftSummary):
     )
 
 
-class DraftList(BaseModel):
+class DraftListResponse(BaseModel):
     """All drafts. There are at most 50, so they are not paged."""
 
     drafts: list[DraftSummary]
 
 
 @router.get("")
-def read_drafts() -> DraftList:
+def read_drafts() -> DraftListResponse:
     """List all drafts without their documents, the one that was saved last first."""
     with transaction() as connection:
-        return DraftList.model_validate({"drafts": drafts.list_drafts(connection)}, from_attributes=True)
+        return DraftListResponse.model_validate({"drafts": drafts.list_drafts(connection)}, from_attributes=True)
 
 
 @router.post("", status_code=201, responses=describe_problems(400, 409, 422, 503))

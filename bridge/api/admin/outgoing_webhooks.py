@@ -46,7 +46,7 @@ class OutgoingWebhookDetail(OutgoingWebhookResponse):
     deliveries: list[DeliveryResponse] = Field(description="Every attempt, oldest first")
 
 
-class OutgoingWebhookList(BaseModel):
+class OutgoingWebhookListResponse(BaseModel):
     outgoing_webhooks: list[OutgoingWebhookResponse]
     next_cursor: str | None
 
@@ -74,7 +74,7 @@ def read_outgoing_webhooks(
     state: OutgoingWebhookState | None = None,
     type: OutgoingWebhookType | None = None,
     customer_id: Annotated[Id | None, Query()] = None,
-) -> OutgoingWebhookList:
+) -> OutgoingWebhookListResponse:
     """List outgoing webhooks, sent and waiting, newest first. They are kept for 30 days."""
     with transaction() as connection:
         webhooks = queries.list_webhooks(
@@ -86,7 +86,7 @@ def read_outgoing_webhooks(
             limit=limit + 1,
         )
     page, following = split_page(Listing.OUTGOING_WEBHOOKS, webhooks, limit, lambda webhook: webhook.seq)
-    return OutgoingWebhookList(outgoing_webhooks=page, next_cursor=following)
+    return OutgoingWebhookListResponse(outgoing_webhooks=page, next_cursor=following)
 
 
 @router.post("/retry", name="retry_outgoing_webhooks", status_code=202)

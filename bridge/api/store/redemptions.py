@@ -73,7 +73,7 @@ class RedemptionEnvelope(BaseModel):
     redemption: RedemptionResponse
 
 
-class RedemptionList(BaseModel):
+class RedemptionListResponse(BaseModel):
     redemptions: list[RedemptionResponse]
     next_cursor: str | None
 
@@ -124,7 +124,7 @@ def read_own_redemptions(
     cursor: Cursor = None,
     cart_id: Annotated[Id | None, Query(description="Only redemptions that were made for this cart")] = None,
     state: Annotated[RedemptionState | None, Query(description="Only redemptions in this state")] = None,
-) -> RedemptionList:
+) -> RedemptionListResponse:
     """List the customer's redemptions, newest first."""
     with transaction() as connection:
         redemptions = list_redemptions(
@@ -140,10 +140,10 @@ def read_own_redemptions(
 
 def redemption_list(
     redemptions: list[Redemption], limit: int, to_response: Callable[[Redemption], RedemptionResponse]
-) -> RedemptionList:
+) -> RedemptionListResponse:
     """One page of redemptions, which were read with a limit of `limit + 1`."""
     page, following = split_page(Listing.REDEMPTIONS, redemptions, limit, lambda redemption: redemption.id)
-    return RedemptionList(redemptions=[to_response(redemption) for redemption in page], next_cursor=following)
+    return RedemptionListResponse(redemptions=[to_response(redemption) for redemption in page], next_cursor=following)
 
 
 @router.get("/redemptions/{redemption_id}", responses=describe_problems(401, 404, 422, 503))

@@ -36,7 +36,7 @@ class RewardResponse(BaseModel):
     needs_cart: bool = Field(description="Whether redeeming it requires a `cart_id`")
 
 
-class RewardList(BaseModel):
+class RewardListResponse(BaseModel):
     rewards: list[RewardResponse]
 
 
@@ -55,12 +55,12 @@ class QuotedReward(RewardResponse):
     )
 
 
-@router.get("/rewards", response_model=RewardList, responses=UNCHANGED | describe_problems(422, 429, 503))
+@router.get("/rewards", response_model=RewardListResponse, responses=UNCHANGED | describe_problems(422, 429, 503))
 def read_rewards(if_none_match: IfNoneMatch = None) -> Response:
     """List the rewards that points can be redeemed for, cheapest first. Public and cacheable."""
     with transaction() as connection:
         rules = current_version(connection).programme.redeem
-    return cacheable_response(RewardList(rewards=list_rewards(rules)), if_none_match)
+    return cacheable_response(RewardListResponse(rewards=list_rewards(rules)), if_none_match)
 
 
 def list_rewards(rules: Redeem) -> list[RewardResponse]:
