@@ -10,7 +10,8 @@ from bridge.ids import CustomerId, OrderId, ProductId
 from bridge.medusa.amounts import sum_of
 from bridge.medusa.carts import Cart
 from bridge.medusa.exchanges import MoneyKept, money_kept
-from bridge.medusa.orders import CodeUse, Line, Order, OrderDetail
+from bridge.medusa.order_lines import CodeUse, Line
+from bridge.medusa.orders import Order, OrderDetail
 
 _ALL = MoneyKept()
 

@@ -19,7 +19,8 @@ from bridge.medusa.amounts import NonNegativeNumber
 from bridge.medusa.cart_orders import future_order, line_of_product
 from bridge.medusa.client import Json, get_medusa
 from bridge.medusa.errors import UnknownInMedusa
-from bridge.medusa.orders import Line, Order, OrderDetail
+from bridge.medusa.order_lines import Line
+from bridge.medusa.orders import Order, OrderDetail
 from bridge.programme.fields import CurrencyCode
 from bridge.programme.versions import current_version
 from bridge.settlement.forecast import forecast_each
