@@ -23,12 +23,7 @@ class VariantPricesDiffer(Conflict):
     """
 
     code = "variant_prices_differ"
-
-    def __init__(self, product_id: str) -> None:
-        super().__init__(
-            "The variants of this product have different prices, so points cannot pay for it. Please ask the shop.",
-            product_id=product_id,
-        )
+    message = "The variants of this product have different prices, so points cannot pay for it. Please ask the shop."
 
 
 def differing_prices(variants: Sequence[Json]) -> list[str]:

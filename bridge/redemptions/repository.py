@@ -34,9 +34,7 @@ class UnknownRedemption(NotFound):
     """The redemption does not exist, or belongs to another customer."""
 
     code = "unknown_redemption"
-
-    def __init__(self, redemption_id: str) -> None:
-        super().__init__("This code is not in your account. Please reload the page.", redemption_id=redemption_id)
+    message = "This code is not in your account. Please reload the page."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +125,7 @@ def read_redemption(connection: Connection, customer_id: CustomerId, redemption_
     """Return a redemption of this customer. Raises `UnknownRedemption`, also for another customer's."""
     redemptions = _load(connection, [redemption_id])
     if not redemptions or redemptions[0].customer_id != customer_id:
-        raise UnknownRedemption(redemption_id)
+        raise UnknownRedemption(redemption_id=redemption_id)
     return redemptions[0]
 
 
@@ -161,7 +159,7 @@ def lock_redemption(connection: Connection, redemption_id: str) -> Redemption:
     """Lock the redemption until the transaction ends, and return it. Raises `UnknownRedemption`."""
     redemptions = _load(connection, [redemption_id], lock=True)
     if not redemptions:
-        raise UnknownRedemption(redemption_id)
+        raise UnknownRedemption(redemption_id=redemption_id)
     return redemptions[0]
 
 

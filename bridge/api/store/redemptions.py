@@ -195,7 +195,7 @@ async def release(customer_id: Customer, redemption_id: PathId) -> RedemptionEnv
             await run_in_threadpool(enqueue, REDEMPTIONS_ADVANCE, redemption_id)
             raise
     if redemption.state is RedemptionState.CAPTURED:
-        raise AlreadyUsed(redemption_id, redemption.order_id)
+        raise AlreadyUsed(redemption_id=redemption_id, order_id=redemption.order_id)
     return RedemptionEnvelope(redemption=own_redemption_response(redemption))
 
 
@@ -209,7 +209,7 @@ def _withdraw(redemption_id: str) -> Redemption:
     if outcome.orders:
         store_orders(outcome.orders)
         enqueue(INBOX_DRAIN)
-        raise AlreadyUsed(redemption_id, str(outcome.orders[0]["id"]))
+        raise AlreadyUsed(redemption_id=redemption_id, order_id=str(outcome.orders[0]["id"]))
     if outcome.unfinished:
         raise MedusaBusy
     return outcome.redemption

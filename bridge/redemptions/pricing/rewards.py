@@ -92,9 +92,7 @@ class NothingToDiscount(Conflict):
 
 class ProductNotInCart(Conflict):
     code = "product_not_in_cart"
-
-    def __init__(self, product_id: str) -> None:
-        super().__init__("Put the product into the cart first: then it is free.", product_id=product_id)
+    message = "Put the product into the cart first: then it is free."
 
 
 class NoShippingMethod(Conflict):
@@ -143,7 +141,7 @@ def reward_terms(
         if reward.needs_cart(rules.max_share):
             raise CartNeeded(reward.name)
         if reward.product_id in mixed_price_products:
-            raise VariantPricesDiffer(str(reward.product_id))
+            raise VariantPricesDiffer(product_id=str(reward.product_id))
         return _terms(reward)
     currency = cart.currency_code
     if not reward.exists_in(currency):
@@ -160,7 +158,7 @@ def reward_terms(
             if reward.product_id in mixed_price_products and reward.product_id in {
                 line.product_id for line in cart.lines
             }:
-                raise VariantPricesDiffer(str(reward.product_id))
+                raise VariantPricesDiffer(product_id=str(reward.product_id))
             return _product_terms(rules, reward, cart, basket, least)
         case RewardKind.FREE_SHIPPING:
             return _shipping_terms(reward, cart, least)
@@ -218,7 +216,7 @@ def _shipping_terms(reward: Reward, cart: Cart, least: Decimal | None) -> Terms:
 def _product_terms(rules: Redeem, reward: Reward, cart: Cart, basket: Basket, least: Decimal | None) -> Terms:
     product_id = ProductId(str(reward.product_id))
     if not any(line.product_id == product_id and line.quantity > 0 for line in cart.lines):
-        raise ProductNotInCart(product_id)
+        raise ProductNotInCart(product_id=product_id)
     takes = price_of_units(cart.lines, product_id, reward.units, cart.currency_code)
     if takes <= 0:
         raise NothingToDiscount(reward.name)

@@ -73,9 +73,7 @@ class NoDustPrice(InvalidInput):
     """The requested product has no price in points."""
 
     code = "no_dust_price"
-
-    def __init__(self, product_id: str) -> None:
-        super().__init__("This product cannot be bought with points.", product_id=product_id)
+    message = "This product cannot be bought with points."
 
 
 class NothingToPay(Conflict):
@@ -217,7 +215,7 @@ def product_terms(prices: Mapping[ProductId, int], wanted: Mapping[ProductId, in
     for product_id, quantity in wanted.items():
         price = prices.get(product_id)
         if price is None:
-            raise NoDustPrice(product_id)
+            raise NoDustPrice(product_id=product_id)
         if quantity > _MAX_UNITS_OF_CODE:
             raise AboveMaximum(max_dust=min(price * _MAX_UNITS_OF_CODE, MAX_DUST))
         codes.append(CodeTerms(dust=price * quantity, product_id=product_id, quantity=quantity))
@@ -250,7 +248,7 @@ def require_units_in_cart(
     left = unpaid_units(cart, prices, paid)
     for product_id, quantity in wanted.items():
         if product_id not in prices:
-            raise NoDustPrice(product_id)
+            raise NoDustPrice(product_id=product_id)
         if quantity > left[product_id]:
             raise UnitsNotInCart(product_id, left[product_id])
 
