@@ -37,17 +37,15 @@ def balance(customer: Customer, as_json: AsJson = False) -> None:
 
     with transaction() as connection:
         tier = read_tier(connection, CustomerId(customer), now=now())
-        result = balance_response(read_balance(connection, CustomerId(customer)), tier)
+        shown = balance_response(read_balance(connection, CustomerId(customer)), tier)
     if as_json:
-        print_json(result.model_dump(mode="json"))
+        print_json(shown.model_dump(mode="json"))
         return
-    console.print(
-        f"{result.balance} points: {result.available} available, {result.held} held, {result.pending} pending"
-    )
-    for points in result.expiring:
+    console.print(f"{shown.balance} points: {shown.available} available, {shown.held} held, {shown.pending} pending")
+    for points in shown.expiring:
         console.print(f"  {points.amount} expire {points.expires_at:%Y-%m-%d}")
-    if result.tier:
-        console.print(f"  tier {result.tier.name or 'none yet'}, factor {result.tier.factor}", highlight=False)
+    if shown.tier:
+        console.print(f"  tier {shown.tier.name or 'none yet'}, factor {shown.tier.factor}", highlight=False)
 
 
 def history(
@@ -61,9 +59,9 @@ def history(
 
     with transaction() as connection:
         rows = read_transactions(connection, CustomerId(customer), limit=limit, memos=memos)
-    views = [TransactionResponse.model_validate(row).model_dump() for row in rows]
+    shown = [TransactionResponse.model_validate(row).model_dump() for row in rows]
     columns = ("created_at", "amount", "kind", "reference_id", "description", "balance_after")
-    print_rows(views, columns, as_json=as_json, empty="No transactions yet.")
+    print_rows(shown, columns, as_json=as_json, empty="No transactions yet.")
 
 
 def explain(customer: Customer, as_json: AsJson = False) -> None:
@@ -103,11 +101,11 @@ def adjust(
             actor=ACTOR,
             now=now(),
         )
-    result = TransactionResponse.model_validate(row)
+    shown = TransactionResponse.model_validate(row)
     if as_json:
-        print_json(result.model_dump(mode="json"))
+        print_json(shown.model_dump(mode="json"))
     else:
-        console.print(f"{result.amount:+d} points, balance {result.balance_after} ({result.id})")
+        console.print(f"{shown.amount:+d} points, balance {shown.balance_after} ({shown.id})")
 
 
 def merge(

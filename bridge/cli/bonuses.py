@@ -42,11 +42,11 @@ def bonus(
         matures_after_days=matures_after_days,
     )
     with transaction() as connection:
-        result = bonus_response(
+        shown = bonus_response(
             give_bonus(connection, new_bonus, idempotency_key=key or new_id("key"), actor=ACTOR, now=now())
         )  # fmt: skip
     if as_json:
-        print_json(result.model_dump(mode="json"))
+        print_json(shown.model_dump(mode="json"))
         return
-    for row in result.transactions:
-        console.print(f"{row.customer_id}: {result.amount:+d} points, balance {row.balance_after} ({row.id})")
+    for row in shown.transactions:
+        console.print(f"{row.customer_id}: {shown.amount:+d} points, balance {row.balance_after} ({row.id})")
