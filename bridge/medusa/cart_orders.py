@@ -78,12 +78,12 @@ def line_of_product(
     `amount` is the price of one unit as it is shown: whether it includes tax is not known, so it counts for both.
     `attributes` are Medusa's `collection_id` and `categories` of the product.
     """
-    found, total = attributes or {}, amount * quantity
+    attributes, total = attributes or {}, amount * quantity
     return Line(
         id=line_id,
         product_id=product_id,
-        category_ids=frozenset(str(category["id"]) for category in found.get("categories") or ()),
-        collection_id=found.get("collection_id"),
+        category_ids=frozenset(str(category["id"]) for category in attributes.get("categories") or ()),
+        collection_id=attributes.get("collection_id"),
         ordered=Decimal(quantity),
         units=Decimal(quantity),
         net=total,

@@ -78,7 +78,7 @@ def price_refusals(product_ids: Collection[ProductId], medusa: Callable[[], Medu
     except DustError as error:
         log.info("variant_prices_not_known", reason=error.message)
         return {}
-    return {product_id: why for product_id, found in variants.items() if (why := _refusal(found))}
+    return {product_id: why for product_id, known in variants.items() if (why := _refusal(known))}
 
 
 def _refusal(variants: Sequence[Json]) -> str | None:

@@ -123,9 +123,9 @@ def replay_window(body: ReplayRequest) -> ReplayResponse:
 def read_outgoing_webhook(webhook_id: PathId) -> OutgoingWebhookDetail:
     """Return one webhook with its data and all attempts to deliver it."""
     with transaction() as connection:
-        found = queries.read_webhook(connection, webhook_id)
+        webhook = queries.read_webhook(connection, webhook_id)
         deliveries = queries.read_deliveries(connection, webhook_id)
-    return OutgoingWebhookDetail.model_validate({**vars(found), "deliveries": deliveries})
+    return OutgoingWebhookDetail.model_validate({**vars(webhook), "deliveries": deliveries})
 
 
 @router.post(

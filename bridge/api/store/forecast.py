@@ -103,8 +103,8 @@ def _forecast(customer_id: CustomerId | None, body: ForecastRequest) -> Forecast
         *alone, together = forecast_each(connection, orders, now=moment)
     return Forecast(
         items=[
-            ForecastedItem(product_id=item.product_id, earn=found.dust, breakdown=found.breakdown)
-            for item, found in zip(body.items, alone, strict=True)
+            ForecastedItem(product_id=item.product_id, earn=expected.dust, breakdown=expected.breakdown)
+            for item, expected in zip(body.items, alone, strict=True)
         ],
         total=together.dust,
     )
