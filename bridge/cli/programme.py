@@ -175,9 +175,9 @@ def _print_comparison(comparison: Comparison, version: int) -> None:
 
 
 def _draw(months: list[Slice]) -> None:
-    most = max((max(month.now, month.then) for month in months), default=0)
-    for month in months if most else ():
+    highest = max((max(month.now, month.then) for month in months), default=0)
+    for month in months if highest else ():
         for word, dust in (("now ", month.now), ("then", month.then)):
-            bar = "█" * round(dust / most * _BAR_WIDTH)
+            bar = "█" * round(dust / highest * _BAR_WIDTH)
             label = month.name if word == "now " else " " * len(month.name)
             say(f"{label} {word} {bar} {dust}")

@@ -254,11 +254,11 @@ def earning(
     dust = int(exact.quantize(_precision(highest)).to_integral_value(_DECIMAL_ROUNDING[rules.rounding]))
     if dust <= 0:
         return Earning(dust=0, lines=points, why="Nothing in the order earns points.")
-    most = rules.limits.per_order or MAX_DUST
+    max_dust = rules.limits.per_order or MAX_DUST
     return Earning(
-        dust=min(dust, most),
+        dust=min(dust, max_dust),
         lines=points,
-        why=f"Worth {dust} points, limited to {most} an order." if dust > most else None,
+        why=f"Worth {dust} points, limited to {max_dust} an order." if dust > max_dust else None,
     )
 
 

@@ -68,11 +68,11 @@ def _rules(redemption: Redemption, max_share: Decimal) -> list[Json]:
     if redemption.min_cart is not None:
         # With tax, before any discount: a cart that met the minimum at the redemption meets it here. Medusa counts
         # points-only lines too; the checkout guard does not.
-        least = redemption.min_cart
+        min_cart = redemption.min_cart
         if redemption.reward_id and redemption.currency_code:
             # The minimum counts as shown, and Medusa compares the exact total: 59.9998 is shown as 60.00.
-            least -= smallest_unit(redemption.currency_code) / 2
-        rules.append(_rule("original_item_total", "gte", plain_text(least)))
+            min_cart -= smallest_unit(redemption.currency_code) / 2
+        rules.append(_rule("original_item_total", "gte", plain_text(min_cart)))
     if redemption.currency_code and redemption.kind is not RedemptionKind.FIXED and redemption.value is None:
         rules.append(_rule("currency_code", "eq", redemption.currency_code))
     return rules

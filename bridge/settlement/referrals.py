@@ -94,10 +94,10 @@ class DueReferral:
 
     def limited(self, lately: int) -> "DueReferral":
         """Apply the limit, after `lately` other referrals in 30 days gave the referrer a bonus."""
-        most = self.version.programme.bonuses.referral.max_per_30_days
-        if most is None or lately < most:
+        limit = self.version.programme.bonuses.referral.max_per_30_days
+        if limit is None or lately < limit:
             return self
-        return replace(self, referrer_due=0, note=f"No bonus: the limit is {most} referrals in 30 days.")
+        return replace(self, referrer_due=0, note=f"No bonus: the limit is {limit} referrals in 30 days.")
 
     @property
     def changes(self) -> bool:
@@ -210,8 +210,8 @@ def _due(
     referral: Referral, version: Version, orders: Iterable[PaidOrder], *, one_person: bool, now: datetime
 ) -> DueReferral:
     rules = version.programme.bonuses.referral
-    least = max(1, rules.min_earned)
-    enough = [order for order in orders if order.worth >= least]
+    min_worth = max(1, rules.min_earned)
+    enough = [order for order in orders if order.worth >= min_worth]
     first = min(enough, key=lambda order: (order.placed_at, order.order_id), default=None)
     order_id = first.order_id if first else None
     qualified_at, due, note = referral.qualified_at, referral.referrer_due, referral.note
