@@ -60,22 +60,22 @@ def record_account(connection: Connection, account: CustomerAccount, *, now: dat
     if added is None and had_account:
         return Sighting(first=False)
     connection.execute(update(customer_account).where(is_this).values(has_account=True))
-    if account.email is not None:
-        _take_mailbox(connection, account.customer_id, account.email, now=now)
+    _take_mailbox(connection, account, now=now)
     return Sighting(first=True, was_record=added is None)
 
 
 def claim_mailbox(connection: Connection, account: CustomerAccount, *, now: datetime) -> None:
     """Make an account that Dust has not seen the first one of its mailbox, unless the mailbox has one."""
-    if account.email is not None and not seen_accounts(connection, [account.customer_id]):
-        _take_mailbox(connection, account.customer_id, account.email, now=now)
+    if not seen_accounts(connection, [account.customer_id]):
+        _take_mailbox(connection, account, now=now)
 
 
-def _take_mailbox(connection: Connection, customer_id: CustomerId, email: str, *, now: datetime) -> None:
+def _take_mailbox(connection: Connection, account: CustomerAccount, *, now: datetime) -> None:
     # One account has one mailbox: after a change of its e-mail it does not become the first account of that mailbox
     # too.
-    if not _first_accounts(connection, [customer_id]):
-        row = {"email_hash": hash_email(email_hash_key(connection, now=now), email), "customer_id": customer_id}
+    if account.email is not None and not _first_accounts(connection, [account.customer_id]):
+        email_hash = hash_email(email_hash_key(connection, now=now), account.email)
+        row = {"email_hash": email_hash, "customer_id": account.customer_id}
         connection.execute(insert(mailbox).values(row).on_conflict_do_nothing())
 
 
