@@ -112,7 +112,7 @@ _SQL_CHECKS: dict[str, str] = {
         WHERE coalesce(t.spent, 0) <> r.dust_captured OR (r.state <> 'captured' AND r.dust_captured <> 0)
     """,
     "redemption_is_sum_of_its_codes": """
-        SELECT r.id AS subject, format('%s dust, %s captured; its codes have %s and %s', r.dust, r.dust_captured,
+        SELECT r.id AS subject, format('%s points, %s captured; its codes have %s and %s', r.dust, r.dust_captured,
                                        c.dust, c.captured) AS detail
         FROM dust_redemption r LEFT JOIN (
             SELECT redemption_id, sum(dust) AS dust, sum(dust_captured) AS captured
