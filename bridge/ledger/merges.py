@@ -206,9 +206,9 @@ def merge_new_points(connection: Connection, *, limit: int) -> int:
         .where(customer_merge.c.unmerged_at.is_(None), or_(balances.balance != balances.held, balances.pending != 0))
         .limit(limit)
     )
-    left_behind = [CustomerId(customer_id) for customer_id in connection.scalars(query)]
-    save(connection, open_accounts(connection, left_behind).values())
-    return len(left_behind)
+    customer_ids = [CustomerId(customer_id) for customer_id in connection.scalars(query)]
+    save(connection, open_accounts(connection, customer_ids).values())
+    return len(customer_ids)
 
 
 def merges_of(connection: Connection, customer_id: CustomerId) -> list[Merge]:

@@ -1,6 +1,6 @@
 """What an order earns: the rules, and their arithmetic on exact decimals.
 
-A worked row: a shirt for 20.00 and shorts for 10.00 less a discount of 3.00 are 27.00 before tax; at 1 point per eur
+Example: a shirt for 20.00 and shorts for 10.00 less a discount of 3.00 are 27.00 before tax; at 1 point per eur
 that is 27 points.
 """
 
@@ -236,7 +236,7 @@ def earning(
     `dust_only` are ids of lines whose products only points can buy: they never earn. `factor` is that of the customer's
     tier.
 
-    A worked row: 2 mugs with 50 fixed points each, in a week with factor 2, earn 200 points, whatever they cost.
+    Example: 2 mugs with 50 fixed points each, in a week with factor 2, earn 200 points, whatever they cost.
     """
     rate = rules.rates.get(currency_code)
     if rate is None:

@@ -1,6 +1,6 @@
 """What points take off: the rules of redemptions, and their arithmetic on exact decimals.
 
-A worked row: 500 points at 100 per eur are 5.00 eur off.
+Example: 500 points at 100 per eur are 5.00 eur off.
 """
 
 from decimal import ROUND_CEILING, Decimal
