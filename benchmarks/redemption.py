@@ -65,8 +65,8 @@ async def _redeem_steadily(port: int, customers: range) -> list[float]:
 
 async def _redeem(client: httpx.AsyncClient, number: int) -> float | None:
     headers, started = customer(customer_name(number)), time.perf_counter()
-    wish = {"dust": 10, "currency_code": "eur"}
-    asked = await client.post("/redemptions", json=wish, headers={**headers, "Idempotency-Key": str(number)})
+    request = {"dust": 10, "currency_code": "eur"}
+    asked = await client.post("/redemptions", json=request, headers={**headers, "Idempotency-Key": str(number)})
     asked.raise_for_status()
     answer = await client.get(f"/redemptions/{asked.json()['redemption']['id']}?wait=10", headers=headers)
     return time.perf_counter() - started if answer.json()["redemption"]["state"] == "active" else None

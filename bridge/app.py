@@ -80,11 +80,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         webhooks=webhook_payloads.webhooks,
     )
     install_problems(app)
-    quick = {
+    fast_path = {
         ("POST", "/webhooks/medusa"): endpoint.medusa_webhook,
         ("GET", "/store/dust/balance"): balance.handle_own_balance,
     }
-    app.add_middleware(FastPath, answers=quick)
+    app.add_middleware(FastPath, answers=fast_path)
     app.add_middleware(BodyLimit)
     app.add_middleware(RateLimits, settings=settings)
     for router in (endpoint.router, *store.ROUTERS, *admin.ROUTERS, health.router):

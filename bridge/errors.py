@@ -66,7 +66,7 @@ class KeyReused(Conflict):
 # A body can have sixty thousand wrong fields. A response or log line of megabytes would not help to fix them.
 MAX_FIELDS = 50
 # Field names come from the sender and can have any length.
-_LONGEST_FIELD = 200
+_MAX_FIELD_CHARACTERS = 200
 
 
 def listed(fields: Iterable[str], separator: str = ", ") -> str:
@@ -93,7 +93,7 @@ def field_problems(errors: Sequence[Mapping[str, Any]], *, skipped_steps: int = 
 def _field(steps: Sequence[int | str]) -> str:
     # Pydantic adds the step `[key]` if the key is wrong and not its value.
     name = ".".join(str(step) for step in steps if step != "[key]") or "body"
-    return name if len(name) <= _LONGEST_FIELD else f"{name[:_LONGEST_FIELD]}…"
+    return name if len(name) <= _MAX_FIELD_CHARACTERS else f"{name[:_MAX_FIELD_CHARACTERS]}…"
 
 
 class FieldErrors(InvalidInput):

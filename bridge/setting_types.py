@@ -72,16 +72,9 @@ def _rate_limit(limit: str) -> str:
     return limit
 
 
-def _webhook_secrets(secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-    for secret in secrets:
-        if len(webhook_key(secret)) not in _WEBHOOK_SECRET_BYTES:
-            raise ValueError("each secret must hold 24 to 64 random bytes: make one with `dust secret`")
-    return secrets
-
-
 def _webhook_secret(secret: SecretStr) -> SecretStr:
     if len(webhook_key(secret)) not in _WEBHOOK_SECRET_BYTES:
-        raise ValueError("must hold 24 to 64 random bytes: make one with `dust secret`")
+        raise ValueError("a secret must hold 24 to 64 random bytes: make one with `dust secret`")
     return secret
 
 
@@ -243,8 +236,8 @@ BrokerCaFile = Annotated[Path, AfterValidator(_broker_ca_file)]
 MedusaUrl = Annotated[str, AfterValidator(_medusa_url)]
 SecretApiKey = Annotated[SecretStr, AfterValidator(_secret_api_key)]
 PublishableKey = Annotated[str, AfterValidator(_publishable_key)]
-WebhookSecrets = Annotated[CommaList[SecretStr], AfterValidator(_webhook_secrets)]
 WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]
+WebhookSecrets = CommaList[WebhookSecret]
 JwtSecret = Annotated[SecretStr, AfterValidator(_jwt_secret)]
 PublicKey = Annotated[str, AfterValidator(_public_key)]
 AdminToken = Annotated[SecretStr, AfterValidator(_admin_token)]

@@ -47,7 +47,7 @@ def drain(self: DustTask) -> int:
             batch = take()
         except Unavailable as error:
             # Nothing has failed: every event is in Postgres, and the periodic job enqueues this again.
-            log.warning("batch_waits", reason=error.message)
+            log.warning("batch_rescheduled", reason=error.message)
             return taken
         taken += batch.taken
         for event_id in batch.split_off:
@@ -94,10 +94,10 @@ def handle(self: EventTask, event_id: str) -> str:
             raise self.retry(exc=later, countdown=wait, max_retries=_NO_CELERY_LIMIT) from later
         except Reject:
             # The broker is unavailable: the row has the due time, and the periodic job enqueues it then.
-            return f"Waits: {later.message}"
+            return f"Rescheduled: {later.message}"
     except Unavailable as error:
         # Not failed: Postgres is unavailable, the event is unchanged, and the periodic job enqueues it again.
-        return f"Waits: {error.message}"
+        return f"Rescheduled: {error.message}"
 
 
 @signals.task_failure.connect(sender=handle)

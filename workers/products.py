@@ -32,7 +32,7 @@ def mirror() -> int:
             done += mirror_product(product_id, get_medusa(), now=now())
             failures = 0
         except Unavailable as error:
-            log.warning("mirror_waits", reason=error.message, product_id=product_id)
+            log.warning("mirror_rescheduled", reason=error.message, product_id=product_id)
             failures += 1
         if failures == _MAX_FAILURES or time.monotonic() > end:
             break

@@ -23,7 +23,7 @@ def orders() -> int:
     try:
         result = reconcile(get_medusa())
     except Unavailable as error:
-        log.warning("reconcile_waits", reason=error.message)
+        log.warning("reconcile_rescheduled", reason=error.message)
         return 0
     if result.drifted or result.customers or result.retried:
         publish(INBOX_DRAIN)

@@ -23,7 +23,7 @@ def advance(redemption_id: str) -> str:
     try:
         outcome = advance_redemption(redemption_id, get_medusa())
     except Unavailable as error:
-        return f"waits: {error.message}"
+        return f"Rescheduled: {error.message}"
     if outcome.orders:
         store_orders(outcome.orders)
         publish(INBOX_DRAIN)

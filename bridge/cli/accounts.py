@@ -35,20 +35,20 @@ products = typer.Typer(help="Points prices of products.", no_args_is_help=True)
 
 def balance(customer: Customer, as_json: AsJson = False) -> None:
     """A customer's balance. Example: dust balance cus_01J9ZK3V5C"""
-    from bridge.api.store.balance import balance_view
+    from bridge.api.store.balance import balance_response
 
     with transaction() as connection:
         tier = read_tier(connection, CustomerId(customer), now=now())
         time_zone = current_version(connection).programme.time_zone
-        view = balance_view(read_balance(connection, CustomerId(customer)), tier)
+        shown = balance_response(read_balance(connection, CustomerId(customer)), tier)
     if as_json:
-        print_json(view.model_dump(mode="json"))
+        print_json(shown.model_dump(mode="json"))
         return
-    console.print(f"{view.balance} points: {view.available} available, {view.held} held, {view.pending} pending")
-    for points in view.expiring:
+    console.print(f"{shown.balance} points: {shown.available} available, {shown.held} held, {shown.pending} pending")
+    for points in shown.expiring:
         console.print(f"  {points.amount} expire {local_date(points.expires_at, time_zone):%Y-%m-%d}")
-    if view.tier:
-        console.print(f"  tier {view.tier.name or 'none yet'}, factor {view.tier.factor}", highlight=False)
+    if shown.tier:
+        console.print(f"  tier {shown.tier.name or 'none yet'}, factor {shown.tier.factor}", highlight=False)
 
 
 def history(
@@ -62,9 +62,9 @@ def history(
 
     with transaction() as connection:
         rows = read_transactions(connection, CustomerId(customer), limit=limit, memos=memos)
-    views = [TransactionResponse.model_validate(row).model_dump() for row in rows]
+    shown = [TransactionResponse.model_validate(row).model_dump() for row in rows]
     columns = ("created_at", "amount", "kind", "reference_id", "description", "balance_after")
-    print_rows(views, columns, as_json=as_json, empty="No transactions yet.")
+    print_rows(shown, columns, as_json=as_json, empty="No transactions yet.")
 
 
 def explain(customer: Customer, as_json: AsJson = False) -> None:
@@ -104,11 +104,11 @@ def adjust(
             actor=ACTOR,
             now=now(),
         )
-    view = TransactionResponse.model_validate(row)
+    shown = TransactionResponse.model_validate(row)
     if as_json:
-        print_json(view.model_dump(mode="json"))
+        print_json(shown.model_dump(mode="json"))
     else:
-        console.print(f"{view.amount:+d} points, balance {view.balance_after} ({view.id})")
+        console.print(f"{shown.amount:+d} points, balance {shown.balance_after} ({shown.id})")
 
 
 def merge(

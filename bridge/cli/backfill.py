@@ -45,9 +45,9 @@ def backfill(
     unfinished = None if dry_run else open_run(options, restart=restart)
     if dry_run or (unfinished is None and not yes):
         with counting("Reading from Medusa", "orders", quiet=as_json) as step:
-            found = preview(get_medusa(), options, now=now(), progress=step)
-        _print_preview(found, as_json=as_json)
-        if dry_run or not (found.orders or found.customers_for_signup):
+            result = preview(get_medusa(), options, now=now(), progress=step)
+        _print_preview(result, as_json=as_json)
+        if dry_run or not (result.orders or result.customers_for_signup):
             return
         typer.confirm("Give it?", abort=True)
     _run(options, send_webhooks=send_webhooks, as_json=as_json)

@@ -29,7 +29,7 @@ def bonus(
 ) -> None:
     """Give points to customers, all or none. Example: dust bonus cus_01J9ZK3V5C --amount 100 --reason "birthday" """
     # Imported here because FastAPI takes a second.
-    from bridge.api.admin.bonuses import bonus_view
+    from bridge.api.admin.bonuses import bonus_response
 
     if not reason.strip():
         raise field_error("reason", "is required")
@@ -42,11 +42,11 @@ def bonus(
         matures_after_days=matures_after_days,
     )
     with transaction() as connection:
-        view = bonus_view(
+        shown = bonus_response(
             give_bonus(connection, new_bonus, idempotency_key=key or new_id("key"), actor=ACTOR, now=now())
         )  # fmt: skip
     if as_json:
-        print_json(view.model_dump(mode="json"))
+        print_json(shown.model_dump(mode="json"))
         return
-    for row in view.transactions:
-        console.print(f"{row.customer_id}: {view.amount:+d} points, balance {row.balance_after} ({row.id})")
+    for row in shown.transactions:
+        console.print(f"{row.customer_id}: {shown.amount:+d} points, balance {row.balance_after} ({row.id})")

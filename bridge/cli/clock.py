@@ -16,7 +16,7 @@ _CUSTOMERS_AT_ONCE = 200
 # By then the workers have read the clock again.
 _SOON_SECONDS = 2.0
 # Longer than any rule of a programme, and well within Python's calendar.
-_FURTHEST = timedelta(days=365 * 200)
+_MAX_OFFSET = timedelta(days=365 * 200)
 
 
 def clock(
@@ -61,7 +61,7 @@ def _offset(what: str, moment: str | None, ahead: timedelta) -> timedelta:
         offset = ahead + _span(what.removeprefix("+"))
     else:
         raise field_error("clock", "must be +30d (also w, h, m), `set 2027-01-01T00:00Z`, or `reset`")
-    if abs(offset) > _FURTHEST:
+    if abs(offset) > _MAX_OFFSET:
         raise field_error("clock", "is too far away")
     return offset
 

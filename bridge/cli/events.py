@@ -43,13 +43,13 @@ def trigger(
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
         raise Unavailable(f"Nothing answers at {address}: is `dust up` running?") from error
     try:
-        found = answer.json()
+        reply = answer.json()
     except ValueError as error:
         raise Unavailable(f"What answers at {address} is not Dust ({answer.status_code}): see --url.") from error
     if as_json:
-        print_json({"http_status": answer.status_code, **found})
+        print_json({"http_status": answer.status_code, **reply})
     else:
-        console.print(f"{answer.status_code} {found.get('status', found.get('detail'))} {signed['webhook-id']}")
+        console.print(f"{answer.status_code} {reply.get('status', reply.get('detail'))} {signed['webhook-id']}")
     raise typer.Exit(0 if answer.is_success else 1)
 
 

@@ -30,10 +30,10 @@ def show(
     """Print the rules as JSON, in the format of `set`. Example: dust programme show > rules.json"""
     with transaction() as connection:
         chosen = version_numbered(connection, version)
-    print_json(_view(chosen))
+    print_json(_as_json(chosen))
 
 
-def _view(version: Version) -> dict[str, Any]:
+def _as_json(version: Version) -> dict[str, Any]:
     heading = {"version": version.number, "author": version.author, "created_at": version.created_at}
     return {**heading, **version.programme.document()}
 
@@ -42,7 +42,7 @@ def _view(version: Version) -> dict[str, Any]:
 def versions(limit: Limit = 20, as_json: AsJson = False) -> None:
     """List the versions of the rules, newest first. Example: dust programme versions"""
     with transaction() as connection:
-        rows = [_view(version) for version in list_versions(connection, limit=limit)]
+        rows = [_as_json(version) for version in list_versions(connection, limit=limit)]
     columns = ("version", "author", "created_at")
     print_rows(rows, columns, as_json=as_json, empty="The rules were never changed.")
 
@@ -68,7 +68,7 @@ def set_rules(file: File, as_json: AsJson = False) -> None:
     with transaction() as connection:
         made = add_version(connection, wanted, author=ACTOR, now=now())
     if as_json:
-        print_json(_view(made))
+        print_json(_as_json(made))
     else:
         console.print(f"Version {made.number} is in force.")
 
@@ -175,9 +175,9 @@ def _print_comparison(comparison: Comparison, version: int) -> None:
 
 
 def _draw(months: list[Slice]) -> None:
-    most = max((max(month.now, month.then) for month in months), default=0)
-    for month in months if most else ():
+    highest = max((max(month.now, month.then) for month in months), default=0)
+    for month in months if highest else ():
         for word, dust in (("now ", month.now), ("then", month.then)):
-            bar = "█" * round(dust / most * _BAR_WIDTH)
+            bar = "█" * round(dust / highest * _BAR_WIDTH)
             label = month.name if word == "now " else " " * len(month.name)
             say(f"{label} {word} {bar} {dust}")

@@ -76,7 +76,10 @@ def movements(
     first, last = as_utc(since), as_utc(until)
     end = last.date() if last else now().date() + timedelta(days=1)
     start = first.date() if first else end - timedelta(days=30)
-    _check_range(start, end, by)
+    if start >= end:
+        raise InvalidInput("--until must be after --since.")
+    if count_periods(start=start, until=end, period=by) > MAX_PERIODS:
+        raise InvalidInput(f"That is more than {MAX_PERIODS} rows: use --by month, or fewer days.")
     with reading() as connection:
         periods = read_movements(connection, start=start, until=end, period=by)
     if plot:
@@ -173,13 +176,6 @@ def marketing(
     shown = [{"figure": name, **{row["month"]: row.get(name, "") for row in sheet}} for name in names]
     print_rows(shown, ("figure", *(row["month"] for row in sheet)))
     console.print("Members who redeem often buy more anyway: the comparison does not show what the points caused.")
-
-
-def _check_range(start: date, end: date, by: Period) -> None:
-    if start >= end:
-        raise InvalidInput("--until must be after --since.")
-    if count_periods(start=start, until=end, period=by) > MAX_PERIODS:
-        raise InvalidInput(f"That is more than {MAX_PERIODS} rows: use --by month, or fewer days.")
 
 
 def _print(sheet: sheets.Sheet, *, csv: Path | None, as_json: bool, empty: str) -> None:

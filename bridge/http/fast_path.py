@@ -43,6 +43,6 @@ class FastPath:
         except DustError as error:
             response = error_response(request, error)
         except ClientDisconnect:
-            # As FastAPI does. Nobody reads it, but it is no fault of ours: no traceback, and no 5xx in the metrics.
+            # As FastAPI does. The client is gone, which is not an error: no traceback, and no 5xx in the metrics.
             response = problem(400, "bad_request", "The connection was closed before the whole body had come.")
         await response(scope, receive, send)

@@ -101,8 +101,8 @@ def find_earlier(connection: Connection, name: str, sha256: str, *, again: bool)
             return read_batch(connection, row.id)
     if rows and not again:
         raise ImportedBefore(
-            f"This file was imported as {rows[0].name} on {rows[0].created_at:%Y-%m-%d}: a second time would double its"
-            " dust. Use --again when that is meant."
+            f"This file was imported as {rows[0].name} on {rows[0].created_at:%Y-%m-%d}: imported again,"
+            " its points would count twice. Use --again when that is meant."
         )
     return None
 

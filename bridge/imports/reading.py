@@ -254,7 +254,7 @@ def _whole(column: str, cell: str) -> int:
         raise _Refused(column, "is not a whole number: write it with digits alone, such as 1250")
     value = Decimal(cell)
     if value != value.to_integral_value():
-        raise _Refused(column, "is a fraction: dust is whole, round it")
+        raise _Refused(column, "is a fraction: points are whole, round it")
     if value < 0:
         raise _Refused(column, "is below zero: leave the row out, and correct that customer with dust adjust")
     if value > MAX_DUST:

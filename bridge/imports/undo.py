@@ -4,12 +4,11 @@ Each step locks the import and marks the rows that it has taken back, so concurr
 one.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, select, update
 
 from bridge.db.bulk import among, update_rows
 from bridge.ids import CustomerId
@@ -60,14 +59,12 @@ def undo_some(connection: Connection, batch_id: str, *, actor: str, now: datetim
         return []
     # Merged accounts together: their points may have expired with the account that they are merged into.
     persons = persons_of(connection, next_ids)
-    rows = connection.execute(select(import_row).where(mine, posted, among(import_row.c.customer_id, persons))).all()
-    customer_ids = sorted({CustomerId(row.customer_id) for row in rows})
-    amounts: dict[CustomerId, int] = defaultdict(int)
-    first_lines: dict[CustomerId, int] = {}
-    for row in rows:
-        customer_id = CustomerId(row.customer_id)
-        amounts[customer_id] += row.amount
-        first_lines[customer_id] = min(row.line, first_lines.get(customer_id, row.line))
+    rows = connection.execute(
+        select(import_row.c.customer_id, func.sum(import_row.c.amount), func.min(import_row.c.line))
+        .where(mine, posted, among(import_row.c.customer_id, persons))
+        .group_by(import_row.c.customer_id)
+    ).all()
+    customer_ids = sorted(CustomerId(row.customer_id) for row in rows)
     accounts = open_accounts(connection, customer_ids, expired_of=[batch_id])
     details = PostingDetails(
         kind=Kind.REVERSE,
@@ -80,28 +77,30 @@ def undo_some(connection: Connection, batch_id: str, *, actor: str, now: datetim
     )
     policy = current_version(connection).programme.reversal.negative_balance
     undone = []
+    changed = []
     counted: Counter[CustomerId] = Counter()
-    for customer_id in customer_ids:
+    for customer_id, amount, first_line in sorted(rows):
         account = accounts[customer_id]
-        gone_before = account.count_expired(amounts[customer_id], batch_id, counted, now=now)
-        dust = amounts[customer_id] - gone_before
+        expired = account.count_expired(int(amount), batch_id, counted, now=now)
+        dust = int(amount) - expired
         gone = max(0, dust - _unspent(account, batch_id))
         taken = account.reverse(dust, details, now=now, policy=policy) if dust else 0
         undone.append(
             UndoneCustomer(
                 customer_id=customer_id,
                 dust=taken,
-                expired=gone_before,
+                expired=expired,
                 gone=gone,
                 waived=dust - taken,
                 balance=account.balance,
             )
         )
+        changed.append({"batch_id": batch_id, "line": first_line, "taken_back": taken, "gone": gone})
     save(connection, accounts.values())
     connection.execute(
         update(import_row).where(mine, posted, among(import_row.c.customer_id, customer_ids)).values(state="undone")
     )
-    _note_undone(connection, batch_id, undone, first_lines)
+    update_rows(connection, import_row, changed, key=("batch_id", "line"))
     return undone
 
 
@@ -109,13 +108,3 @@ def _unspent(account: Account, batch_id: str) -> int:
     """Return the points of a batch that the customer still has and that are not on hold."""
     lots = (lot for holder in account.holders for lot in holder.lots.values() if lot.source_id == batch_id)
     return sum(lot.remaining - lot.held for lot in lots)
-
-
-def _note_undone(
-    connection: Connection, batch_id: str, undone: Sequence[UndoneCustomer], first_lines: dict[CustomerId, int]
-) -> None:
-    rows = [
-        {"batch_id": batch_id, "line": first_lines[row.customer_id], "taken_back": row.dust, "gone": row.gone}
-        for row in undone
-    ]
-    update_rows(connection, import_row, rows, key=("batch_id", "line"))

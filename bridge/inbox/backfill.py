@@ -290,7 +290,7 @@ def run_backfill(medusa: Medusa, run_id: str, *, send_webhooks: bool = False) ->
         kept_in_all, seen_until = backfill_run.c.kept + len(result.drifted), page[-1][1].placed_at
         with transaction() as connection:
             _update_run(connection, run_id, orders=seen, kept=kept_in_all, seen_until=seen_until)
-        yield BackfillProgress(orders=seen, split_off=tuple(_drain()), unreadable=tuple(unreadable))
+        yield BackfillProgress(orders=seen, split_off=tuple(_process_inbox()), unreadable=tuple(unreadable))
         unreadable.clear()
     if run.with_signup:
         for customers in _new_customers(medusa, run.since, run.until):
@@ -298,8 +298,8 @@ def run_backfill(medusa: Medusa, run_id: str, *, send_webhooks: bool = False) ->
                 # The suffix makes a new event, as an account may be in the inbox from before there was a bonus.
                 kept = store_customers(connection, customers, id_suffix=_SIGNUP_SUFFIX, source=source)
                 _update_run(connection, run_id, customers=backfill_run.c.customers + len(kept))
-            yield BackfillProgress(orders=seen, split_off=tuple(_drain_signups(medusa)), unreadable=())
-    yield BackfillProgress(orders=seen, split_off=tuple(_drain()), unreadable=tuple(unreadable))
+            yield BackfillProgress(orders=seen, split_off=tuple(_process_signups(medusa)), unreadable=())
+    yield BackfillProgress(orders=seen, split_off=tuple(_process_inbox()), unreadable=tuple(unreadable))
 
 
 def _pin_version(connection: Connection, order_ids: list[OrderId], number: int) -> None:
@@ -308,7 +308,7 @@ def _pin_version(connection: Connection, order_ids: list[OrderId], number: int) 
     connection.execute(insert(order_settlement).on_conflict_do_nothing(), rows)
 
 
-def _drain() -> Iterator[str]:
+def _process_inbox() -> Iterator[str]:
     """Process the inbox, concurrently with any worker. Yields the ids of events that need their own task."""
     while True:
         batch = process_batch()
@@ -317,9 +317,9 @@ def _drain() -> Iterator[str]:
             return
 
 
-def _drain_signups(medusa: Medusa) -> Iterator[str]:
-    """As `_drain`, and also processes sign-up events that need a call to Medusa."""
-    for event_id in _drain():
+def _process_signups(medusa: Medusa) -> Iterator[str]:
+    """As `_process_inbox`, and also processes sign-up events that need a call to Medusa."""
+    for event_id in _process_inbox():
         if not event_id.endswith(_SIGNUP_SUFFIX):
             yield event_id
             continue

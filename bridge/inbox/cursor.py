@@ -104,8 +104,8 @@ def _seen_until(connection: Connection, name: str) -> datetime | None:
 def _resume(name: str, started: datetime) -> _Progress:
     columns = reconcile_cursor.c
     with transaction() as connection:
-        found = connection.execute(select(reconcile_cursor).where(columns.name.in_([name, WHOLE]))).all()
-    rows = {row.name: row for row in found}
+        query = select(reconcile_cursor).where(columns.name.in_([name, WHOLE]))
+        rows = {row.name: row for row in connection.execute(query)}
     row = rows.get(name) or rows.get(WHOLE)
     if row is None:
         first = started - FIRST_LOOK_BACK

@@ -34,7 +34,7 @@ from bridge.settlement.accounts import (
     CustomerAccount,
     Sighting,
     accounts_with_fresh_mailbox,
-    is_seen,
+    is_seen_without_account,
     record_account,
     record_customer,
 )
@@ -86,7 +86,7 @@ def needs_medusa(connection: Connection, type_: str, subject: str | None) -> boo
             return programme.looks_at_accounts
         case "customer.updated":
             claims = programme.guests.claim is not GuestClaim.TRANSFER
-            return claims or is_seen(connection, CustomerId(str(subject)), has_account=False)
+            return claims or is_seen_without_account(connection, CustomerId(str(subject)))
         case _:
             return False
 

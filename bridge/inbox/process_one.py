@@ -42,7 +42,7 @@ from bridge.settlement.settle import Settled, settle_orders
 log = structlog.get_logger(__name__)
 
 # Below Redis' visibility timeout of 300 s, after which Celery would deliver a delayed message a second time.
-_LONGEST_WAIT_SECONDS = 180.0
+_MAX_WAIT_SECONDS = 180.0
 # A delayed message triggers the retry. The sweep takes over only if the message is this late.
 _SWEEP_GRACE_SECONDS = 15.0
 
@@ -53,7 +53,7 @@ class RetryLater(Unavailable):
     code = "retry_later"
 
     def __init__(self, event_id: str, reason: str, wait_seconds: float) -> None:
-        super().__init__(f"{event_id} waits: {reason}")
+        super().__init__(f"{event_id} is rescheduled: {reason}")
         self.wait_seconds = wait_seconds
 
 
@@ -154,7 +154,8 @@ def _apply_in_transaction(
     `revision` is given for an order that was read from Medusa: its settlement's revision before the call.
     """
     with transaction() as connection:
-        if not _lock_pending(connection, row.id):
+        query = select(webhook_event.c.state).where(webhook_event.c.id == row.id).with_for_update()
+        if connection.scalar(query) != EventState.PENDING:
             return ProcessedEvent(event_id=row.id, state=EventState.HANDLED, sentence="Nothing to do: it is handled.")
         origin = EventOrigin(source=row.source, received_at=row.received_at, quiet=row.source == QUIET_SOURCE)
         result = _apply(connection, event, order, customer, origin, revision=revision)
@@ -292,11 +293,6 @@ def _read_row(event_id: str) -> Row[Any]:
     return row
 
 
-def _lock_pending(connection: Connection, event_id: str) -> bool:
-    query = select(webhook_event.c.state).where(webhook_event.c.id == event_id).with_for_update()
-    return connection.scalar(query) == EventState.PENDING
-
-
 def _not_in_medusa(row: Row[Any], error: UnknownInMedusa) -> ProcessedEvent:
     """Mark the event as failed within `ASK_AGAIN_AFTER`, so that an operator sees it; later, ignore it with the reason.
 
@@ -331,7 +327,7 @@ def _store_retry(row: Row[Any], error: Unavailable) -> DustError:
     if attempts >= get_settings().retry_attempts:
         tried = "Tried once" if attempts == 1 else f"Tried {attempts} times"
         return _store_failure(row, error.code, f"{error.message} {tried}; retry it once that is fixed.", attempts)
-    wait = backoff_seconds(attempts, longest_seconds=_LONGEST_WAIT_SECONDS)
+    wait = backoff_seconds(attempts, max_seconds=_MAX_WAIT_SECONDS)
     with transaction() as connection:
         connection.execute(
             update(webhook_event)
@@ -344,7 +340,7 @@ def _store_retry(row: Row[Any], error: Unavailable) -> DustError:
             )
         )
         attempt = Attempt(
-            at=now(), outcome=Outcome.WAITS, attempt=attempts, error_code=error.code, reason=error.message
+            at=now(), outcome=Outcome.RESCHEDULED, attempt=attempts, error_code=error.code, reason=error.message
         )
         store_attempt(connection, row.id, attempt)
     EVENTS_RESCHEDULED.labels(error.code).inc()

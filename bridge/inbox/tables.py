@@ -68,9 +68,9 @@ webhook_event = Table(
 
 
 class Outcome(StrEnum):
-    """`waits`: rescheduled automatically; `failed`: an operator must act; `retried`: a retry was requested."""
+    """`rescheduled`: it is tried again by itself; `failed`: an operator must act; `retried`: a retry was requested."""
 
-    WAITS = "waits"
+    RESCHEDULED = "rescheduled"
     FAILED = "failed"
     RETRIED = "retried"
 

@@ -1,8 +1,8 @@
 """The statement that a customer sees: transactions that moved the balance, and points that are still pending.
 
 The amounts of all `booked` entries add up to the balance, those of all `pending` entries to the pending points. A
-transaction that booked a part and left a part pending has an entry of each state. When points mature, their pending
-entry gives way to the booked one of their maturing.
+transaction that booked a part and left a part pending has an entry of each state. When points mature, a booked entry
+replaces their pending one.
 """
 
 from collections.abc import Sequence

@@ -170,7 +170,7 @@ def _return(
 
 
 def _return_waived(connection: Connection, account: Account, survivor: Account) -> None:
-    """Move back what was waived for points that the account itself has spent: their refund comes to it alone."""
+    """Move back what was waived for points that the account itself has spent: only this account gets their refund."""
     spent, spent_by_survivor = (_spent(connection, each.customer_id) for each in (account, survivor))
     back = min(spent, max(0, survivor.waived - spent_by_survivor))
     account.waive(back, at=survivor.waived_at)
@@ -206,9 +206,9 @@ def merge_new_points(connection: Connection, *, limit: int) -> int:
         .where(customer_merge.c.unmerged_at.is_(None), or_(balances.balance != balances.held, balances.pending != 0))
         .limit(limit)
     )
-    left_behind = [CustomerId(customer_id) for customer_id in connection.scalars(query)]
-    save(connection, open_accounts(connection, left_behind).values())
-    return len(left_behind)
+    customer_ids = [CustomerId(customer_id) for customer_id in connection.scalars(query)]
+    save(connection, open_accounts(connection, customer_ids).values())
+    return len(customer_ids)
 
 
 def merges_of(connection: Connection, customer_id: CustomerId) -> list[Merge]:

@@ -81,7 +81,7 @@ class Posting:
 
     @property
     def type(self) -> str:
-        """`credit` or `debit`; `memo` where the balance did not move (a hold, a release, dust still pending)."""
+        """`credit` or `debit`; `memo` where the balance did not move (a hold, a release, pending points)."""
         return "credit" if self.amount > 0 else "debit" if self.amount < 0 else "memo"
 
     def columns(self) -> dict[str, Any]:

@@ -32,8 +32,7 @@ _BALANCE_COLUMNS = ("customer_id", "balance", "held", "pending", "debt", "waived
 def read_spendable(connection: Connection, customer_id: CustomerId, *, now: datetime) -> int:
     """Return the points that the customer may spend at `now`, as if everything due were posted. Waits for no lock."""
     account = open_accounts(connection, [customer_id], lock=False)[customer_id]
-    account.mature_due(now=now)
-    account.expire_due(now=now)
+    account.book_due(now=now)
     return max(0, account.available)
 
 
@@ -275,19 +274,19 @@ def taken_lots(
     connection: Connection, customer_ids: Collection[CustomerId], order_ids: Collection[OrderId]
 ) -> dict[OrderId, dict[CustomerId, dict[str, int]]]:
     """Return what reversals of these orders took and did not restore, by order, customer and lot."""
-    found: dict[OrderId, dict[CustomerId, dict[str, int]]] = {}
+    taken: dict[OrderId, dict[CustomerId, dict[str, int]]] = {}
     if customer_ids and order_ids:
         for row in connection.execute(_TAKEN, {"customers": list(customer_ids), "orders": list(order_ids)}):
-            found.setdefault(row.reference_id, {}).setdefault(row.customer_id, {})[row.lot_id] = int(row.taken)
-    return found
+            taken.setdefault(row.reference_id, {}).setdefault(row.customer_id, {})[row.lot_id] = int(row.taken)
+    return taken
 
 
 def expired_of_orders(connection: Connection, customer_ids: Iterable[CustomerId]) -> dict[CustomerId, dict[str, int]]:
     """Return the expired points of each order, by customer and order."""
-    found: dict[CustomerId, dict[str, int]] = {}
+    expired: dict[CustomerId, dict[str, int]] = {}
     for row in connection.execute(_EXPIRED_OF_ORDERS, {"customers": list(customer_ids)}):
-        found.setdefault(CustomerId(row.customer_id), {})[row.source_id] = int(row.expired)
-    return found
+        expired.setdefault(CustomerId(row.customer_id), {})[row.source_id] = int(row.expired)
+    return expired
 
 
 def transaction_by_key(connection: Connection, customer_id: CustomerId, idempotency_key: str) -> Transaction | None:

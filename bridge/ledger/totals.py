@@ -54,7 +54,8 @@ def fold(connection: Connection) -> int:
     return int(connection.scalar(text(statement)) or 0)
 
 
-def read_totals(connection: Connection) -> list[KindTotal]:
+def read_kind_totals(connection: Connection) -> list[KindTotal]:
+    """Return the totals of each kind of posting. Cheap: no row of the ledger is read."""
     query = select(ledger_total.c.kind, *map(_sum, _FIGURES))
     rows = connection.execute(query.group_by(ledger_total.c.kind).order_by(ledger_total.c.kind))
     return [KindTotal(**row._mapping) for row in rows]

@@ -46,6 +46,11 @@ def sum_of(amounts: Iterable[Decimal]) -> Decimal:
     return sum(amounts, Decimal(0)).quantize(Decimal("1e-8"), ROUND_HALF_EVEN).normalize() + 0
 
 
+def plain_text(value: Decimal) -> str:
+    """Return a number as people write it: 1.50 and 1.5 are "1.5", 100 is not "1E+2"."""
+    return f"{value.normalize():f}"
+
+
 Number = Annotated[Decimal, Field(ge=-(10**15), le=10**15), AfterValidator(without_noise)]
 """An amount in major units, or a quantity. No shop sells for more."""
 

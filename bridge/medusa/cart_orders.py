@@ -11,7 +11,8 @@ from bridge.medusa.amounts import sum_of
 from bridge.medusa.answers import objects
 from bridge.medusa.carts import Cart
 from bridge.medusa.exchanges import MoneyKept, money_kept
-from bridge.medusa.orders import CodeUse, Line, Order, OrderDetail
+from bridge.medusa.order_lines import CodeUse, Line
+from bridge.medusa.orders import Order, OrderDetail
 
 _ALL = MoneyKept()
 
@@ -78,12 +79,12 @@ def line_of_product(
     `amount` is the price of one unit as it is shown: whether it includes tax is not known, so it counts for both.
     `attributes` are Medusa's `collection_id` and `categories` of the product.
     """
-    found, total = attributes or {}, amount * quantity
+    attributes, total = attributes or {}, amount * quantity
     return Line(
         id=line_id,
         product_id=product_id,
-        category_ids=frozenset(str(category.get("id")) for category in objects(found.get("categories"))),
-        collection_id=found.get("collection_id"),
+        category_ids=frozenset(str(category.get("id")) for category in objects(attributes.get("categories"))),
+        collection_id=attributes.get("collection_id"),
         ordered=Decimal(quantity),
         units=Decimal(quantity),
         net=total,

@@ -1,6 +1,5 @@
 """A Medusa order as settlement needs it, with exact decimals. `order_shapes.py` has the shapes that Medusa sends."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -15,8 +14,9 @@ from bridge.ids import CustomerId, OrderId
 from bridge.medusa.currencies import amount_to_pay
 from bridge.medusa.exchanges import MoneyKept, money_kept
 from bridge.medusa.order_credit import split_credit
+from bridge.medusa.order_lines import CodeUse, Line, discount_with_tax, read_line, shipping_uses
 from bridge.medusa.order_payment import read_payment
-from bridge.medusa.order_shapes import AdjustmentShape, ItemShape, OrderShape, ShippingMethodShape, category_ids
+from bridge.medusa.order_shapes import ItemShape, OrderShape, ShippingMethodShape
 
 _COMPLETED = {"completed", "archived"}
 # Ordered lines are written with the order, at most a millisecond later; added lines need later calls.
@@ -35,42 +35,6 @@ class UnreadableOrder(InvalidInput):
     """The JSON is not an order of the known shape."""
 
     code = "unreadable_order"
-
-
-@dataclass(frozen=True, kw_only=True)
-class CodeUse:
-    """How much a promotion code takes off a line as it is now: money with tax.
-
-    `given` is what the code took off at first, with tax, before any return.
-    """
-
-    code: str
-    amount: Decimal
-    given: Decimal
-
-
-@dataclass(frozen=True, kw_only=True)
-class Line:
-    """A line item as it is now, after discounts and returns. `net` is without tax, `gross` with it.
-
-    Neither is below zero here. Medusa's may be: an order edit that removes units leaves a fixed discount as it was.
-    """
-
-    id: str
-    product_id: str | None
-    category_ids: frozenset[str]
-    collection_id: str | None
-    ordered: Decimal
-    """The total number of units, as the order was placed or last edited."""
-    units: Decimal
-    """The units that the customer keeps, without any that came back, damaged or not. May be a weight, such as 1.5."""
-    net: Decimal
-    gross: Decimal
-    code_uses: tuple[CodeUse, ...]
-    swapped_in: bool = False
-    """Whether a claim or an exchange added it."""
-    stands: bool = True
-    """Whether a part of it is with the customer or on the way: not all of it came back."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,8 +147,8 @@ def order_of(order: OrderShape) -> Order:
         paid_share_without_credit=payment.share(include_credit=False),
         paid_with_credit=paid_with_credit,
         completed=order.status in _COMPLETED,
-        lines=tuple(_line(item, swapped_in=item.id in swapped_line_ids) for item in order.items),
-        shipping_uses=tuple(_shipping_uses(order)),
+        lines=tuple(read_line(item, swapped_in=item.id in swapped_line_ids) for item in order.items),
+        shipping_uses=tuple(shipping_uses(order)),
         shipping_net=shipping_net,
         shipping_gross=shipping_gross,
         promotion_codes=frozenset(p.code for p in order.promotions or () if p and p.code),
@@ -289,7 +253,7 @@ def _came_back_total(order: OrderShape, item: ItemShape) -> Decimal:
         net = sum((item.total - item.tax_total for item in order.items), Decimal(0))
         gross = sum((item.total for item in order.items), Decimal(0))
         with_tax = gross / net if net > 0 and not item.is_tax_inclusive else Decimal(1)
-        off = _sum(item.adjustments) / item.quantity if item.quantity else Decimal(0)
+        off = discount_with_tax(item.adjustments) / item.quantity if item.quantity else Decimal(0)
         dismissed = max(item.unit_price * with_tax - off, Decimal(0)) * quantity
     return received + (dismissed or Decimal(0))
 
@@ -317,84 +281,3 @@ def _received(order: OrderShape) -> Decimal:
     amounts = [(each.authorized_amount or 0) - (each.captured_amount or 0) for each in order.live_collections]
     authorized = sum((max(amount, Decimal(0)) for amount in amounts), Decimal(0))
     return order.summary.transaction_total + authorized
-
-
-def _line(item: ItemShape, *, swapped_in: bool) -> Line:
-    return Line(
-        id=item.id,
-        product_id=item.product_id,
-        category_ids=category_ids(item.product),
-        collection_id=item.product.collection_id if item.product else None,
-        ordered=item.quantity,
-        units=_standing_quantity(item),
-        net=max(item.total - item.tax_total, Decimal(0)),
-        gross=max(item.total, Decimal(0)),
-        code_uses=tuple(_code_uses(item)),
-        swapped_in=swapped_in,
-        stands=item.detail is None or item.quantity > item.detail.came_back,
-    )
-
-
-def _code_uses(item: ItemShape) -> Iterable[CodeUse]:
-    """Split the line's discount over its codes.
-
-    After a return, adjustments keep the amount of the full line, and only `discount_total` shrinks: half of the line
-    returned means half of each code used. (order_after_return_and_refund.json: adjustments of 2.50 with tax, of which
-    1.25 remain.)
-    """
-    given = _given(item.adjustments)
-    whole = _sum(item.adjustments)
-    if whole <= 0:
-        return
-    left = item.discount_total if item.discount_total is not None else whole
-    # The price of what remains of this line, with tax, before discounts.
-    before_discounts = item.total + left
-    # After an order edit the discount may exceed the rest of the line (2.21.2).
-    left = max(min(left, before_discounts), Decimal(0))
-    for code, amount in given.items():
-        yield CodeUse(code=code, amount=amount * left / whole, given=amount)
-
-
-def _shipping_uses(order: OrderShape) -> Iterable[CodeUse]:
-    """Yield what codes take off the shipping. A return of items leaves it as it was (tried on Medusa 2.21.2)."""
-    if order.shipping_methods is None:
-        # A snapshot without shipping methods. Medusa lists no code that takes nothing off, so a code on no line is for
-        # shipping.
-        on_lines = {code for item in order.items for code in _given(item.adjustments)}
-        for promotion in order.promotions or ():
-            if promotion and promotion.code and promotion.code not in on_lines:
-                yield CodeUse(code=promotion.code, amount=Decimal(1), given=Decimal(1))
-    for method in order.shipping_methods or ():
-        whole = _sum(method.adjustments) if method else Decimal(0)
-        if method is None or whole <= 0:
-            continue
-        left = method.discount_total if method.discount_total is not None else whole
-        for code, amount in _given(method.adjustments).items():
-            yield CodeUse(code=code, amount=amount * left / whole, given=amount)
-
-
-def _given(adjustments: Iterable[AdjustmentShape] | None) -> dict[str, Decimal]:
-    """Return what each code takes off, by these adjustments."""
-    given: dict[str, Decimal] = defaultdict(Decimal)
-    for adjustment in adjustments or ():
-        if adjustment.code and _with_tax(adjustment) > 0:
-            given[adjustment.code] += _with_tax(adjustment)
-    return given
-
-
-def _sum(adjustments: Iterable[AdjustmentShape] | None) -> Decimal:
-    return sum((_with_tax(adjustment) for adjustment in adjustments or ()), Decimal(0))
-
-
-def _with_tax(adjustment: AdjustmentShape) -> Decimal:
-    return adjustment.total if adjustment.total is not None else adjustment.amount
-
-
-def _standing_quantity(item: ItemShape) -> Decimal:
-    """Return the units of the line's present totals, without those that came back, damaged or not."""
-    if item.detail is not None:
-        return max(item.quantity - item.detail.came_back, Decimal(0))
-    if item.unit_price <= 0:
-        return item.quantity
-    stands = item.total + (item.discount_total or 0) if item.is_tax_inclusive else item.subtotal
-    return stands / item.unit_price

@@ -1,4 +1,4 @@
-"""HTTP to Medusa: keys, errors, metrics and traces of every call. No other module speaks HTTP to Medusa.
+"""HTTP to Medusa: keys, errors, metrics and traces of every call. No other module sends HTTP requests to Medusa.
 
 Every call has a timeout. Nothing is retried here: the row that needed the call has its own retry schedule.
 """

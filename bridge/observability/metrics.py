@@ -94,10 +94,10 @@ def save_counts() -> None:
     """
     with _saving:
         counted = dict(_samples())
-        news = {sample: value - _saved.get(sample, 0.0) for sample, value in counted.items()}
+        unsaved = {sample: value - _saved.get(sample, 0.0) for sample, value in counted.items()}
         # Sorted, so that two processes that save at the same time cannot deadlock.
         rows = [
-            {"name": name, "labels": labels, "value": more} for (name, labels), more in sorted(news.items()) if more
+            {"name": name, "labels": labels, "value": more} for (name, labels), more in sorted(unsaved.items()) if more
         ]
         if not rows:
             return

@@ -112,7 +112,7 @@ _SQL_CHECKS: dict[str, str] = {
         WHERE coalesce(t.spent, 0) <> r.dust_captured OR (r.state <> 'captured' AND r.dust_captured <> 0)
     """,
     "redemption_is_sum_of_its_codes": """
-        SELECT r.id AS subject, format('%s dust, %s captured; its codes have %s and %s', r.dust, r.dust_captured,
+        SELECT r.id AS subject, format('%s points, %s captured; its codes have %s and %s', r.dust, r.dust_captured,
                                        c.dust, c.captured) AS detail
         FROM dust_redemption r LEFT JOIN (
             SELECT redemption_id, sum(dust) AS dust, sum(dust_captured) AS captured
@@ -120,7 +120,7 @@ _SQL_CHECKS: dict[str, str] = {
         WHERE (r.dust, r.dust_captured) IS DISTINCT FROM (coalesce(c.dust, 0), coalesce(c.captured, 0))
     """,
     "open_redemptions_hold_their_dust": """
-        SELECT r.id AS subject, format('%s for %s dust, the ledger has %s', r.state, r.dust, coalesce(t.held, 0))
+        SELECT r.id AS subject, format('%s for %s points, the ledger has %s', r.state, r.dust, coalesce(t.held, 0))
                    AS detail
         FROM dust_redemption r LEFT JOIN (
             SELECT reference_id, sum(held) AS held FROM dust_transaction
@@ -193,9 +193,9 @@ _SQL_CHECKS: dict[str, str] = {
             (SELECT coalesce(sum(amount), 0) FROM dust_transaction WHERE kind = 'adjust') AS corrections) sums
         WHERE spent + in_lots + expired - owed <> orders + referrals + imports + bonuses + corrections
     """,
-    "escrow_is_what_orders_set_aside": """
+    "escrow_is_what_orders_escrowed": """
         SELECT o.order_id AS subject,
-               format('%s set aside, the escrow has %s', o.escrowed, coalesce(e.dust, 0)) AS detail
+               format('the order escrowed %s, the escrow has %s', o.escrowed, coalesce(e.dust, 0)) AS detail
         FROM order_settlement o LEFT JOIN guest_escrow e USING (order_id)
         WHERE o.escrowed <> coalesce(e.dust, 0) OR (o.escrowed > 0 AND o.booked > 0)
         UNION ALL
@@ -215,7 +215,7 @@ _SQL_CHECKS: dict[str, str] = {
         WHERE e.state = 'claimed' AND e.customer_id IS DISTINCT FROM o.customer_id
     """,
     "outgoing_webhooks_match_the_ledger": """
-        SELECT n.id AS subject, format('tells of row %s of %s, which is not there', n.version, n.customer_id) AS detail
+        SELECT n.id AS subject, format('names row %s of %s, which does not exist', n.version, n.customer_id) AS detail
         FROM outgoing_webhook n LEFT JOIN dust_transaction t USING (customer_id, version)
         WHERE n.version IS NOT NULL AND t.id IS DISTINCT FROM n.data ->> 'transaction_id'
     """,
@@ -287,7 +287,7 @@ _LATE_CHECKS: dict[str, tuple[str, timedelta]] = {
     ),
     "merged_accounts_are_empty": (
         """
-        SELECT customer_id AS subject, format('%s dust, %s pending for %s', b.balance, b.pending, m.survivor_id)
+        SELECT customer_id AS subject, format('%s points, %s pending for %s', b.balance, b.pending, m.survivor_id)
             AS detail
         FROM customer_merge m JOIN dust_balance b USING (customer_id)
         WHERE m.unmerged_at IS NULL AND (b.balance <> b.held OR b.pending <> 0) AND b.updated_at < :late

@@ -27,8 +27,8 @@ log = structlog.get_logger(__name__)
 # them. The condition is that of a partial index, so that finished work is not read.
 _MAX_WAITS: tuple[tuple[Column[Any], timedelta, TextClause], ...] = (
     (webhook_event.c.next_attempt_at, timedelta(minutes=10), text("state = 'pending'")),
-    (dust_redemption.c.next_attempt_at, timedelta(minutes=10), text("next_attempt_at IS NOT NULL")),
-    (dust_redemption.c.leased_until, timedelta(minutes=10), text("next_attempt_at IS NOT NULL")),
+    (dust_redemption.c.next_step_at, timedelta(minutes=10), text("next_step_at IS NOT NULL")),
+    (dust_redemption.c.leased_until, timedelta(minutes=10), text("next_step_at IS NOT NULL")),
     (outgoing_sender.c.free_at, timedelta(minutes=10), text("true")),
     (outgoing_webhook.c.next_attempt_at, timedelta(hours=4), text("state = 'waiting'")),
     (dust_product.c.mirror_retry_at, timedelta(minutes=30), text("true")),

@@ -1,8 +1,8 @@
 """Metrics collector: reads metrics from tables at each scrape (waiting work, ledger sums, last runs of jobs).
 
 A scrape must be cheap, however large the shop is. The queries read small partial indexes of open rows (waiting, failed,
-in debt) up to `_MOST` rows; ledger metrics come from running totals. Each statement can take two seconds at most. The
-results are cached for five seconds.
+in debt) up to `_MAX_COUNTED` rows; ledger metrics come from running totals. Each statement can take two seconds at
+most. The results are cached for five seconds.
 """
 
 import threading
@@ -22,7 +22,7 @@ from bridge.errors import Unavailable
 from bridge.inbox.cursor import last_poll
 from bridge.inbox.events import metric_label
 from bridge.inbox.queries import oldest_waiting
-from bridge.ledger.totals import read_debt, read_totals
+from bridge.ledger.totals import read_debt, read_kind_totals
 from bridge.observability.metrics import read_counts, save_counts
 from bridge.outgoing.outbox import webhooks_configured
 from bridge.outgoing.queries import count_webhooks, oldest_waiting_webhook
@@ -35,7 +35,7 @@ from bridge.settlement.escrow import read_escrow_totals
 _SHOWN_AGAIN_SECONDS = 5.0
 _TIMEOUT_MS = 2_000
 # Counting stops here, because charts and alerts need no higher number.
-_MOST = 100_000
+_MAX_COUNTED = 100_000
 
 
 class DatabaseMetrics(Collector):
@@ -76,7 +76,7 @@ def _read() -> list[Metric]:
 
 def _inbox(connection: Connection) -> Iterator[Metric]:
     events = GaugeMetricFamily(
-        "dust_events", f"Events waiting or failed, up to {_MOST} of each", labels=["state", "type"]
+        "dust_events", f"Events waiting or failed, up to {_MAX_COUNTED} of each", labels=["state", "type"]
     )
     reasons = GaugeMetricFamily("dust_events_failed_now", "Failed events by the code of their reason", labels=["code"])
     # The ORDER BY makes Postgres use the small partial index of open rows, whatever its statistics say.
@@ -102,7 +102,7 @@ def _add_up(
     family: GaugeMetricFamily, connection: Connection, query: str, labels: Callable[[Row[Any]], tuple[str, ...]]
 ) -> None:
     numbers: dict[tuple[str, ...], int] = {}
-    for row in connection.execute(text(query), {"most": _MOST}):
+    for row in connection.execute(text(query), {"most": _MAX_COUNTED}):
         numbers[labels(row)] = numbers.get(labels(row), 0) + row.number
     for values, number in numbers.items():
         family.add_metric(values, number)
@@ -113,7 +113,7 @@ def _redemptions(connection: Connection) -> Iterator[Metric]:
         "SELECT state, count(*) AS number FROM (SELECT state FROM dust_redemption"
         " WHERE state IN ('pending', 'active') ORDER BY state, expires_at LIMIT :most) open GROUP BY state"
     )
-    numbers = {row.state: row.number for row in connection.execute(query, {"most": _MOST})}
+    numbers = {row.state: row.number for row in connection.execute(query, {"most": _MAX_COUNTED})}
     family = GaugeMetricFamily("dust_redemptions_open", "Redemptions with points on hold", labels=["state"])
     for state in OPEN_STATES:
         family.add_metric([state], numbers.get(state, 0))
@@ -125,7 +125,7 @@ def _redemptions(connection: Connection) -> Iterator[Metric]:
 
 
 def _ledger(connection: Connection) -> Iterator[Metric]:
-    totals = read_totals(connection)
+    totals = read_kind_totals(connection)
     postings = CounterMetricFamily("dust_postings", "Rows of the ledger", labels=["kind"])
     credited = CounterMetricFamily("dust_credited", "Points added to balances", labels=["kind"])
     debited = CounterMetricFamily("dust_debited", "Points taken from balances", labels=["kind"])
@@ -148,7 +148,7 @@ def _ledger(connection: Connection) -> Iterator[Metric]:
 
 def _outgoing_webhooks(connection: Connection) -> Iterator[Metric]:
     webhooks = GaugeMetricFamily(
-        "dust_outgoing_webhooks", f"Outgoing webhooks waiting or failed, up to {_MOST} of each", labels=["state"]
+        "dust_outgoing_webhooks", f"Outgoing webhooks waiting or failed, up to {_MAX_COUNTED} of each", labels=["state"]
     )
     for state in (OutgoingWebhookState.WAITING, OutgoingWebhookState.FAILED):
         webhooks.add_metric([state], count_webhooks(connection, state))

@@ -111,9 +111,7 @@ def _return_lease(holder: str, away: Delivery | None) -> None:
             # This run took longer than its lease, and another sender has the lease now.
             return
         failures = failures + 1 if away else 0
-        pause = (
-            max(backoff_seconds(failures, longest_seconds=_MAX_PAUSE_SECONDS), _requested_delay(away)) if away else 0.0
-        )
+        pause = max(backoff_seconds(failures, max_seconds=_MAX_PAUSE_SECONDS), _requested_delay(away)) if away else 0.0
         connection.execute(
             update(outgoing_sender)
             .where(mine)
@@ -239,8 +237,8 @@ def _next_state(row: Row[Any], delivery: Delivery) -> dict[str, Any]:
     if delivery.reason is None:
         done = OutgoingWebhookState.DELIVERED
         return {"state": done, "next_attempt_at": None, "delivered_at": moment, "reason": None}
-    longest = _MAX_PAUSE_SECONDS if delivery.address_is_away else _MAX_WAIT_SECONDS
-    wait = backoff_seconds(row.attempts + 1, longest_seconds=longest)
+    max_seconds = _MAX_PAUSE_SECONDS if delivery.address_is_away else _MAX_WAIT_SECONDS
+    wait = backoff_seconds(row.attempts + 1, max_seconds=max_seconds)
     following = moment + timedelta(seconds=max(wait, _requested_delay(delivery)))
     if delivery.status == _GONE or following > row.give_up_at:
         return {"state": OutgoingWebhookState.FAILED, "next_attempt_at": None, "reason": delivery.reason}

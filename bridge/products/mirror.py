@@ -13,7 +13,7 @@ from bridge.medusa.errors import MedusaAway, UnknownInMedusa
 from bridge.products.settings import dust_product
 from bridge.queue.backoff import backoff_seconds
 
-_LONGEST_WAIT_SECONDS = 600.0
+_MAX_WAIT_SECONDS = 600.0
 
 
 def mirror_product(product_id: ProductId, medusa: Medusa, *, now: datetime) -> bool:
@@ -58,7 +58,7 @@ def _store_failure(row: Row[Any], error: Unavailable, now: datetime) -> None:
     """
     wait = 0.0
     if isinstance(error, MedusaAway) and error.only_this_call:
-        wait = backoff_seconds(row.mirror_attempts + 4, longest_seconds=_LONGEST_WAIT_SECONDS)
+        wait = backoff_seconds(row.mirror_attempts + 4, max_seconds=_MAX_WAIT_SECONDS)
     with transaction() as connection:
         connection.execute(
             update(dust_product)

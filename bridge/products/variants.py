@@ -27,12 +27,7 @@ class VariantPricesDiffer(Conflict):
     """
 
     code = "variant_prices_differ"
-
-    def __init__(self, product_id: str) -> None:
-        super().__init__(
-            "The variants of this product have different prices, so points cannot pay for it. Please ask the shop.",
-            product_id=product_id,
-        )
+    message = "The variants of this product have different prices, so points cannot pay for it. Please ask the shop."
 
 
 def differing_prices(variants: Sequence[Json]) -> list[str]:
@@ -96,7 +91,7 @@ def price_refusals(product_ids: Collection[ProductId], medusa: Callable[[], Medu
     except DustError as error:
         log.info("variant_prices_not_known", reason=error.message)
         return {}
-    return {product_id: why for product_id, found in variants.items() if (why := _refusal(found))}
+    return {product_id: why for product_id, known in variants.items() if (why := _refusal(known))}
 
 
 def _refusal(variants: Sequence[Json]) -> str | None:

@@ -1,6 +1,6 @@
 """Explain the points of an order by the rules that give them. Pure arithmetic.
 
-A worked row: two shirts for 20.00 at 1 point per eur, in a week with factor 2, for a customer in a tier with factor
+Example: two shirts for 20.00 at 1 point per eur, in a week with factor 2, for a customer in a tier with factor
 1.5, earn 60 points: 20 by the rate, 20 by the week's multiplier, 20 by the tier.
 """
 

@@ -1,6 +1,6 @@
 """What an order earns: the rules, and their arithmetic on exact decimals.
 
-A worked row: a shirt for 20.00 and shorts for 10.00 less a discount of 3.00 are 27.00 before tax; at 1 point per eur
+Example: a shirt for 20.00 and shorts for 10.00 less a discount of 3.00 are 27.00 before tax; at 1 point per eur
 that is 27 points.
 """
 
@@ -235,7 +235,7 @@ def earning(
     `dust_only` are ids of lines whose products only points can buy: they never earn. `factor` is that of the customer's
     tier.
 
-    A worked row: 2 mugs with 50 fixed points each, in a week with factor 2, earn 200 points, whatever they cost.
+    Example: 2 mugs with 50 fixed points each, in a week with factor 2, earn 200 points, whatever they cost.
     """
     rate = rules.rates.get(currency_code)
     if rate is None:
@@ -253,11 +253,11 @@ def earning(
     dust = int(exact.quantize(points_precision(highest)).to_integral_value(_DECIMAL_ROUNDING[rules.rounding]))
     if dust <= 0:
         return Earning(dust=0, lines=points, why="Nothing in the order earns points.")
-    most = rules.limits.per_order or MAX_DUST
+    max_dust = rules.limits.per_order or MAX_DUST
     return Earning(
-        dust=min(dust, most),
+        dust=min(dust, max_dust),
         lines=points,
-        why=f"Worth {dust} points, limited to {most} an order." if dust > most else None,
+        why=f"Worth {dust} points, limited to {max_dust} an order." if dust > max_dust else None,
     )
 
 

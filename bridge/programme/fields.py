@@ -12,7 +12,7 @@ from bridge.programme.days import zone_named
 # Medusa decides which currencies exist, see `currencies.py`.
 _CURRENCY = re.compile("[a-z]{3}")
 # Higher rates are typing errors. The limit also keeps every product of rate and amount inside a BIGINT.
-_HIGHEST_RATE = Decimal(1_000_000)
+_MAX_RATE = Decimal(1_000_000)
 DECIMAL_PLACES = 6
 _MAX_MONEY = Decimal(1_000_000_000)
 # A price without its tax, or a share of a discount, is cut off: 10.00 / 1.2 is read as 8.3333333333. So points are
@@ -45,7 +45,7 @@ def _plain(value: Decimal) -> str:
 
 # Decimals are strings in JSON, so that no client turns them into binary floats.
 ExactDecimal = Annotated[Decimal, PlainSerializer(_plain, return_type=str)]
-Rate = Annotated[ExactDecimal, Field(gt=0, le=_HIGHEST_RATE, decimal_places=DECIMAL_PLACES)]
+Rate = Annotated[ExactDecimal, Field(gt=0, le=_MAX_RATE, decimal_places=DECIMAL_PLACES)]
 Id = Annotated[str, Field(pattern=ID_PATTERN)]
 Ids = Annotated[tuple[Id, ...], Field(max_length=10_000)]
 # Strict: true, "5" and 5.0 are refused, because they are usually mistakes.

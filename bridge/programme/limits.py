@@ -4,7 +4,7 @@ A customer's orders are sorted by the time they were placed. Each gets what the 
 The result depends only on the orders as they are now, not on the sequence in which Dust learned of them: when an order
 is canceled, later ones get its part.
 
-A worked row, 500 a day: orders worth 400, 300 and 50 get 400, 100 and 0. The first is canceled: 0, 300 and 50.
+Example, 500 a day: orders worth 400, 300 and 50 get 400, 100 and 0. The first is canceled: 0, 300 and 50.
 """
 
 from bisect import bisect_right

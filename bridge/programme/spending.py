@@ -1,6 +1,6 @@
 """What points take off: the rules of redemptions, and their arithmetic on exact decimals.
 
-A worked row: 500 points at 100 per eur are 5.00 eur off.
+Example: 500 points at 100 per eur are 5.00 eur off.
 """
 
 from decimal import ROUND_CEILING, Decimal
@@ -35,16 +35,16 @@ class Redeem(Part):
     @field_validator("rewards")
     @classmethod
     def _rewards_keep_the_limits(cls, rewards: tuple[Reward, ...], others: ValidationInfo) -> tuple[Reward, ...]:
-        least, most, share = (others.data.get(name) for name in ("min_dust", "max_dust", "max_share"))
+        min_dust, max_dust, share = (others.data.get(name) for name in ("min_dust", "max_dust", "max_share"))
         known = set()
         for reward in rewards:
             if reward.id in known:
                 raise ValueError(f"two rewards have the id {reward.id}")
             known.add(reward.id)
-            if least is not None and reward.dust < least:
-                raise ValueError(f"{reward.id}: {reward.dust} points are fewer than the minimum at a time ({least})")
-            if most is not None and reward.dust > most:
-                raise ValueError(f"{reward.id}: {reward.dust} points are more than the maximum at a time ({most})")
+            if min_dust is not None and reward.dust < min_dust:
+                raise ValueError(f"{reward.id}: {reward.dust} points are fewer than the minimum at a time ({min_dust})")
+            if max_dust is not None and reward.dust > max_dust:
+                raise ValueError(f"{reward.id}: {reward.dust} points are more than the maximum at a time ({max_dust})")
             if share is not None and reward.percent is not None and reward.percent > share * 100:
                 raise ValueError(f"{reward.id}: {reward.percent:f} % are above max_share ({share:f} of the cart)")
         return rewards
@@ -89,19 +89,19 @@ def useful_dust(rules: Redeem, dust: int, currency_code: str) -> int:
     return min_dust_for(rules, discount_value(rules, dust, currency_code) or Decimal(0), currency_code)
 
 
-def least_redeemable(rules: Redeem, currency_code: str) -> int:
+def min_redeemable(rules: Redeem, currency_code: str) -> int:
     """Return the smallest number of points from `min_dust` on that has an effect with all its points.
 
     At 100 points per yen it is 100, and 200 if `min_dust` is 150.
     """
-    least = useful_dust(rules, rules.min_dust, currency_code)
-    if least > 0 and least >= rules.min_dust:
-        return least
+    min_dust = useful_dust(rules, rules.min_dust, currency_code)
+    if min_dust > 0 and min_dust >= rules.min_dust:
+        return min_dust
     value = (discount_value(rules, rules.min_dust, currency_code) or Decimal(0)) + smallest_unit(currency_code)
     return min_dust_for(rules, value, currency_code)
 
 
-def most_dust_within(rules: Redeem, value: Decimal, currency_code: str) -> int | None:
+def max_dust_within(rules: Redeem, value: Decimal, currency_code: str) -> int | None:
     """Return the most points that take off no more than `value` and all have an effect; None without a rate.
 
     The programme's `max_dust` applies too.
@@ -110,8 +110,8 @@ def most_dust_within(rules: Redeem, value: Decimal, currency_code: str) -> int |
         return None
     coverable = max(Decimal(0), round_down(value, currency_code))
     # One point less than what takes the next unit off.
-    most = min_dust_for(rules, coverable + smallest_unit(currency_code), currency_code) - 1
-    return useful_dust(rules, min(most, rules.max_dust or MAX_DUST), currency_code)
+    max_dust = min_dust_for(rules, coverable + smallest_unit(currency_code), currency_code) - 1
+    return useful_dust(rules, min(max_dust, rules.max_dust or MAX_DUST), currency_code)
 
 
 def percentage_of(percent: Decimal, amount: Decimal, currency_code: str) -> Decimal:

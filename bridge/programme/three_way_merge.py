@@ -1,6 +1,6 @@
 """Three-way merge of two programme documents that come from the same version.
 
-A worked row: version 3 has 1 point per EUR and codes for 60 minutes. A draft of it has 2 points. Version 4 has 45
+Example: version 3 has 1 point per EUR and codes for 60 minutes. A draft of it has 2 points. Version 4 has 45
 minutes. Merged: 2 points and 45 minutes.
 """
 

@@ -15,6 +15,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 
 from bridge.ledger.postings import MAX_DUST
+from bridge.medusa.amounts import plain_text
 from bridge.medusa.currencies import format_amount
 from bridge.programme.fields import DECIMAL_PLACES, MILLIONTH, CurrencyCode, ExactDecimal, Part, ShortText, Whole
 
@@ -78,12 +79,13 @@ class Contribution:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
-    """A customer's tier at one moment.
+class CustomerTier:
+    """A customer's tier at one moment, and the rules of tiers by which it was reached.
 
     `until` is when it is lost without further orders; None if it cannot be lost.
     """
 
+    tiers: Tiers
     level: TierLevel | None
     until: datetime | None
     next: TierLevel | None
@@ -97,8 +99,8 @@ class Standing:
         return self.level.factor if self.level else Decimal(1)
 
 
-def standing(tiers: Tiers, contributions: Iterable[Contribution], *, moment: datetime) -> Standing:
-    """Return the standing at `moment`, from the orders placed up to then."""
+def tier_at(tiers: Tiers, contributions: Iterable[Contribution], *, moment: datetime) -> CustomerTier:
+    """Return the customer's tier at `moment`, from the orders placed up to then."""
     window = timedelta(days=tiers.window_days)
     counted = sorted(
         (contribution for contribution in contributions if moment - window < contribution.placed_at <= moment),
@@ -117,7 +119,8 @@ def standing(tiers: Tiers, contributions: Iterable[Contribution], *, moment: dat
             if left.quantize(MILLIONTH) < level.threshold:
                 until = each.placed_at + window
                 break
-    return Standing(
+    return CustomerTier(
+        tiers=tiers,
         level=level,
         until=until,
         next=following,
@@ -139,4 +142,4 @@ def format_needed(tiers: Tiers, amount: Decimal) -> str:
 def _format(tiers: Tiers, amount: Decimal, rounding: str) -> str:
     if tiers.basis is TierBasis.SPENT and tiers.currency_code is not None:
         return format_amount(amount, tiers.currency_code, rounding)
-    return f"{amount.normalize():f}"
+    return plain_text(amount)

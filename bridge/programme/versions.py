@@ -116,8 +116,8 @@ def longest_limit_window(connection: Connection) -> int | None:
     query = select(func.max(func.coalesce(days, 1))).where(
         (per_day.astext.is_not(None)) | (per_customer.astext.is_not(None))
     )
-    found: int | None = connection.scalar(query)
-    return found
+    longest: int | None = connection.scalar(query)
+    return longest
 
 
 # Built once: it runs for every balance.

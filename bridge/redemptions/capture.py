@@ -14,7 +14,8 @@ import structlog
 from sqlalchemy import Connection
 
 from bridge.ledger.account import Account
-from bridge.medusa.orders import CodeUse, Line, Order
+from bridge.medusa.order_lines import CodeUse, Line
+from bridge.medusa.orders import Order
 from bridge.programme.spending import dust_for_value
 from bridge.redemptions import lifecycle
 from bridge.redemptions.repository import Code, Redemption, lock_redemption, store_code_use, store_second_use

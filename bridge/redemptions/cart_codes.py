@@ -126,7 +126,7 @@ def schedule_cart_checks(connection: Connection, cart_id: str, codes: Collection
     for redemption_id in sorted(concerned):
         redemption = lock_redemption(connection, redemption_id)
         if redemption.state is RedemptionState.ACTIVE and not should_withdraw(redemption, now):
-            save_redemption(connection, replace(redemption, next_attempt_at=now + CART_CHECK_DELAY), now=now)
+            save_redemption(connection, replace(redemption, next_step_at=now + CART_CHECK_DELAY), now=now)
             noted.append(redemption_id)
     return noted
 

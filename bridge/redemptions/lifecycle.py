@@ -100,15 +100,15 @@ def as_created(redemption: Redemption) -> Redemption:
 
 def activate(connection: Connection, redemption: Redemption, *, reason: str | None, now: datetime) -> Redemption:
     """Note that Medusa has all promotions. `reason` says why the codes are not in the cart, if they are not."""
-    next_attempt_at = now if redemption.release_requested_at else None
-    changed = replace(redemption, reason=reason, attempts=0, next_attempt_at=next_attempt_at)
+    next_step_at = now if redemption.release_requested_at else None
+    changed = replace(redemption, reason=reason, attempts=0, next_step_at=next_step_at)
     return _move(connection, changed, RedemptionEvent.ACTIVATE, now)
 
 
 def request_release(connection: Connection, redemption: Redemption, *, now: datetime) -> Redemption:
     """Note that its promotions have to be deleted. The points are released after that."""
     requested_at = redemption.release_requested_at or now
-    changed = replace(redemption, release_requested_at=requested_at, next_attempt_at=now)
+    changed = replace(redemption, release_requested_at=requested_at, next_step_at=now)
     return _move(connection, changed, RedemptionEvent.REQUEST_RELEASE, now)
 
 
@@ -118,11 +118,11 @@ def release(
     redemption: Redemption,
     *,
     reason: str,
-    next_attempt_at: datetime | None,
+    next_step_at: datetime | None,
     now: datetime,
 ) -> Redemption:
-    """Release the hold. `next_attempt_at` is when Medusa is asked again for a promotion that may be created late."""
-    changed = replace(redemption, reason=reason, attempts=0, next_attempt_at=next_attempt_at)
+    """Release the hold. `next_step_at` is when Medusa is asked again for a promotion that may be created late."""
+    changed = replace(redemption, reason=reason, attempts=0, next_step_at=next_step_at)
     return _release(
         connection, account, changed, RedemptionEvent.RELEASE, _details(redemption, Kind.RELEASE, reason, now), now
     )
@@ -134,11 +134,11 @@ def fail(
     redemption: Redemption,
     *,
     reason: str,
-    next_attempt_at: datetime | None,
+    next_step_at: datetime | None,
     now: datetime,
 ) -> Redemption:
     """Release the hold, because Medusa refused a promotion, and tell the shop by a webhook."""
-    changed = replace(redemption, reason=reason, attempts=0, next_attempt_at=next_attempt_at)
+    changed = replace(redemption, reason=reason, attempts=0, next_step_at=next_step_at)
     failed = _release(
         connection, account, changed, RedemptionEvent.FAIL, _details(redemption, Kind.RELEASE, reason, now), now
     )
@@ -166,9 +166,9 @@ def capture(
     """
     rest_details = _order_details(redemption, Kind.RELEASE, "Points not needed by the order", order)
     # Unused codes have to be deleted, now that no points are held for them.
-    next_attempt_at = now if redemption.unused_codes else None
+    next_step_at = now if redemption.unused_codes else None
     changed = replace(
-        redemption, order_id=OrderId(order.id), dust_captured=dust, reason=None, next_attempt_at=next_attempt_at
+        redemption, order_id=OrderId(order.id), dust_captured=dust, reason=None, next_step_at=next_step_at
     )
     if not dust:
         changed = replace(changed, reason="The order that used the code was canceled.")
@@ -266,7 +266,7 @@ def order_deleted(
         codes=tuple(
             replace(code, order_id=None, dust_captured=0) if code in own else code for code in redemption.codes
         ),
-        next_attempt_at=now,
+        next_step_at=now,
     )
     if redemption.state is not RedemptionState.CAPTURED:
         # It had used nothing.
@@ -276,7 +276,7 @@ def order_deleted(
         return _move(connection, changed, RedemptionEvent.CHANGE_USE, now)
     held = _hold_again(account, redemption, order, now)
     if held and not redemption.release_requested_at:
-        changed = replace(changed, next_attempt_at=None)
+        changed = replace(changed, next_step_at=None)
     reason = f"{_name(order)}, which had used the code, was deleted."
     return _move(
         connection,

@@ -38,7 +38,7 @@ LEASE = timedelta(seconds=90)
 MAX_RUN_SECONDS = 20.0
 # If it was in doubt whether a code was created and it was not found, check again after Medusa had time to finish.
 SECOND_CHECK_DELAY = timedelta(minutes=2)
-_LONGEST_WAIT_SECONDS = 120.0
+_MAX_WAIT_SECONDS = 120.0
 # Medusa takes 2 s for a promotion with a thousand exceptions, and refuses one with five thousand (a body of 100 kB).
 _MAX_EXCEPTIONS = 500
 # Orders are searched from a little before the redemption, because two machines' clocks differ.
@@ -95,7 +95,7 @@ def advance(redemption_id: str, medusa: Medusa) -> Outcome:
     structlog.contextvars.bind_contextvars(redemption_id=redemption_id)
     redemption = _take_lease(redemption_id, lease)
     structlog.contextvars.bind_contextvars(customer_id=redemption.customer_id)
-    if redemption.next_attempt_at is None and not lifecycle.should_withdraw(redemption, now()):
+    if redemption.next_step_at is None and not lifecycle.should_withdraw(redemption, now()):
         with transaction() as connection:
             save_redemption(connection, _lock_leased(connection, redemption_id, lease), now=now())
         return Outcome(redemption=redemption)
@@ -110,7 +110,7 @@ def advance(redemption_id: str, medusa: Medusa) -> Outcome:
     except _OutOfTime:
         with transaction() as connection:
             current = _lock_leased(connection, redemption_id, lease)
-            save_redemption(connection, replace(current, next_attempt_at=now()), now=now())
+            save_redemption(connection, replace(current, next_step_at=now()), now=now())
         return Outcome(redemption=redemption, unfinished=True)
     except DustError as error:
         _reschedule(redemption, lease, error)
@@ -140,11 +140,11 @@ def _lock_leased(connection: Connection, redemption_id: str, lease: str) -> Rede
 
 def _reschedule(redemption: Redemption, lease: str, error: DustError) -> None:
     attempts = redemption.attempts + 1
-    wait = timedelta(seconds=backoff_seconds(attempts, longest_seconds=_LONGEST_WAIT_SECONDS))
+    wait = timedelta(seconds=backoff_seconds(attempts, max_seconds=_MAX_WAIT_SECONDS))
     try:
         with transaction() as connection:
             current = _lock_leased(connection, redemption.id, lease)
-            current = replace(current, attempts=attempts, next_attempt_at=now() + wait, reason=error.message)
+            current = replace(current, attempts=attempts, next_step_at=now() + wait, reason=error.message)
             save_redemption(connection, current, now=now())
     except Unavailable:
         # The lease expires by itself; then the periodic job picks the row up again.
@@ -222,9 +222,9 @@ def _check_cart(redemption: Redemption, medusa: Medusa, lease: str) -> Outcome:
         if redemption.attempts:
             # Clear the reason of earlier failures to ask Medusa.
             current = replace(current, reason=None)
-        if current.next_attempt_at == redemption.next_attempt_at:
+        if current.next_step_at == redemption.next_step_at:
             # Otherwise another removal was reported while Medusa was asked.
-            current = replace(current, next_attempt_at=None)
+            current = replace(current, next_step_at=None)
         save_redemption(connection, current, now=now())
         return Outcome(redemption=current)
 
@@ -239,8 +239,8 @@ def _withdraw(
         current = _lock_leased(connection, redemption.id, lease)
         if orders:
             # Too late: settlement books the spend and ends this redemption. Until then it stays open.
-            later = now() + timedelta(seconds=_LONGEST_WAIT_SECONDS)
-            save_redemption(connection, replace(current, next_attempt_at=later), now=now())
+            later = now() + timedelta(seconds=_MAX_WAIT_SECONDS)
+            save_redemption(connection, replace(current, next_step_at=later), now=now())
             return Outcome(redemption=redemption, orders=tuple(orders))
         if not current.open:
             save_redemption(connection, current, now=now())
@@ -252,7 +252,7 @@ def _withdraw(
             account,
             current,
             reason=failure or why or _why_released(current),
-            next_attempt_at=now() + SECOND_CHECK_DELAY if in_doubt else None,
+            next_step_at=now() + SECOND_CHECK_DELAY if in_doubt else None,
             now=now(),
         )
         account.expire_due(now=now())
@@ -327,7 +327,7 @@ def _check_again(redemption: Redemption, medusa: Medusa, lease: str) -> Outcome:
     orders = _orders_that_used(redemption, medusa) if unused else []
     with transaction() as connection:
         current = _lock_leased(connection, redemption.id, lease)
-        save_redemption(connection, replace(current, next_attempt_at=None, attempts=0), now=now())
+        save_redemption(connection, replace(current, next_step_at=None, attempts=0), now=now())
     return Outcome(redemption=redemption, orders=tuple(orders))
 
 

@@ -13,7 +13,7 @@ from bridge.errors import FieldErrors, field_problems
 from bridge.medusa.client import get_medusa
 from bridge.programme.rules import Programme
 from bridge.programme.shop_currencies import ask_currencies, require_currencies, save_currencies
-from bridge.programme.spending import Redeem, least_redeemable
+from bridge.programme.spending import Redeem, min_redeemable
 from bridge.redemptions.pricing.rewards import require_equal_variant_prices
 
 # A GET adds these keys to the document. A PUT may send them back; they are ignored.
@@ -45,10 +45,10 @@ def parse_document(document: dict[str, Any]) -> Programme:
 
 def _require_redeemable(rules: Redeem) -> None:
     """Raise `FieldErrors` if points cannot be redeemed in a currency, because `max_dust` allows too few at a time."""
-    least = {code: least_redeemable(rules, code) for code in rules.rates}
+    min_dust = {code: min_redeemable(rules, code) for code in rules.rates}
     too_few = [
         f"must be {dust} or more: that many points are the smallest redemption in {code.upper()}"
-        for code, dust in sorted(least.items())
+        for code, dust in sorted(min_dust.items())
         if rules.max_dust is not None and rules.max_dust < dust
     ]
     if too_few:

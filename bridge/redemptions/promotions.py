@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import assert_never
 
 from bridge.ids import ProductId
+from bridge.medusa.amounts import plain_text
 from bridge.medusa.client import Json
 from bridge.medusa.currencies import smallest_unit
 from bridge.redemptions.repository import Code, Redemption
@@ -51,9 +52,9 @@ def _facts(redemption: Redemption, max_share: Decimal) -> str:
     if redemption.cart_id is not None:
         facts["cart_id"] = redemption.cart_id
     if redemption.kind in _COUNTS_FOR_SHARE:
-        facts["max_share"] = _number(max_share)
+        facts["max_share"] = plain_text(max_share)
     if redemption.min_cart is not None and redemption.reward_id:
-        facts["min_cart"] = _number(redemption.min_cart)
+        facts["min_cart"] = plain_text(redemption.min_cart)
     return json.dumps(facts, separators=(",", ":"))
 
 
@@ -67,11 +68,11 @@ def _rules(redemption: Redemption, max_share: Decimal) -> list[Json]:
     if redemption.min_cart is not None:
         # With tax, before any discount: a cart that met the minimum at the redemption meets it here. Medusa counts
         # points-only lines too; the checkout guard does not.
-        least = redemption.min_cart
+        min_cart = redemption.min_cart
         if redemption.reward_id and redemption.currency_code:
             # The minimum counts as shown, and Medusa compares the exact total: 59.9998 is shown as 60.00.
-            least -= smallest_unit(redemption.currency_code) / 2
-        rules.append(_rule("original_item_total", "gte", _number(least)))
+            min_cart -= smallest_unit(redemption.currency_code) / 2
+        rules.append(_rule("original_item_total", "gte", plain_text(min_cart)))
     if redemption.currency_code and redemption.kind is not RedemptionKind.FIXED and redemption.value is None:
         rules.append(_rule("currency_code", "eq", redemption.currency_code))
     return rules
@@ -124,7 +125,3 @@ def _ordinary_lines(dust_only: Sequence[ProductId]) -> Json:
 
 def _rule(attribute: str, operator: str, *values: str) -> Json:
     return {"attribute": attribute, "operator": operator, "values": list(values)}
-
-
-def _number(value: Decimal) -> str:
-    return f"{value.normalize():f}"

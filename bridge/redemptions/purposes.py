@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select
 
 from bridge.db.bulk import among
+from bridge.medusa.amounts import plain_text
 from bridge.medusa.currencies import format_amount
 from bridge.programme.versions import versions_by_number
 from bridge.redemptions.tables import RedemptionKind, dust_redemption, dust_redemption_code
@@ -70,7 +71,7 @@ def _purpose(row: Row[Any], reward: str | None) -> Purpose:
         reward=reward,
         value=format_amount(row.value, row.currency_code) if has_value else None,
         currency_code=row.currency_code,
-        percent=None if row.percent is None else f"{row.percent.normalize():f}",
+        percent=None if row.percent is None else plain_text(row.percent),
         units=row.units or 0,
         redeemed_at=row.created_at,
     )

@@ -34,9 +34,7 @@ class UnknownRedemption(NotFound):
     """The redemption does not exist, or belongs to another customer."""
 
     code = "unknown_redemption"
-
-    def __init__(self, redemption_id: str) -> None:
-        super().__init__("This code is not in your account. Please reload the page.", redemption_id=redemption_id)
+    message = "This code is not in your account. Please reload the page."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +73,16 @@ class Redemption(TypedRow):
     programme_version: int
     release_requested_at: datetime | None = None
     attempts: int = 0
-    next_attempt_at: datetime | None
+    next_step_at: datetime | None
+    """When `medusa_sync.advance` does the next step. Which one depends on the redemption:
+
+    - if it should be withdrawn: delete its promotions and release the points
+    - pending: create its promotions
+    - active: ask whether its codes have left the cart
+    - captured, released or failed: delete promotions that are left over
+
+    A failed step is repeated later. None if there is no step before it expires.
+    """
     created_at: datetime
     codes: tuple[Code, ...]
     lease: str | None = None
@@ -96,7 +103,7 @@ class Redemption(TypedRow):
 # What changes during its life. `state` is missing here: `lifecycle.py` alone writes it.
 _MUTABLE_COLUMNS = (
     "dust_captured", "order_id", "reason", "release_requested_at", "lease", "leased_until", "attempts",
-    "next_attempt_at",
+    "next_step_at",
 )  # fmt: skip
 
 
@@ -118,7 +125,7 @@ def read_redemption(connection: Connection, customer_id: CustomerId, redemption_
     """Return a redemption of this customer. Raises `UnknownRedemption`, also for another customer's."""
     redemptions = _load(connection, [redemption_id])
     if not redemptions or redemptions[0].customer_id != customer_id:
-        raise UnknownRedemption(redemption_id)
+        raise UnknownRedemption(redemption_id=redemption_id)
     return redemptions[0]
 
 
@@ -152,7 +159,7 @@ def lock_redemption(connection: Connection, redemption_id: str) -> Redemption:
     """Lock the redemption until the transaction ends, and return it. Raises `UnknownRedemption`."""
     redemptions = _load(connection, [redemption_id], lock=True)
     if not redemptions:
-        raise UnknownRedemption(redemption_id)
+        raise UnknownRedemption(redemption_id=redemption_id)
     return redemptions[0]
 
 
@@ -240,18 +247,18 @@ def claim_due(connection: Connection, *, now: datetime, limit: int) -> dict[str,
     rows = connection.execute(
         _due(now).add_columns(dust_redemption.c.state).limit(limit).with_for_update(skip_locked=True)
     )
-    offered = {row.id: row.state for row in rows}
+    due = {row.id: row.state for row in rows}
     connection.execute(
-        update(dust_redemption).where(among(dust_redemption.c.id, offered)).values(next_attempt_at=now + ENQUEUE_GRACE)
+        update(dust_redemption).where(among(dust_redemption.c.id, due)).values(next_step_at=now + ENQUEUE_GRACE)
     )
-    return offered
+    return due
 
 
 def _due(now: datetime) -> Select[Any]:
     due = or_(
-        dust_redemption.c.next_attempt_at <= now,
+        dust_redemption.c.next_step_at <= now,
         dust_redemption.c.state.in_(OPEN_STATES) & (dust_redemption.c.expires_at <= now)
-        & dust_redemption.c.next_attempt_at.is_(None),
+        & dust_redemption.c.next_step_at.is_(None),
     )  # fmt: skip
     return select(dust_redemption.c.id).where(due).order_by(dust_redemption.c.id)
 
@@ -341,7 +348,7 @@ def codes_closed_since(connection: Connection, moment: datetime) -> dict[str, st
                 dust_redemption.c.state.in_([RedemptionState.RELEASED, RedemptionState.FAILED]),
                 and_(
                     dust_redemption.c.state == RedemptionState.CAPTURED,
-                    dust_redemption.c.next_attempt_at.is_(None),
+                    dust_redemption.c.next_step_at.is_(None),
                     dust_redemption_code.c.order_id.is_(None),
                 ),
             ),

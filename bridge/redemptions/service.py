@@ -55,9 +55,7 @@ class AlreadyUsed(Conflict):
     """An order has used the code, so its points cannot be released."""
 
     code = "already_used"
-
-    def __init__(self, redemption_id: str, order_id: str | None) -> None:
-        super().__init__("An order has used these points already.", redemption_id=redemption_id, order_id=order_id)
+    message = "An order has used these points already."
 
 
 class TooManyOpenRedemptions(Conflict):
@@ -174,7 +172,7 @@ def _terms(
     prices, dust_only = prices_of(settings), dust_only_prices(settings)
     if request.items:
         if refused := set(mixed_price_products) & set(prices):
-            raise VariantPricesDiffer(min(refused))
+            raise VariantPricesDiffer(product_id=min(refused))
         if cart:
             require_units_in_cart(
                 cart, prices, request.items, units_paid_for_cart(connection, request.customer_id, cart)
@@ -186,7 +184,7 @@ def _terms(
         if not wanted:
             # A quote leaves these products out too. If nothing else is due, this error tells the shopper why.
             if refused := set(unpaid_units(cart, mixed_price_products, paid)):
-                raise VariantPricesDiffer(min(refused))
+                raise VariantPricesDiffer(product_id=min(refused))
             require_whole_units(cart, dust_only)
             raise NothingToPay
         return product_terms(prices, wanted)
@@ -230,7 +228,7 @@ def _new_redemption(request: Request, terms: Terms, version: Version, now: datet
         cart_id=request.cart_id,
         expires_at=now + timedelta(minutes=version.programme.redeem.code_ttl_minutes),
         programme_version=version.number,
-        next_attempt_at=now,
+        next_step_at=now,
         created_at=now,
         codes=tuple(
             Code(code=code, dust=part.dust, value=part.value, product_id=part.product_id, quantity=part.quantity)
@@ -249,9 +247,9 @@ def request_release(
     """Request the release of a redemption. Raises `UnknownRedemption`, `AlreadyUsed`."""
     redemption = lock_redemption(connection, redemption_id)
     if redemption.customer_id != customer_id:
-        raise UnknownRedemption(redemption_id)
+        raise UnknownRedemption(redemption_id=redemption_id)
     if redemption.state is RedemptionState.CAPTURED:
-        raise AlreadyUsed(redemption_id, redemption.order_id)
+        raise AlreadyUsed(redemption_id=redemption_id, order_id=redemption.order_id)
     return _request_release(connection, redemption, now)
 
 

@@ -69,7 +69,7 @@ dust_redemption = Table(
     Column("lease", Text),
     Column("leased_until", DateTime(timezone=True)),
     Column("attempts", Integer, nullable=False, server_default="0"),
-    Column("next_attempt_at", DateTime(timezone=True)),
+    Column("next_step_at", DateTime(timezone=True)),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("updated_at", DateTime(timezone=True), nullable=False),
     UniqueConstraint("customer_id", "idempotency_key"),
@@ -79,7 +79,7 @@ dust_redemption = Table(
     Index(None, "customer_id", "id"),
     Index(None, "order_id"),
     Index("ix_dust_redemption_open", "state", "expires_at", postgresql_where=text("state IN ('pending', 'active')")),
-    Index("ix_dust_redemption_due", "next_attempt_at", postgresql_where=text("next_attempt_at IS NOT NULL")),
+    Index("ix_dust_redemption_due", "next_step_at", postgresql_where=text("next_step_at IS NOT NULL")),
 )
 
 dust_redemption_code = Table(

@@ -1,4 +1,4 @@
-"""What became of the points issued in each month. Accountants call the share that expired unspent breakage."""
+"""What happened to the points issued in each month. Accountants call the share that expired unspent breakage."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -36,7 +36,7 @@ _BY_MONTH = text(
 
 @dataclass(frozen=True, kw_only=True)
 class Cohort:
-    """The points issued in one month (its first day), in whole points, and what became of them.
+    """The points issued in one month (its first day), in whole points, and what happened to them.
 
     `spent` is less what returns gave back, `taken_back` what reversals took, and `remaining` what is left or pending.
     `other` is the difference: manual corrections, and payments of a balance below zero.

@@ -26,7 +26,7 @@ from bridge.settlement.tables import (
 
 # Internal columns that say nothing about the customer.
 _NOT_THEIRS = {
-    "hash", "head", "request_hash", "lease", "leased_until", "next_attempt_at", "attempts",
+    "hash", "head", "request_hash", "lease", "leased_until", "next_attempt_at", "next_step_at", "attempts",
     "give_up_at", "seq",
     # Another customer.
     "referrer_id",

@@ -16,20 +16,21 @@ from bridge.ledger.merges import merges_of
 from bridge.ledger.postings import Kind
 from bridge.ledger.queries import Balance, read_balance
 from bridge.ledger.tables import dust_lot, dust_lot_use, dust_transaction
+from bridge.medusa.amounts import plain_text
 from bridge.programme.days import local_date
-from bridge.programme.tiers import TierBasis, format_needed
+from bridge.programme.tiers import CustomerTier, TierBasis, format_needed
 from bridge.programme.versions import Version, current_version, versions_by_number
 from bridge.redemptions.purposes import Purpose, read_purposes
 from bridge.settlement.escrow import Entry, Escrow, UnknownEscrow, escrows_of, read_entries, read_escrow
 from bridge.settlement.order_points import read_order_numbers, spending_on
 from bridge.settlement.reasons import OrderRules, rules_at_work
 from bridge.settlement.tables import EscrowState, Proof, order_former_owner, order_settlement
-from bridge.settlement.tiers import CustomerTier, read_tier
+from bridge.settlement.tiers import read_tier
 
 _MAX_ROWS = 1000
 _MAX_ORDER_ROWS = 200
 _ENTRIES = {
-    "set_aside": "{dust} points of {order} were put into escrow for the guest.",
+    "escrowed": "{dust} points of {order} were put into escrow for the guest.",
     "taken_back": "{dust} points were taken back: the order was canceled, returned or changed.",
     "claimed": "{dust} points went to the customer who claimed them.",
     "expired": "{dust} points expired: they were not claimed in time.",
@@ -350,14 +351,13 @@ def _order_name(order_id: str, numbers: Mapping[str, str]) -> str:
 
 
 def _tier_sentence(tier: CustomerTier, time_zone: str) -> Iterator[str]:
-    standing = tier.standing
-    if standing.level:
-        until = f", until {_day(standing.until, time_zone)} if no order comes" if standing.until else ""
-        yield f"You are {standing.level.name}: new orders earn {standing.factor.normalize():f} times as much{until}."
-    if standing.next and standing.missing is not None:
+    if tier.level:
+        until = f", until {_day(tier.until, time_zone)} if no order comes" if tier.until else ""
+        yield f"You are {tier.level.name}: new orders earn {plain_text(tier.factor)} times as much{until}."
+    if tier.next and tier.missing is not None:
         unit = "points" if tier.tiers.basis is TierBasis.EARNED else str(tier.tiers.currency_code).upper()
-        missing = f"{format_needed(tier.tiers, standing.missing)} {unit}"
-        yield (f"{missing} more {tier.tiers.basis} within {tier.tiers.window_days} days make you {standing.next.name}.")
+        missing = f"{format_needed(tier.tiers, tier.missing)} {unit}"
+        yield f"{missing} more {tier.tiers.basis} within {tier.tiers.window_days} days make you {tier.next.name}."
 
 
 def explain_escrow(connection: Connection, escrow: Escrow) -> list[str]:

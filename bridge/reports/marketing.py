@@ -287,7 +287,7 @@ def _months(first: date, last: date) -> list[date]:
 
 
 def _months_before(day: date, months: int) -> date:
-    """Return the first day of the month that is so many months before the month of `day`."""
+    """Return the first day of the month that is `months` months before that of `day`."""
     year, month = divmod(day.year * 12 + day.month - 1 - months, 12)
     return date(year, month + 1, 1)
 

@@ -17,7 +17,7 @@ _STYLE = CleanStyle(guide_stroke_color="#ddd", major_guide_stroke_color="#bbb", 
 
 def plot_movements(periods: Sequence[Movements], file: Path) -> None:
     """Plot what came in, what went out, and what is owed at the end of each period."""
-    chart = _chart(pygal.Line, "Dust in circulation", [period.start.isoformat() for period in periods])
+    chart = _chart(pygal.Line, "Points owed", [period.start.isoformat() for period in periods])
     chart.add("at the end", [period.closing for period in periods], fill=True)
     chart.add("came in", [sum(dust for dust in period.moved.values() if dust > 0) for period in periods])
     chart.add("went out", [-sum(dust for dust in period.moved.values() if dust < 0) for period in periods])
@@ -27,7 +27,7 @@ def plot_movements(periods: Sequence[Movements], file: Path) -> None:
 def plot_expiring(months: Sequence[ExpiringMonth], file: Path) -> None:
     """Plot the points that expire in each month; points that never expire are left out."""
     dated = [month for month in months if month.month is not None]
-    chart = _chart(pygal.StackedBar, "Dust that expires, by month", [f"{month.month:%Y-%m}" for month in dated])
+    chart = _chart(pygal.StackedBar, "Points that expire, by month", [f"{month.month:%Y-%m}" for month in dated])
     chart.add("free", [month.dust - month.held for month in dated])
     chart.add("held", [month.held for month in dated])
     chart.add("pending", [month.pending for month in dated])
@@ -36,7 +36,7 @@ def plot_expiring(months: Sequence[ExpiringMonth], file: Path) -> None:
 
 def plot_simulation(months: Sequence[Slice], file: Path) -> None:
     """Plot what orders earn by the present and by the changed rules, by month."""
-    chart = _chart(pygal.Bar, "Dust earned, by month", [month.name for month in months])
+    chart = _chart(pygal.Bar, "Points earned, by month", [month.name for month in months])
     chart.add("present rules", [month.now for month in months])
     chart.add("changed rules", [month.then for month in months])
     chart.render_to_file(str(file))
@@ -53,7 +53,7 @@ def _chart(kind: type[pygal.Graph], title: str, labels: Sequence[str]) -> pygal.
         x_label_rotation=40,
         show_dots=False,
         legend_at_bottom=True,
-        formatter=lambda dust: f"{dust:,.0f}",
+        formatter=lambda points: f"{points:,.0f}",
         style=_STYLE,
         disable_xml_declaration=False,
     )

@@ -60,29 +60,29 @@ def record_account(connection: Connection, account: CustomerAccount, *, now: dat
     if added is None and had_account:
         return Sighting(first=False)
     connection.execute(update(customer_account).where(is_this).values(has_account=True))
-    if account.email is not None:
-        _take_mailbox(connection, account.customer_id, account.email, now=now)
+    _take_mailbox(connection, account, now=now)
     return Sighting(first=True, was_record=added is None)
 
 
 def claim_mailbox(connection: Connection, account: CustomerAccount, *, now: datetime) -> None:
     """Make an account that Dust has not seen the first one of its mailbox, unless the mailbox has one."""
-    if account.email is not None and not seen_accounts(connection, [account.customer_id]):
-        _take_mailbox(connection, account.customer_id, account.email, now=now)
+    if not seen_accounts(connection, [account.customer_id]):
+        _take_mailbox(connection, account, now=now)
 
 
-def _take_mailbox(connection: Connection, customer_id: CustomerId, email: str, *, now: datetime) -> None:
+def _take_mailbox(connection: Connection, account: CustomerAccount, *, now: datetime) -> None:
     # One account has one mailbox: after a change of its e-mail it does not become the first account of that mailbox
     # too.
-    if not _first_accounts(connection, [customer_id]):
-        row = {"email_hash": hash_email(email_hash_key(connection, now=now), email), "customer_id": customer_id}
+    if account.email is not None and not _first_accounts(connection, [account.customer_id]):
+        email_hash = hash_email(email_hash_key(connection, now=now), account.email)
+        row = {"email_hash": email_hash, "customer_id": account.customer_id}
         connection.execute(insert(mailbox).values(row).on_conflict_do_nothing())
 
 
-def is_seen(connection: Connection, customer_id: CustomerId, *, has_account: bool) -> bool:
-    """Return whether Dust has seen the customer with this value of `has_account`."""
+def is_seen_without_account(connection: Connection, customer_id: CustomerId) -> bool:
+    """Return whether Dust has seen the customer, and without an account."""
     query = select(customer_account.c.has_account).where(customer_account.c.customer_id == customer_id)
-    return connection.scalar(query) is has_account
+    return connection.scalar(query) is False
 
 
 def seen_accounts(connection: Connection, customer_ids: Collection[CustomerId]) -> set[CustomerId]:

@@ -122,11 +122,11 @@ def claimable_by_proof(
         .where(guest_escrow.c.expires_at > now, counts)
         .limit(limit)
     )
-    found: dict[CustomerId, dict[Proof, list[str]]] = {}
+    claimable: dict[CustomerId, dict[Proof, list[str]]] = {}
     for row in connection.execute(query):
-        orders = found.setdefault(CustomerId(row.customer_id), {}).setdefault(row.proof, [])
+        orders = claimable.setdefault(CustomerId(row.customer_id), {}).setdefault(row.proof, [])
         orders.append(row.order_id)
-    return found
+    return claimable
 
 
 def claim_orders(

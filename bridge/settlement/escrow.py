@@ -32,7 +32,7 @@ class UnknownEscrow(NotFound):
     code = "unknown_escrow"
 
     def __init__(self, order_id: str) -> None:
-        super().__init__(f"Nothing was set aside for a guest with order {order_id}.")
+        super().__init__(f"No points of order {order_id} were ever in escrow.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +172,7 @@ def expire_escrows(connection: Connection, *, now: datetime, limit: int) -> int:
 
 
 def unlink_guest_orders(connection: Connection, customer_ids: Iterable[CustomerId], *, now: datetime) -> None:
-    """Delete the link from guests' orders to these customers for good; the points stay in escrow until they expire."""
+    """Delete the link from guests' orders to these customers; the points stay in escrow until they expire."""
     erased = list(customer_ids)
     theirs = or_(among(order_settlement.c.customer_id, erased), among(order_settlement.c.buyer_id, erased))
     ids = select(guest_escrow.c.order_id).join(
@@ -204,7 +204,7 @@ def write_escrows(connection: Connection, changes: Sequence[tuple[Escrow | None,
 def _entry_kind(after: Escrow, amount: int) -> str:
     if after.state is not EscrowState.WAITING:
         return after.state.value
-    return "set_aside" if amount > 0 else "taken_back"
+    return "escrowed" if amount > 0 else "taken_back"
 
 
 def list_escrows(

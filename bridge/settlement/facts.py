@@ -18,6 +18,7 @@ from sqlalchemy import Connection, func, select, update
 
 from bridge.db.bulk import among
 from bridge.ids import OrderId
+from bridge.medusa.amounts import plain_text
 from bridge.medusa.orders import Order
 from bridge.settlement.repository import SettlementRow
 from bridge.settlement.tables import order_settlement
@@ -192,7 +193,7 @@ def name_differences(row: SettlementRow, order: Order, *, booked: int, escrowed:
     pairs: Mapping[str, tuple[Any, Any]] = {
         "version": (known.version, order.version),
         "updated_at": (known.updated_at.isoformat(), order.updated_at.isoformat()),
-        "money moved": (f"{known.money.normalize():f}", f"{order.money_moved.normalize():f}"),
+        "money moved": (plain_text(known.money), plain_text(order.money_moved)),
         "canceled": (known.canceled, order.canceled),
         "customer": (buyer, order.customer_id),
         "placed at": (row.placed_at and row.placed_at.isoformat(), order.placed_at.isoformat()),

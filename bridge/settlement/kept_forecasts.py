@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Row, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from bridge.db.bulk import among, update_rows
+from bridge.medusa.amounts import plain_text
 from bridge.medusa.exchanges import MoneyKept
 from bridge.medusa.orders import Order
 from bridge.settlement.compute import OrderPlan
@@ -115,7 +116,7 @@ def _hash(order: Order) -> str:
 
 
 def _plain(amount: Decimal) -> str:
-    return f"{round(amount, 4).normalize():f}"
+    return plain_text(round(amount, 4))
 
 
 def read_forecast_outcomes(connection: Connection, *, since: datetime) -> ForecastOutcomes:

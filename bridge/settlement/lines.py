@@ -5,7 +5,8 @@ from dataclasses import replace
 from decimal import Decimal
 
 from bridge.ids import ProductId
-from bridge.medusa.orders import Line, Order
+from bridge.medusa.order_lines import Line
+from bridge.medusa.orders import Order
 from bridge.programme.earning import Earn, EarningLine, LineAttributes, LineTerms, line_terms
 from bridge.redemptions.capture import FirstUses
 from bridge.redemptions.repository import Redemption

@@ -196,7 +196,7 @@ def _load_orders(
 def _decides_terms(order: Order, version: Version, now: datetime) -> bool:
     """Whether Medusa's answer decides the terms of the order's lines, which are stored at the first settlement.
 
-    The first facts may have been forged, and the terms would be believed for good. Medusa is asked within minutes of
+    The first facts may have been forged, and nothing corrects stored terms later. Medusa is asked within minutes of
     the first settlement, and then what the terms depend on has not changed. Its first answer decides: later ones show
     categories, groups and settings that may have changed. An order edit or a return changes the version.
     """
@@ -269,7 +269,7 @@ def _divide(
         row.share,
         former,
         owner=owner,
-        went_from=before != owner and bool(before or row.booked),
+        owner_changed=before != owner and bool(before or row.booked),
         worth_before=row.worth,
         former_share=row.former_share or 0,
     )

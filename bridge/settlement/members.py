@@ -161,5 +161,5 @@ def _with_tiers(connection: Connection, rows: Sequence[Row[Any]], now: datetime)
     tiers = read_tiers(connection, [CustomerId(row.customer_id) for row in rows], now=now)
     for row in rows:
         tier = tiers.get(CustomerId(row.customer_id))
-        level = tier.standing.level if tier else None
+        level = tier.level if tier else None
         yield Member(**row._mapping, tier=level.name if level else None)

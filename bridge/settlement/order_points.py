@@ -26,9 +26,7 @@ class OrderNotFound(NotFound):
     """The order does not exist, was not settled yet, or belongs to another customer."""
 
     code = "order_not_found"
-
-    def __init__(self) -> None:
-        super().__init__("This order was not found among yours.")
+    message = "This order was not found among yours."
 
 
 class OrderNotSettled(NotFound):

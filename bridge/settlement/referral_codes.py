@@ -113,9 +113,11 @@ def state_code(
     known = referral_of(connection, customer_id)
     if known is not None and known.referrer_id == referrer:
         return known
+    accounts = accounts or {}
+    emails = [accounts[each].email if each in accounts else None for each in (customer_id, referrer)]
     persons = persons_of(connection, [customer_id, referrer])
     own, referrers = persons[customer_id].merged_at.keys(), persons[referrer].merged_at.keys()
-    if referrer in own or _have_one_mailbox(connection, accounts or {}, customer_id, referrer, now):
+    if referrer in own or has_one_mailbox(connection, emails, now=now):
         raise OwnReferralCode
     if known is not None or _referrers(connection, own):
         raise AlreadyReferred
@@ -124,7 +126,7 @@ def state_code(
         raise NoReferrals
     if _has_ordered(connection, own):
         raise NotNew
-    account = (accounts or {}).get(customer_id)
+    account = accounts.get(customer_id)
     if is_later_account(connection, customer_id) if account is None else not _claims_mailbox(connection, account, now):
         raise NotNew
     # If two customers state each other's codes at once, the second waits here and then sees the first.
@@ -146,17 +148,6 @@ def state_code(
     if stated is None or stated.referrer_id != referrer:
         raise AlreadyReferred
     return stated
-
-
-def _have_one_mailbox(
-    connection: Connection,
-    accounts: Mapping[CustomerId, CustomerAccount],
-    customer_id: CustomerId,
-    referrer: CustomerId,
-    now: datetime,
-) -> bool:
-    both = [accounts[account].email if account in accounts else None for account in (customer_id, referrer)]
-    return has_one_mailbox(connection, both, now=now)
 
 
 def _has_ordered(connection: Connection, person: Collection[CustomerId]) -> bool:

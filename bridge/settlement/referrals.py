@@ -94,10 +94,10 @@ class DueReferral:
 
     def limited(self, lately: int) -> "DueReferral":
         """Apply the limit, after `lately` other referrals in 30 days gave the referrer a bonus."""
-        most = self.version.programme.bonuses.referral.max_per_30_days
-        if most is None or lately < most:
+        limit = self.version.programme.bonuses.referral.max_per_30_days
+        if limit is None or lately < limit:
             return self
-        return replace(self, referrer_due=0, note=f"No bonus: the limit is {most} referrals in 30 days.")
+        return replace(self, referrer_due=0, note=f"No bonus: the limit is {limit} referrals in 30 days.")
 
     @property
     def changes(self) -> bool:
@@ -210,11 +210,10 @@ def _due(
     referral: Referral, version: Version, orders: Iterable[PaidOrder], *, one_person: bool, now: datetime
 ) -> DueReferral:
     rules = version.programme.bonuses.referral
-    least = max(1, rules.min_earned)
-    standing = sorted(
-        (order for order in orders if order.worth >= least), key=lambda each: (each.placed_at, each.order_id)
-    )
-    order_id = standing[0].order_id if standing else None
+    min_worth = max(1, rules.min_earned)
+    enough = [order for order in orders if order.worth >= min_worth]
+    first = min(enough, key=lambda order: (order.placed_at, order.order_id), default=None)
+    order_id = first.order_id if first else None
     qualified_at, due, note = referral.qualified_at, referral.referrer_due, referral.note
     if order_id and qualified_at is None:
         qualified_at, due, note = now, rules.referrer, None
@@ -225,7 +224,7 @@ def _due(
         qualified_at=qualified_at,
         referrer_due=due,
         note=note,
-        matures_at=maturity_and_expiry(version.programme, standing[0].placed_at)[0] if standing else None,
+        matures_at=maturity_and_expiry(version.programme, first.placed_at)[0] if first else None,
         one_person=one_person,
     )
 

@@ -30,8 +30,9 @@ from bridge.settlement.compute import BatchPlan, OrderPlan, compute
 from bridge.settlement.earning_limits import check_owners, lock_customers
 from bridge.settlement.facts import name_differences, newest_facts
 from bridge.settlement.load import Loaded, load
+from bridge.settlement.order_row import order_note
 from bridge.settlement.repository import SettlementRow, lock_rows
-from bridge.settlement.write import insert_first_rows, order_note, write
+from bridge.settlement.write import insert_first_rows, write
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ on hold stay booked with the former owner. The present owner can earn the remain
     worth is 1000 again   the first owner gets 100 back, then the present owner 400
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -51,27 +51,27 @@ class Share(TypedRow):
         return self.not_taken - self.expired
 
     @property
-    def can_regrow(self) -> int:
+    def restorable(self) -> int:
         """How much of the lost points is restored before anything new is earned."""
         return self.not_taken + self.taken_back
 
-    def withheld(self, worth: int) -> int:
-        """Return the part of `unearned` that still matters now that the order is worth `worth`.
+    def unearned_at(self, worth: int) -> int:
+        """Return the part of `unearned` that still counts now that the order is worth `worth`.
 
         A limit of 500 kept 300 of an order worth 800 from its first owner. Worth 600, it is 100 above the limit.
         """
         return max(0, self.unearned - max(0, self.worth - worth))
 
-    def left_behind(self, *, moved: int, claimed: int, worth: int) -> "Share":
+    def after_transfer(self, *, moved: int, earnable: int, worth: int) -> "Share":
         """Return what stays with the former owner after a transfer of an order worth `worth`.
 
-        `claimed` is the most they could have had of the order: its worth, less what earlier owners keep.
+        `earnable` is the most they could have had of the order: its worth, less what earlier owners keep.
         """
-        unearned = max(0, claimed - self.net)
+        unearned = max(0, earnable - self.net)
         return replace(self, booked=self.booked - moved, taken_back=0, unearned=unearned, worth=worth)
 
     @property
-    def matters(self) -> bool:
+    def has_effect(self) -> bool:
         """Whether this share has an effect on the order."""
         return self.first or bool(self.booked or self.unearned)
 
@@ -97,9 +97,9 @@ class Shares:
         """The shares of all former owners, with what stays with the giver."""
         if self.giver is None:
             return self.former
-        claimed = max(0, self.worth_before - self.former_share_before)
-        left_behind = self.giver.left_behind(moved=self.moved, claimed=claimed, worth=self.worth_before)
-        return (*self.former, left_behind) if left_behind.matters else self.former
+        earnable = max(0, self.worth_before - self.former_share_before)
+        kept = self.giver.after_transfer(moved=self.moved, earnable=earnable, worth=self.worth_before)
+        return (*self.former, kept) if kept.has_effect else self.former
 
     @property
     def booked(self) -> int:
@@ -110,7 +110,7 @@ class Shares:
     def former_share(self) -> int | None:
         """The part of the order's worth that its owner cannot earn; None without former owners."""
         former = self.of_former_owners
-        return sum(share.net + share.withheld(self.worth_before) for share in former) if former else None
+        return sum(share.net + share.unearned_at(self.worth_before) for share in former) if former else None
 
     @property
     def first_owner(self) -> CustomerId | None:
@@ -119,15 +119,43 @@ class Shares:
 
     def kept_by_former_owners(self, worth: int) -> dict[CustomerId, int]:
         """Return what each former owner will have of an order worth `worth`."""
-        former = self.of_former_owners
-        changes = {share.customer_id: change for share, change in former_changes(former, worth, self.worth_before)}
-        kept = {share.customer_id: share.net + changes.get(share.customer_id, 0) for share in former}
+        changes = {share.customer_id: change for share, change in self.former_changes(worth)}
+        kept = {share.customer_id: share.net + changes.get(share.customer_id, 0) for share in self.of_former_owners}
         return {customer_id: dust for customer_id, dust in kept.items() if customer_id and dust}
 
     def left_for_owner(self, worth: int) -> int:
         """What the present owner can have of an order worth `worth`, before limits across several orders."""
-        # Few orders ever change hands, and this is asked for every order.
-        return left_for_owner(self.of_former_owners, worth, self.worth_before) if self.of_former_owners else worth
+        if not self.of_former_owners:
+            # Few orders ever change hands, and this is asked for every order.
+            return worth
+        unearned = sum(share.unearned_at(worth) for share in self.of_former_owners)
+        return max(0, worth - self.former_net(worth) - unearned)
+
+    def former_net(self, worth: int) -> int:
+        """Return what former owners should have together, once the order is worth `worth`.
+
+        The present owner gives back before them, and gets back after them.
+        """
+        former = self.of_former_owners
+        net = sum(share.net for share in former)
+        if worth > self.worth_before:
+            net += min(worth - self.worth_before, sum(share.restorable for share in former))
+        return min(net, worth)
+
+    def former_changes(self, worth: int) -> list[tuple[Share, int]]:
+        """Return what each former owner gets, or gives back (below 0), once the order is worth `worth`.
+
+        They give back by customer id, and get back in reverse.
+        """
+        former = self.of_former_owners
+        missing = self.former_net(worth) - sum(share.net for share in former)
+        changes = []
+        for share in former if missing < 0 else reversed(former):
+            change = max(missing, -share.net) if missing < 0 else min(missing, share.restorable)
+            if change:
+                changes.append((share, change))
+                missing -= change
+        return changes
 
     def transferred(self, moved: int) -> "Shares":
         """Return the shares after the giver's free points went to the present owner, or were taken back for a guest."""
@@ -147,16 +175,16 @@ def divide(
     former: Iterable[Share],
     *,
     owner: CustomerId | None,
-    went_from: bool,
+    owner_changed: bool,
     worth_before: int,
     former_share: int,
 ) -> Shares:
     """Return the shares of an order that belongs to `owner` now, before anything is posted.
 
-    `stored` is the share in the order's row, of its last owner. `went_from` says whether that owner has lost the order.
+    `stored` is the share in the order's row, of its last owner. `owner_changed`: that owner no longer has the order.
     """
     former = tuple(former)
-    giver = replace(stored, first=not any(share.first for share in former)) if went_from else None
+    giver = replace(stored, first=not any(share.first for share in former)) if owner_changed else None
     own = stored if stored.customer_id == owner else Share(customer_id=owner)
     for share in former:
         if share.customer_id == owner:
@@ -169,39 +197,6 @@ def divide(
         worth_before=worth_before,
         former_share_before=former_share,
     )
-
-
-def former_net(shares: Iterable[Share], worth: int, worth_before: int) -> int:
-    """Return what former owners should have together, once the order is worth `worth`.
-
-    The present owner gives back before them, and gets back after them.
-    """
-    shares = list(shares)
-    net = sum(share.net for share in shares)
-    if worth > worth_before:
-        net += min(worth - worth_before, sum(share.can_regrow for share in shares))
-    return min(net, worth)
-
-
-def former_changes(shares: Sequence[Share], worth: int, worth_before: int) -> list[tuple[Share, int]]:
-    """Return what each former owner gets, or gives back (below 0), once the order is worth `worth`.
-
-    They give back by customer id, and get back in reverse.
-    """
-    missing = former_net(shares, worth, worth_before) - sum(share.net for share in shares)
-    changes = []
-    for share in shares if missing < 0 else reversed(shares):
-        change = max(missing, -share.net) if missing < 0 else min(missing, share.can_regrow)
-        if change:
-            changes.append((share, change))
-            missing -= change
-    return changes
-
-
-def left_for_owner(shares: Iterable[Share], worth: int, worth_before: int) -> int:
-    """Return what the present owner can have of the order, before limits across several orders."""
-    shares = list(shares)
-    return max(0, worth - former_net(shares, worth, worth_before) - sum(share.withheld(worth) for share in shares))
 
 
 def went_to_another_account() -> ColumnElement[bool]:

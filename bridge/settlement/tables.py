@@ -181,7 +181,7 @@ guest_escrow_entry = Table(
     Column("kind", Text, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
     CheckConstraint("amount <> 0", name="amount"),
-    CheckConstraint("kind IN ('set_aside', 'taken_back', 'claimed', 'expired')", name="kind"),
+    CheckConstraint("kind IN ('escrowed', 'taken_back', 'claimed', 'expired')", name="kind"),
 )
 
 # E-mails that a customer has proved to be theirs, for orders that Dust learns about after the proof.

@@ -16,18 +16,10 @@ from bridge.db.bulk import among
 from bridge.ids import CustomerId
 from bridge.ledger.merges import Person, persons_of
 from bridge.medusa.orders import Order
-from bridge.programme.tiers import Contribution, Standing, TierBasis, TierLevel, Tiers, standing
+from bridge.programme.tiers import Contribution, CustomerTier, TierBasis, TierLevel, Tiers, tier_at
 from bridge.programme.versions import current_tiers
 from bridge.settlement.shares import went_to_another_account
 from bridge.settlement.tables import order_former_owner, order_settlement
-
-
-@dataclass(frozen=True, kw_only=True)
-class CustomerTier:
-    """A customer's standing, and the tier rules that it is measured by."""
-
-    standing: Standing
-    tiers: Tiers
 
 
 def read_tier(connection: Connection, customer_id: CustomerId, *, now: datetime) -> CustomerTier | None:
@@ -44,11 +36,8 @@ def read_tiers(
         return {}
     persons = persons_of(connection, customer_ids)
     by_person = _read_contributions(connection, tiers, persons, since=now)
-    standings = {person: standing(tiers, counted, moment=now) for person, counted in by_person.items()}
-    return {
-        customer_id: CustomerTier(standing=standings[persons[customer_id].id], tiers=tiers)
-        for customer_id in customer_ids
-    }
+    reached = {person: tier_at(tiers, counted, moment=now) for person, counted in by_person.items()}
+    return {customer_id: reached[persons[customer_id].id] for customer_id in customer_ids}
 
 
 def _read_contributions(
@@ -162,7 +151,7 @@ class TiersOfBatch:
                 replace(counted, amount=Decimal(dust.get(counted.order_id, counted.amount)))
                 for counted in contributions
             ]
-        return standing(tiers, contributions, moment=moment).level
+        return tier_at(tiers, contributions, moment=moment).level
 
     def put(self, order: Order, owner: CustomerId | None, *, dust: int, spent: Decimal) -> None:
         """Count the order with this amount for its first owner only; without an owner it counts for no customer."""

@@ -6,7 +6,6 @@ Locks the accounts, by id, after everything that `load` has locked.
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection
 
@@ -14,26 +13,21 @@ from bridge.ids import CustomerId, OrderId
 from bridge.ledger.account import Account
 from bridge.ledger.postings import Posting
 from bridge.ledger.store import open_accounts, save, spent_lots, taken_lots
-from bridge.medusa.currencies import amount_to_pay
 from bridge.observability.tracing import span
-from bridge.programme.days import local_date
-from bridge.programme.earning import SHIPPING
-from bridge.redemptions.capture import book_use, first_uses, product_codes, report_second_use
+from bridge.redemptions.capture import book_use, product_codes, report_second_use
 from bridge.redemptions.tables import RedemptionState
 from bridge.settlement.booking import Booking
 from bridge.settlement.compute import BatchPlan, OrderPlan
 from bridge.settlement.earning_limits import OVER_THE_LIMIT, LimitedOrder
 from bridge.settlement.escrow import settle_escrows
 from bridge.settlement.expired_points import ExpiredPool, read_pools
-from bridge.settlement.facts import next_check
 from bridge.settlement.kept_forecasts import compare_forecasts
-from bridge.settlement.lines import lines_to_store
 from bridge.settlement.load import Loaded
+from bridge.settlement.order_row import limited_row, order_row
 from bridge.settlement.referrals import post_referral
-from bridge.settlement.repository import PENDING_UNTIL_PAID, add_rows, change_rows
-from bridge.settlement.shares import Share, Shares, former_changes, write_former_owners
-from bridge.settlement.stored_lines import StoredLine, uses_by_code
-from bridge.settlement.tables import EscrowState
+from bridge.settlement.repository import add_rows, change_rows
+from bridge.settlement.shares import Share, Shares, write_former_owners
+from bridge.settlement.stored_lines import uses_by_code
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +62,7 @@ def insert_first_rows(connection: Connection, batch: BatchPlan, *, quiet: Collec
     all accounts, by id, so there is no deadlock.
     """
     new = sorted((plan for plan in batch.orders if not plan.loaded.row.stored), key=lambda plan: plan.order_id)
-    return add_rows(connection, [_row(plan, quiet=quiet, now=now) | {"booked": plan.target} for plan in new])
+    return add_rows(connection, [order_row(plan, quiet=quiet, now=now) | {"booked": plan.target} for plan in new])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,9 +97,9 @@ def write(
             if plan.loaded.escrow
         ]
         settle_escrows(connection, guests, now=now)
-        change_rows(connection, [_row(plan, quiet=quiet, now=now) for plan in settled if plan.loaded.row.stored])
+        change_rows(connection, [order_row(plan, quiet=quiet, now=now) for plan in settled if plan.loaded.row.stored])
         change_rows(
-            connection, [_limited_row(order, share, now) for order, share in zip(batch.limited, limited, strict=True)]
+            connection, [limited_row(order, share, now) for order, share in zip(batch.limited, limited, strict=True)]
         )
         write_former_owners(
             connection,
@@ -122,7 +116,7 @@ def write_limited(connection: Connection, orders: Collection[LimitedOrder], *, n
     """Bring these orders to what limits allow them now. Their rows are locked."""
     if orders:
         accounts = _open_accounts(connection, BatchPlan(orders=(), limited=tuple(orders), referrals=()), now)
-        rows = [_limited_row(order, _post_limited(order, accounts, now), now) for order in orders]
+        rows = [limited_row(order, _post_limited(order, accounts, now), now) for order in orders]
         save(connection, accounts.by_customer.values())
         change_rows(connection, rows)
 
@@ -233,8 +227,8 @@ def _post_shares(plan: OrderPlan, booking: Booking, accounts: _Accounts) -> Orde
 
 
 def _post_former_shares(shares: Shares, plan: OrderPlan, booking: Booking, accounts: _Accounts) -> Shares:
-    """Bring what former owners have together to its target."""
-    for share, change in former_changes(shares.former, plan.earned.dust, shares.worth_before):
+    """Bring what former owners have together to its target. They give back by customer id, and get back in reverse."""
+    for share, change in shares.former_changes(plan.earned.dust):
         shares = shares.with_former(_bring_to(share.net + change, share, shares, plan, booking, accounts))
     return shares
 
@@ -278,111 +272,3 @@ def _post_limited(order: LimitedOrder, accounts: _Accounts, now: datetime) -> Sh
     share = booking.bring_to(order.allowed.dust, row.share, accounts.of(row.share), OVER_THE_LIMIT)
     accounts.update_pool(row.order_id, share)
     return share
-
-
-def _limited_row(order: LimitedOrder, share: Share, now: datetime) -> dict[str, Any]:
-    return {
-        "order_id": order.row.order_id,
-        "booked": share.booked,
-        "not_taken": share.not_taken,
-        "expired": share.expired,
-        "taken_back": share.taken_back,
-        "note": order.row.note_for(order.allowed),
-        "updated_at": now,
-    }
-
-
-def _row(plan: OrderPlan, *, quiet: Collection[str], now: datetime) -> dict[str, Any]:
-    """Return the order's row in `order_settlement`."""
-    loaded, shares = plan.loaded, plan.shares
-    order, row = loaded.order, loaded.row
-    customer_id = plan.owner or order.customer_id
-    return {
-        "order_id": order.id,
-        "customer_id": customer_id,
-        "buyer_id": order.customer_id if customer_id != order.customer_id else None,
-        # Stays true: the guest's escrow, and whether it has expired, counts for the account as well.
-        "guest": order.is_guest or row.guest,
-        "facts_version": order.version,
-        "facts_updated_at": order.updated_at,
-        "facts_money": row.facts_money if order.gone else order.money_moved,
-        "facts_canceled": order.canceled,
-        "gone": order.gone,
-        "revision": row.revision + 1,
-        "check_at": next_check(order, asked=loaded.from_medusa, quiet=order.id in quiet, now=now),
-        "missing_since": None,
-        # The rules in force when the order is placed, not when its draft was started.
-        "programme_version": None if order.is_draft else loaded.version.number,
-        "earning_due": plan.stays_due,
-        "booked": shares.own.booked,
-        "not_taken": shares.own.not_taken,
-        "expired": shares.own.expired,
-        "taken_back": shares.own.taken_back,
-        "worth": plan.earned.dust if plan.owner else _worth_without_owner(plan),
-        "former_share": shares.former_share,
-        "spent": plan.money,
-        "currency_code": order.currency_code,
-        "paid": plan.paid,
-        # Like the rules, the tier is fixed when the order is placed.
-        "tier": None if order.is_draft else plan.tier,
-        "escrowed": plan.escrowed,
-        "lines": {line_id: line.to_json() for line_id, line in _lines(plan).items()},
-        "shipping_points": plan.earned.lines.get(SHIPPING),
-        "unpaid_dust_only": _has_unpaid_dust_only(plan),
-        "awaits_payment": plan.awaits_payment,
-        "pending_until_paid": loaded.pending_until_paid,
-        "note": order_note(plan),
-        "worth_note": plan.earned.why,
-        # A deleted order, and a snapshot of an older sender, have none.
-        "order_number": order.number or row.order_number,
-        "placed_at": order.placed_at,
-        "updated_at": now,
-    }
-
-
-def _worth_without_owner(plan: OrderPlan) -> int:
-    """Return what former owners keep of a guest's order, with what is in escrow; 0 without former owners."""
-    kept = plan.shares.former_share
-    return 0 if kept is None else min(plan.earned.dust, kept + plan.escrowed)
-
-
-def order_note(plan: OrderPlan) -> str | None:
-    """Return why the order earns nothing, less than it is worth, or not yet; None if there is nothing to say."""
-    if plan.allowed.why:
-        return plan.allowed.why
-    escrow = plan.loaded.escrow
-    if escrow and escrow.state is EscrowState.WAITING:
-        end = local_date(escrow.expires_at, plan.loaded.version.programme.time_zone)
-        return f"A guest's order: {plan.escrowed} points can be claimed until {end:%d %b %Y}."
-    return PENDING_UNTIL_PAID if plan.loaded.pending_until_paid and plan.target else None
-
-
-def _lines(plan: OrderPlan) -> Mapping[str, StoredLine]:
-    loaded = plan.loaded
-    if loaded.order.gone:
-        # If the order comes back, the same terms apply.
-        return loaded.known_lines
-    uses = first_uses(loaded.order, loaded.redemptions, product_codes(loaded.redemptions))
-    return lines_to_store(
-        loaded.order,
-        loaded.known_lines,
-        loaded.terms,
-        loaded.dust_only_lines,
-        plan.earned.lines,
-        uses,
-        final=loaded.decides_terms,
-    )
-
-
-def _has_unpaid_dust_only(plan: OrderPlan) -> bool:
-    """Whether money or another discount paid for a dust-only product.
-
-    A merchant can do this on purpose with a draft order, an edit or an exchange, so it is only reported. The
-    storefront's checkout refuses such a cart.
-    """
-    order, codes = plan.loaded.order, product_codes(plan.loaded.redemptions)
-    return not (order.canceled or order.is_draft) and any(
-        amount_to_pay(line.gross, order.currency_code) > 0 or codes.isdisjoint(use.code for use in line.code_uses)
-        for line in order.lines
-        if line.id in plan.loaded.dust_only_lines and line.stands
-    )

@@ -34,12 +34,12 @@ MAX_OPEN = 5
 MAX_ATTEMPTS = 3
 MAX_SECONDS = 3600
 KEPT_FOR = timedelta(days=30)
-_MOST_AFFECTED = 20
+_MAX_AFFECTED = 20
 _GAVE_UP = f"It was started {MAX_ATTEMPTS} times and did not end. Please request it for a later `since`."
 
 
 class TooManySimulations(Conflict):
-    """So many simulations wait or run that another one would only wait."""
+    """`MAX_OPEN` simulations wait or run already."""
 
     code = "too_many_simulations"
     message = f"{MAX_OPEN} simulations are waiting or running. Please wait until one of them is done."
@@ -114,7 +114,7 @@ def run_next(get_medusa: Callable[[], Medusa]) -> bool:
         result = _run(simulation, get_medusa())
     except Unavailable as error:
         again = simulation.attempts < MAX_ATTEMPTS
-        log.warning("simulation_waits" if again else "simulation_failed", id=simulation.id, reason=error.message)
+        log.warning("simulation_rescheduled" if again else "simulation_failed", id=simulation.id, reason=error.message)
         _end(simulation, SimulationState.PENDING if again else SimulationState.FAILED, reason=error.message)
         return False
     except DustError as error:
@@ -165,7 +165,7 @@ def _run(simulation: Simulation, medusa: Medusa) -> dict[str, Any]:
         since=simulation.since,
         until=simulation.until,
         now=now(),
-        top=_MOST_AFFECTED,
+        top=_MAX_AFFECTED,
     )
     document: dict[str, Any] = to_jsonable_python(as_document(comparison, present, changed))
     return document

@@ -29,7 +29,7 @@ describe("verdict", () => {
   })
 
   it.each([500, 501])("tries only this event again on %i, which may be about it alone", (status) => {
-    expect(verdict(status, 3, never)).toEqual({ kind: "postponed", seconds: 4 })
+    expect(verdict(status, 3, never)).toEqual({ kind: "rescheduled", seconds: 4 })
   })
 
   it.each([400, 409, 413, 422])("rejects an event on %i", (status) => {

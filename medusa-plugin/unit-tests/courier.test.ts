@@ -51,7 +51,7 @@ class Outbox {
     Object.assign(this.events.get(id)!, { state: "delivered" })
   }
 
-  async postpone({ id }: OutgoingEvent, seconds: number, error: string): Promise<void> {
+  async reschedule({ id }: OutgoingEvent, seconds: number, error: string): Promise<void> {
     Object.assign(this.events.get(id)!, { due: Date.now() + 1000 * seconds, error })
   }
 

@@ -143,10 +143,10 @@ describe("a stored note", () => {
 })
 
 describe("the escrow of a guest's order", () => {
-  const entry = { kind: "set_aside", amount: 30, created_at: AT }
+  const entry = { kind: "escrowed", amount: 30, created_at: AT }
   const escrow = { state: "waiting", dust: 30, expires_at: AT, entries: [entry] }
 
-  it("says what was put aside, and until when it can be claimed", () => {
+  it("says what was put into escrow, and until when it can be claimed", () => {
     const order = { order_number: "7", guest_escrow: escrow } as unknown as DustOrder
     expect(escrowSentences(order, german)).toEqual([
       { at: AT, text: "30 Punkte, Herkunft: Bestellung #7, wurden für den Gast zurückgelegt." },

@@ -1278,7 +1278,7 @@ export interface paths {
         };
         /**
          * Report Breakage
-         * @description Report what became of the points issued in each month.
+         * @description Report what happened to the points issued in each month.
          */
         get: operations["report_breakage"];
         put?: never;
@@ -1524,8 +1524,8 @@ export interface components {
             /** Mirror Error */
             mirror_error: string | null;
         };
-        /** AdminProductList */
-        AdminProductList: {
+        /** AdminProductListResponse */
+        AdminProductListResponse: {
             /** Products */
             products: components["schemas"]["AdminProduct"][];
             /** Next Cursor */
@@ -1556,8 +1556,8 @@ export interface components {
          * @enum {string}
          */
         AlertCode: "clock_stopped" | "events_wait" | "events_failed" | "redemptions_wait" | "reconcile_stopped" | "outgoing_webhooks_wait" | "outgoing_webhooks_failed" | "books_broken" | "audit_stopped";
-        /** AlertList */
-        AlertList: {
+        /** AlertListResponse */
+        AlertListResponse: {
             /** Alerts */
             alerts: components["schemas"]["AlertResponse"][];
         };
@@ -1841,8 +1841,8 @@ export interface components {
             /** Repeat Rate */
             repeat_rate: string | null;
         };
-        /** CauseList */
-        CauseList: {
+        /** CauseListResponse */
+        CauseListResponse: {
             /** Causes */
             causes: components["schemas"]["CauseResponse"][];
         };
@@ -1905,8 +1905,8 @@ export interface components {
             /** Dust */
             dust: number;
         };
-        /** CloseList */
-        CloseList: {
+        /** CloseListResponse */
+        CloseListResponse: {
             /** Closes */
             closes: components["schemas"]["CloseResponse"][];
             /** Next Cursor */
@@ -1985,14 +1985,14 @@ export interface components {
             /** Code */
             code: string;
         };
-        /** CohortList */
-        CohortList: {
+        /** CohortListResponse */
+        CohortListResponse: {
             /** Months */
             months: components["schemas"]["CohortResponse"][];
         };
         /**
          * CohortResponse
-         * @description The points issued in one month, and what became of them.
+         * @description The points issued in one month, and what happened to them.
          */
         CohortResponse: {
             /**
@@ -2080,8 +2080,8 @@ export interface components {
              */
             order_number: string | null;
         };
-        /** CustomerTransactionList */
-        CustomerTransactionList: {
+        /** CustomerTransactionListResponse */
+        CustomerTransactionListResponse: {
             /** Transactions */
             transactions: components["schemas"]["CustomerTransaction"][];
             /** Next Cursor */
@@ -2101,23 +2101,6 @@ export interface components {
              * @default true
              */
             deleted: boolean;
-        };
-        /** DeletedDraft */
-        DeletedDraft: {
-            /** Id */
-            id: string;
-            /**
-             * Object
-             * @default programme_draft
-             * @constant
-             */
-            object: "programme_draft";
-            /**
-             * Deleted
-             * @default true
-             * @constant
-             */
-            deleted: true;
         };
         /** DeliveryResponse */
         DeliveryResponse: {
@@ -2145,10 +2128,10 @@ export interface components {
             answer: string | null;
         };
         /**
-         * DraftList
+         * DraftListResponse
          * @description All drafts. There are at most 50, so they are not paged.
          */
-        DraftList: {
+        DraftListResponse: {
             /** Drafts */
             drafts: components["schemas"]["DraftSummary"][];
         };
@@ -2472,7 +2455,7 @@ export interface components {
         EscrowEntryResponse: {
             /**
              * Kind
-             * @description `set_aside`, `taken_back`, `claimed` or `expired`
+             * @description `escrowed`, `taken_back`, `claimed` or `expired`
              */
             kind: string;
             /**
@@ -2486,8 +2469,8 @@ export interface components {
              */
             created_at: string;
         };
-        /** EscrowList */
-        EscrowList: {
+        /** EscrowListResponse */
+        EscrowListResponse: {
             /**
              * Waiting Orders
              * @description Number of all orders in escrow, not only of this page
@@ -2578,8 +2561,8 @@ export interface components {
              */
             history: components["schemas"]["AttemptResponse"][];
         };
-        /** EventList */
-        EventList: {
+        /** EventListResponse */
+        EventListResponse: {
             /** Events */
             events: components["schemas"]["EventResponse"][];
             /** Next Cursor */
@@ -2655,8 +2638,8 @@ export interface components {
             /** Lots */
             lots: components["schemas"]["ExpiringLot"][];
         };
-        /** ExpiringList */
-        ExpiringList: {
+        /** ExpiringListResponse */
+        ExpiringListResponse: {
             /** Months */
             months: components["schemas"]["ExpiringMonthResponse"][];
         };
@@ -2927,10 +2910,10 @@ export interface components {
             /** Currency Code */
             currency_code: string;
             /**
-             * Set Aside
+             * Escrow
              * @description Points that the order would put into escrow now
              */
-            set_aside: number;
+            escrow: number;
             /**
              * Breakdown
              * @description These points by the rules that give them
@@ -3229,8 +3212,8 @@ export interface components {
             /** Months */
             months: components["schemas"]["MarketingMonth"][];
         };
-        /** MemberList */
-        MemberList: {
+        /** MemberListResponse */
+        MemberListResponse: {
             /** Customers */
             customers: components["schemas"]["MemberResponse"][];
             /** Next Cursor */
@@ -3277,8 +3260,8 @@ export interface components {
          * @enum {string}
          */
         MemberSort: "customer_id" | "-customer_id" | "balance" | "-balance" | "last_activity" | "-last_activity";
-        /** MergeList */
-        MergeList: {
+        /** MergeListResponse */
+        MergeListResponse: {
             /** Merges */
             merges: components["schemas"]["MergeResponse"][];
         };
@@ -3316,8 +3299,8 @@ export interface components {
             /** Unmerged By */
             unmerged_by: string | null;
         };
-        /** MovementsList */
-        MovementsList: {
+        /** MovementsListResponse */
+        MovementsListResponse: {
             /** Periods */
             periods: components["schemas"]["MovementsResponse"][];
         };
@@ -3527,10 +3510,10 @@ export interface components {
         };
         /**
          * Outcome
-         * @description `waits`: rescheduled automatically; `failed`: an operator must act; `retried`: a retry was requested.
+         * @description `rescheduled`: it is tried again by itself; `failed`: an operator must act; `retried`: a retry was requested.
          * @enum {string}
          */
-        Outcome: "waits" | "failed" | "retried";
+        Outcome: "rescheduled" | "failed" | "retried";
         /** OutgoingWebhookDetail */
         OutgoingWebhookDetail: {
             /**
@@ -3574,8 +3557,8 @@ export interface components {
              */
             deliveries: components["schemas"]["DeliveryResponse"][];
         };
-        /** OutgoingWebhookList */
-        OutgoingWebhookList: {
+        /** OutgoingWebhookListResponse */
+        OutgoingWebhookListResponse: {
             /** Outgoing Webhooks */
             outgoing_webhooks: components["schemas"]["OutgoingWebhookResponse"][];
             /** Next Cursor */
@@ -3611,22 +3594,6 @@ export interface components {
             next_attempt_at: string | null;
             /** Delivered At */
             delivered_at: string | null;
-        };
-        /** OutgoingWebhookRetries */
-        OutgoingWebhookRetries: {
-            /** Retried */
-            retried: number;
-            /** Message */
-            message: string;
-        };
-        /** OutgoingWebhookRetry */
-        OutgoingWebhookRetry: {
-            /** Id */
-            id: string;
-            /** Retried */
-            retried: boolean;
-            /** Message */
-            message: string;
         };
         /**
          * OutgoingWebhookState
@@ -3706,8 +3673,8 @@ export interface components {
              */
             unpaid_orders: string[];
         };
-        /** OwnOrderList */
-        OwnOrderList: {
+        /** OwnOrderListResponse */
+        OwnOrderListResponse: {
             /** Orders */
             orders: components["schemas"]["OwnOrderResponse"][];
         };
@@ -3768,8 +3735,8 @@ export interface components {
             /** Placed At */
             placed_at: string | null;
         };
-        /** OwnTransactionList */
-        OwnTransactionList: {
+        /** OwnTransactionListResponse */
+        OwnTransactionListResponse: {
             /** Transactions */
             transactions: components["schemas"]["OwnTransactionResponse"][];
             /** Next Cursor */
@@ -3994,8 +3961,8 @@ export interface components {
             /** Product Id */
             product_id: string;
         };
-        /** ProductMap */
-        ProductMap: {
+        /** ProductMapResponse */
+        ProductMapResponse: {
             /** Products */
             products: {
                 [key: string]: components["schemas"]["ProductResponse"];
@@ -4592,8 +4559,8 @@ export interface components {
          * @enum {string}
          */
         RedemptionKind: "fixed" | "products" | "percentage" | "free_shipping" | "free_product";
-        /** RedemptionList */
-        RedemptionList: {
+        /** RedemptionListResponse */
+        RedemptionListResponse: {
             /** Redemptions */
             redemptions: components["schemas"]["RedemptionResponse"][];
             /** Next Cursor */
@@ -4889,8 +4856,8 @@ export interface components {
          * @enum {string}
          */
         RewardKind: "percentage" | "free_shipping" | "free_product";
-        /** RewardList */
-        RewardList: {
+        /** RewardListResponse */
+        RewardListResponse: {
             /** Rewards */
             rewards: components["schemas"]["RewardResponse"][];
         };
@@ -5355,8 +5322,8 @@ export interface components {
              */
             returned: number;
         };
-        /** VersionList */
-        VersionList: {
+        /** VersionListResponse */
+        VersionListResponse: {
             /** Versions */
             versions: components["schemas"]["ProgrammeResponse"][];
             /** Next Cursor */
@@ -5629,7 +5596,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["RewardList"];
+                    "application/json": components["schemas"]["RewardListResponse"];
                 };
             };
             /** @description Unchanged since the ETag */
@@ -5782,7 +5749,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["OwnTransactionList"];
+                    "application/json": components["schemas"]["OwnTransactionListResponse"];
                 };
             };
             /** @description Not authenticated */
@@ -5831,7 +5798,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["OwnOrderList"];
+                    "application/json": components["schemas"]["OwnOrderListResponse"];
                 };
             };
             /** @description Not authenticated */
@@ -5944,7 +5911,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProductMap"];
+                    "application/json": components["schemas"]["ProductMapResponse"];
                 };
             };
             /** @description Unchanged since the ETag */
@@ -6241,7 +6208,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["RedemptionList"];
+                    "application/json": components["schemas"]["RedemptionListResponse"];
                 };
             };
             /** @description Not authenticated */
@@ -6686,7 +6653,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AlertList"];
+                    "application/json": components["schemas"]["AlertListResponse"];
                 };
             };
             /** @description Not authenticated */
@@ -6729,7 +6696,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AdminProductList"];
+                    "application/json": components["schemas"]["AdminProductListResponse"];
                 };
             };
             /** @description Not authenticated */
@@ -6780,7 +6747,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AdminProductList"];
+                    "application/json": components["schemas"]["AdminProductListResponse"];
                 };
             };
             /** @description Bad request */
@@ -7035,7 +7002,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["MemberList"];
+                    "application/json": components["schemas"]["MemberListResponse"];
                 };
             };
             /** @description Not authenticated */
@@ -7140,7 +7107,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["CustomerTransactionList"];
+                    "application/json": components["schemas"]["CustomerTransactionListResponse"];
                 };
             };
             /** @description Not authenticated */
@@ -7554,7 +7521,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["RedemptionList"];
+                    "application/json": components["schemas"]["RedemptionListResponse"];
                 };
             };
             /** @description Not authenticated */
@@ -7616,7 +7583,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["EventList"];
+                    "application/json": components["schemas"]["EventListResponse"];
                 };
             };
             /** @description Not authenticated */
@@ -7723,7 +7690,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["CauseList"];
+                    "application/json": components["schemas"]["CauseListResponse"];
                 };
             };
             /** @description Not authenticated */
@@ -7996,7 +7963,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["VersionList"];
+                    "application/json": components["schemas"]["VersionListResponse"];
                 };
             };
             /** @description Not authenticated */
@@ -8043,7 +8010,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["DraftList"];
+                    "application/json": components["schemas"]["DraftListResponse"];
                 };
             };
             /** @description Not authenticated */
@@ -8293,7 +8260,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["DeletedDraft"];
+                    "application/json": components["schemas"]["Deleted"];
                 };
             };
             /** @description Not authenticated */
@@ -8701,7 +8668,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["EscrowList"];
+                    "application/json": components["schemas"]["EscrowListResponse"];
                 };
             };
             /** @description Not authenticated */
@@ -8879,7 +8846,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["MergeList"];
+                    "application/json": components["schemas"]["MergeListResponse"];
                 };
             };
             /** @description Not authenticated */
@@ -9063,7 +9030,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["OutgoingWebhookList"];
+                    "application/json": components["schemas"]["OutgoingWebhookListResponse"];
                 };
             };
             /** @description Not authenticated */
@@ -9110,7 +9077,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["OutgoingWebhookRetries"];
+                    "application/json": components["schemas"]["RetryManyResponse"];
                 };
             };
             /** @description Not authenticated */
@@ -9315,7 +9282,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["OutgoingWebhookRetry"];
+                    "application/json": components["schemas"]["RetryResponse"];
                 };
             };
             /** @description Not authenticated */
@@ -9432,7 +9399,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["MovementsList"];
+                    "application/json": components["schemas"]["MovementsListResponse"];
                     "text/csv": string;
                 };
             };
@@ -9483,7 +9450,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ExpiringList"];
+                    "application/json": components["schemas"]["ExpiringListResponse"];
                     "text/csv": string;
                 };
             };
@@ -9642,7 +9609,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["CohortList"];
+                    "application/json": components["schemas"]["CohortListResponse"];
                     "text/csv": string;
                 };
             };
@@ -9697,7 +9664,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["CloseList"];
+                    "application/json": components["schemas"]["CloseListResponse"];
                     "text/csv": string;
                 };
             };

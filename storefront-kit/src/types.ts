@@ -16,12 +16,12 @@ export type ForecastItem = Omit<Schemas["ForecastItem"], "quantity"> & { quantit
 export type Balance = Schemas["BalanceResponse"]
 export type Tier = Schemas["TierResponse"]
 export type Transaction = Schemas["OwnTransactionResponse"]
-export type Transactions = Schemas["OwnTransactionList"]
+export type Transactions = Schemas["OwnTransactionListResponse"]
 /** What an order did to the customer's points. */
 export type OrderPoints = Schemas["OwnOrderResponse"]
 /** What the cart of a signed-in customer earns, and what points can pay for it. */
 export type CustomerQuote = Schemas["Quote"] & { guest: false }
-/** What the cart of a guest would put aside until the guest opens an account. */
+/** What the cart of a guest would put into escrow until the guest opens an account. */
 export type GuestQuote = Schemas["GuestQuote"] & { guest: true }
 export type Quote = CustomerQuote | GuestQuote
 /** A reward for this cart and this customer, with the reason if it cannot be redeemed. */
@@ -30,7 +30,7 @@ export type QuotedRedemption = Schemas["QuotedRedemption"]
 export type PricedItem = Schemas["PricedItem"]
 export type RulePart = Schemas["RulePartResponse"]
 export type Redemption = Schemas["RedemptionResponse"]
-export type Redemptions = Schemas["RedemptionList"]
+export type Redemptions = Schemas["RedemptionListResponse"]
 export type RedemptionState = Redemption["state"]
 export type Referral = Schemas["ReferralResponse"]
 

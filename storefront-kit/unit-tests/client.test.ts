@@ -212,19 +212,19 @@ test("a customer gets a customer's quote", async () => {
 })
 
 test("a guest gets a guest's quote", async () => {
-  const { client, requests } = await serving(() => ({ json: { set_aside: 25 } }), { token: () => undefined })
+  const { client, requests } = await serving(() => ({ json: { escrow: 25 } }), { token: () => undefined })
 
-  expect(await client.quote("cart_1")).toEqual({ data: { set_aside: 25, guest: true } })
+  expect(await client.quote("cart_1")).toEqual({ data: { escrow: 25, guest: true } })
   expect(requests.map(({ url }) => url)).toEqual(["/store/dust/quote/guest"])
 })
 
 test("a guest gets a guest's quote if only Medusa knows the session", async () => {
   const { client, requests } = await serving(
-    ({ url }) => (url.endsWith("/guest") ? { json: { set_aside: 25 } } : problem(401, "not_authenticated", "Please sign in.")),
+    ({ url }) => (url.endsWith("/guest") ? { json: { escrow: 25 } } : problem(401, "not_authenticated", "Please sign in.")),
     { token: undefined, credentials: "include" },
   )
 
-  expect((await client.quote("cart_1")).data).toEqual({ set_aside: 25, guest: true })
+  expect((await client.quote("cart_1")).data).toEqual({ escrow: 25, guest: true })
   expect(requests.length).toBe(2)
 })
 

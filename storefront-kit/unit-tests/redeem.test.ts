@@ -2,7 +2,7 @@ import { expect, test } from "vitest"
 import { createDustActions, createDustClient } from "../src/index.js"
 import { problem, redemption, startServer, type Received, type Reply } from "./server.js"
 
-const WISH = { cart_id: "cart_1", dust: 300 } as const
+const REQUEST = { cart_id: "cart_1", dust: 300 } as const
 
 async function serving(answer: (request: Received) => Reply | undefined, timeoutMs?: number) {
   const server = await startServer(answer)
@@ -17,7 +17,7 @@ function startedThen(...later: Reply[]) {
 test("redeeming waits until the code is active", async () => {
   const { client, requests } = await startedThen(redemption("pending"), redemption("active"))
 
-  const { data } = await client.redeem(WISH, "key-1")
+  const { data } = await client.redeem(REQUEST, "key-1")
 
   expect(data).toMatchObject({ id: "red_1", state: "active", code: "DUST-ABC" })
   expect(requests.map(({ method, url }) => `${method} ${url}`)).toEqual([
@@ -25,13 +25,13 @@ test("redeeming waits until the code is active", async () => {
     "GET /store/dust/redemptions/red_1?wait=10",
     "GET /store/dust/redemptions/red_1?wait=10",
   ])
-  expect(requests[0]).toMatchObject({ headers: { "idempotency-key": "key-1" }, body: WISH })
+  expect(requests[0]).toMatchObject({ headers: { "idempotency-key": "key-1" }, body: REQUEST })
 })
 
 test("a redemption that is active at once needs no second request", async () => {
   const { client, requests } = await serving(() => redemption("active"))
 
-  expect((await client.redeem(WISH, "key-1")).data?.state).toBe("active")
+  expect((await client.redeem(REQUEST, "key-1")).data?.state).toBe("active")
   expect(requests.length).toBe(1)
 })
 
@@ -39,7 +39,7 @@ test("a redemption that fails is an error with the reason", async () => {
   const reason = "The code could not be made. The points are available again."
   const { client } = await startedThen(redemption("failed", { reason }))
 
-  expect(await client.redeem(WISH, "key-1")).toEqual({ error: { code: "redemption_failed", message: reason } })
+  expect(await client.redeem(REQUEST, "key-1")).toEqual({ error: { code: "redemption_failed", message: reason } })
 })
 
 test("a redemption that stays pending is an error that says the points are safe", async () => {
@@ -47,7 +47,7 @@ test("a redemption that stays pending is an error that says the points are safe"
     ...Array.from({ length: 3 }, () => redemption("pending", { reason: "The code is not ready yet: the shop keeps trying." })),
   )
 
-  const { error } = await client.redeem(WISH, "key-1")
+  const { error } = await client.redeem(REQUEST, "key-1")
 
   expect(error?.code).toBe("redemption_pending")
   expect(error?.message).toContain("Your points are safe.")
@@ -57,7 +57,7 @@ test("a redemption that stays pending is an error that says the points are safe"
 test("a wait that fails is repeated, as the points are held already", async () => {
   const { client } = await startedThen(problem(503, "bridge_unavailable", "Down."), redemption("active"))
 
-  expect((await client.redeem(WISH, "key-1")).data?.state).toBe("active")
+  expect((await client.redeem(REQUEST, "key-1")).data?.state).toBe("active")
 })
 
 test("the same key after a lost answer redeems once", async () => {
@@ -72,8 +72,8 @@ test("the same key after a lost answer redeems once", async () => {
     return reply
   })
 
-  expect((await client.redeem(WISH, "key-1")).error?.code).toBe("unavailable")
-  expect((await client.redeem(WISH, "key-1")).data?.state).toBe("active")
+  expect((await client.redeem(REQUEST, "key-1")).error?.code).toBe("unavailable")
+  expect((await client.redeem(REQUEST, "key-1")).data?.state).toBe("active")
 
   expect([...made]).toEqual([["key-1", 2]])
 })

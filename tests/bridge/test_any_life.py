@@ -281,8 +281,8 @@ class AnyLife(AnySequence):
                 dates[row.id] = row.created_at, row.matures_at, row.expires_at, row.amount
             if row.remaining:
                 key = row.source_id, row.matures_at, row.expires_at
-                left, set_aside = lots[who].get(key, (0, 0))
-                lots[who][key] = left + row.remaining, set_aside + row.set_aside
+                left, held = lots[who].get(key, (0, 0))
+                lots[who][key] = left + row.remaining, held + row.held_of_lot
         for who, purse in self.purses.items():
             purse.due(now())
             assert figures[who] == (purse.balance, purse.held, purse.pending, purse.debt)
@@ -301,7 +301,7 @@ class AnyLife(AnySequence):
         """
         query = (
             select(dust_balance, *(column for column in dust_lot.c if column.name not in {"customer_id", "held"}))
-            .add_columns(dust_lot.c.held.label("set_aside"))
+            .add_columns(dust_lot.c.held.label("held_of_lot"))
             .outerjoin(dust_lot, dust_lot.c.customer_id == dust_balance.c.customer_id)
             .where(dust_balance.c.customer_id.in_(self.customers))
         )

@@ -100,8 +100,9 @@ def test_migrate_says_in_plain_words_why_it_may_not(empty_database: psycopg.Conn
     owner = f"{postgres.rpartition('/')[0]}/refused"
     guest = f"postgresql://guest:guest@{owner.rpartition('@')[2]}"
     empty_database.execute("REVOKE CREATE ON DATABASE refused FROM PUBLIC")
-    # Until Postgres 14, everybody may create tables in it.
-    empty_database.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+    with psycopg.connect(owner, autocommit=True) as admin:
+        # Until Postgres 14, everybody may create tables in it.
+        admin.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
     with pytest.raises(MigrationRefused, match=r"permission denied for schema public.*DUST_OWNER_DATABASE_URL"):
         migrations.upgrade(guest)
     empty_database.execute("ALTER DATABASE refused SET search_path = elsewhere")

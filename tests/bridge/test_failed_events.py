@@ -96,7 +96,7 @@ def test_postgres_being_away_fails_no_task(
     monkeypatch.setattr(tasks, "process_batch", away)
     monkeypatch.setattr(tasks, "process_event", away)
     assert tasks.drain() == 0
-    assert tasks.handle.run("waiting").startswith("Waits: The database is out of reach")
+    assert tasks.handle.run("waiting").startswith("Rescheduled: The database is out of reach")
     assert published == []
     assert state_of("waiting") == "pending"
 

@@ -443,7 +443,7 @@ def test_a_guests_quote_says_what_would_go_into_escrow(api: TestClient, medusa: 
     answer = api.post("/store/dust/quote/guest", json={"cart_id": "cart_1"})
     assert answer.json() == {
         "currency_code": "eur",
-        "set_aside": 25,
+        "escrow": 25,
         "breakdown": [{"rule": "rate", "dust": 25}],
         "account_items": [],
         "escrow_days": 90,

@@ -114,7 +114,7 @@ def test_one_event_has_its_raw_body_and_its_history(api: TestClient, medusa: Fak
     assert found["body"].encode() == body
     assert found["state"] == "handled"
     assert [(each["outcome"], each["attempt"], each["error_code"], each["actor"]) for each in found["history"]] == [
-        ("waits", 1, "medusa_unavailable", None),
+        ("rescheduled", 1, "medusa_unavailable", None),
         ("failed", 2, "unknown_in_medusa", None),
         ("retried", 0, None, "user_1"),
     ]
@@ -223,5 +223,5 @@ def test_attempts_end_failed_with_all_of_them_in_the_history(
         with pytest.raises(error):
             process_event("msg_1")
     found = one(api, "msg_1")
-    assert [each["outcome"] for each in found["history"]] == ["waits"] * (attempts - 1) + ["failed"]
+    assert [each["outcome"] for each in found["history"]] == ["rescheduled"] * (attempts - 1) + ["failed"]
     assert f"{tried}; retry it once that is fixed." in found["reason"]

@@ -71,7 +71,9 @@ def test_a_proxy_s_request_id_is_kept_and_any_other_text_is_not(api: TestClient)
         assert answer.headers["x-request-id"].startswith("req_")
 
 
-@pytest.mark.parametrize(("path", "broken"), [("/store/dust", "read_points"), ("/store/dust/balance", "balance_view")])
+@pytest.mark.parametrize(
+    ("path", "broken"), [("/store/dust", "read_points"), ("/store/dust/balance", "balance_response")]
+)
 def test_the_answer_to_a_fault_names_its_log_line_and_is_not_stored(
     api: TestClient, lines: Lines, monkeypatch: pytest.MonkeyPatch, path: str, broken: str
 ) -> None:

@@ -290,7 +290,7 @@ def test_what_a_redemption_of_the_old_account_gives_back_goes_to_the_survivor(
     settle({**used, "version": 2, "status": "canceled"})
     assert balances() == (0, 500)
     assert redeem(api, NEW, 500)["state"] == "active"
-    # Set aside: it stays where it is held.
+    # On hold: it stays where it is held.
     assert unmerge() == 0
     assert balances() == (0, 500)
 
@@ -330,7 +330,7 @@ def test_orders_of_both_reach_the_tier_within_one_batch() -> None:
 def tiers() -> tuple[str | None, ...]:
     with transaction() as connection:
         found = read_tiers(connection, [OLD, NEW], now=now())
-    return tuple(found[who].standing.level.name if found[who].standing.level else None for who in (OLD, NEW))
+    return tuple(found[who].level.name if found[who].level else None for who in (OLD, NEW))
 
 
 def test_limits_count_both_from_the_merge_on_and_take_nothing_back_for_it() -> None:

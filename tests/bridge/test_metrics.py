@@ -17,7 +17,7 @@ from bridge.inbox.process_batch import process_batch
 from bridge.inbox.process_one import EventFailed, RetryLater, process_event
 from bridge.inbox.reconcile import reconcile
 from bridge.ledger.tables import ledger_total
-from bridge.ledger.totals import KindTotal, fold, read_totals
+from bridge.ledger.totals import KindTotal, fold, read_kind_totals
 from bridge.medusa.client import get_medusa
 from bridge.observability import metrics
 from bridge.operations import metrics_collector
@@ -151,7 +151,7 @@ def test_the_totals_are_of_what_a_batch_has_booked(api: TestClient) -> None:
     process_batch()
     with transaction() as connection:
         # Of the first order the batch met only the newest facts: canceled.
-        assert read_totals(connection) == [
+        assert read_kind_totals(connection) == [
             KindTotal(kind="earn", postings=2, credited=200, debited=0, held=0, pending=0)
         ]
 

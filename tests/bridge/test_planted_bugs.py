@@ -18,7 +18,8 @@ from hypothesis.stateful import run_state_machine_as_test
 from bridge.ledger.account import Account
 from bridge.medusa import amounts
 from bridge.programme import earning
-from bridge.settlement import compute, shares
+from bridge.settlement import compute
+from bridge.settlement.shares import Shares
 from tests.support.any_shop import AnyShop
 from tests.support.medusa import FakeMedusa
 from tests.support.shop_machine import Shop
@@ -32,7 +33,7 @@ _MAX_SEQUENCES = 40
 
 def new_points_on_transfer(monkeypatch: pytest.MonkeyPatch) -> None:
     """The new owner earns the whole order once more, whatever its former owners keep of it."""
-    monkeypatch.setattr(shares, "left_for_owner", lambda shares, worth, worth_before: worth)
+    monkeypatch.setattr(Shares, "left_for_owner", lambda self, worth: worth)
 
 
 def waiving_while_held(monkeypatch: pytest.MonkeyPatch) -> None:

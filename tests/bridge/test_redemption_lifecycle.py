@@ -75,10 +75,10 @@ STEPS: Mapping[RedemptionEvent, Step] = {
     RedemptionEvent.REQUEST_RELEASE: lambda connection, _, row: lifecycle.request_release(connection, row, now=now()),
     RedemptionEvent.CAPTURE: lambda connection, account, row: capture(connection, account, row, USED),
     RedemptionEvent.RELEASE: lambda connection, account, row: lifecycle.release(
-        connection, account, row, reason="Not used in time", next_attempt_at=None, now=now()
+        connection, account, row, reason="Not used in time", next_step_at=None, now=now()
     ),
     RedemptionEvent.FAIL: lambda connection, account, row: lifecycle.fail(
-        connection, account, row, reason="Refused", next_attempt_at=None, now=now()
+        connection, account, row, reason="Refused", next_step_at=None, now=now()
     ),
     RedemptionEvent.CHANGE_USE: change_use,
     RedemptionEvent.LATE_USE: late_use,
@@ -165,7 +165,7 @@ def test_each_event_in_each_state(state: RedemptionState, event: RedemptionEvent
     elif event is RedemptionEvent.REOPEN or event is RedemptionEvent.UNDO:
         # A deleted order that had used nothing has no effect but a check of the promotions.
         apply(delete_order)
-        assert read() == (replace(before[0], next_attempt_at=now()), before[1])
+        assert read() == (replace(before[0], next_step_at=now()), before[1])
     else:
         with pytest.raises(TransitionNotAllowed):
             apply(STEPS[event])

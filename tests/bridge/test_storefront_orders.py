@@ -364,7 +364,7 @@ def test_a_merchant_sees_what_a_guest_can_claim(api: TestClient) -> None:
     assert "10 points of order #7 were put into escrow" in found["explanation"][0]
     escrow = found["guest_escrow"]
     assert escrow["state"] == "waiting"
-    assert [(entry["kind"], entry["amount"]) for entry in escrow["entries"]] == [("set_aside", 10)]
+    assert [(entry["kind"], entry["amount"]) for entry in escrow["entries"]] == [("escrowed", 10)]
     api.post("/admin/dust/customers/cus_1/claim", json={"email": "ann@example.com"}, headers=tokens.admin())
     found = admin_order(api, "order_7")
     assert (found["customer_id"], found["earned"], found["escrow"]) == ("cus_1", 10, 0)

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.live
 
 
 def escrow(world: World, order_id: str) -> Json:
-    """What Dust set aside for the order; empty while it has not."""
+    """What Dust has in escrow for the order; empty while it has nothing."""
     try:
         return world.bridge.ask("GET", f"/admin/dust/escrow/{order_id}")
     except Refused:
@@ -39,7 +39,7 @@ def test_a_guests_dust_goes_to_the_account_that_the_order_is_transferred_to(worl
     guest.add(cart_id, world.keys.hoodie)
     quoted = world.bridge.ask("POST", "/store/dust/quote/guest", {"cart_id": cart_id})
     order_id = guest.check_out(cart_id)
-    assert until(lambda: escrow(world, order_id).get("dust") == quoted["set_aside"] > 0, PATIENCE_SECONDS)
+    assert until(lambda: escrow(world, order_id).get("dust") == quoted["escrow"] > 0, PATIENCE_SECONDS)
 
     with world.shopper() as shopper:
         shopper.ask("POST", f"/store/orders/{order_id}/transfer/request", {})
@@ -47,7 +47,7 @@ def test_a_guests_dust_goes_to_the_account_that_the_order_is_transferred_to(worl
         guest.ask("POST", f"/store/orders/{order_id}/transfer/accept", {"token": mailed_token(world, order_id)})
         # Medusa has no event for that, but the order has moved.
         assert order_id in world.bridge.ask("POST", "/admin/dust/reconcile", {})["drifted"]
-        world.bridge.wait_for_balance(shopper.customer_id, quoted["set_aside"])
+        world.bridge.wait_for_balance(shopper.customer_id, quoted["escrow"])
         assert (escrow(world, order_id)["customer_id"], escrow(world, order_id)["proof"]) == (
             shopper.customer_id,
             "transfer",

@@ -133,7 +133,7 @@ SELECT 'order_guest_' || n, sha256(convert_to(n::text, 'UTF8')), 'waiting', 10, 
        %(now)s
 FROM generate_series(1, %(members)s) n;
 INSERT INTO guest_escrow_entry (order_id, amount, kind, created_at)
-SELECT order_id, dust, 'set_aside', placed_at FROM guest_escrow WHERE order_id LIKE 'order_guest_%%';
+SELECT order_id, dust, 'escrowed', placed_at FROM guest_escrow WHERE order_id LIKE 'order_guest_%%';
 
 INSERT INTO dust_product (product_id, dust_only, dust_price, updated_by, created_at, updated_at)
 SELECT 'prod_' || lpad(n::text, 6, '0'), n %% 2 = 0, n, 'user_1', %(now)s, %(now)s

@@ -16,7 +16,7 @@ _numbers = count()
 
 
 class Place(Enum):
-    """Where a coin is: not spendable yet, free, set aside for a redemption, spent by one, taken back for an order,
+    """Where a coin is: not spendable yet, free, held for a redemption, spent by one, taken back for an order,
     expired, or gone for another reason (it paid a debt)."""
 
     PENDING = "pending"

@@ -40,7 +40,7 @@ def redemption(kind: RedemptionKind, *codes: Code) -> Redemption:
         programme_version=0,
         release_requested_at=None,
         attempts=0,
-        next_attempt_at=None,
+        next_step_at=None,
         created_at=PLACED,
         codes=codes,
     )

@@ -14,8 +14,8 @@ from bridge.programme.spending import (
     Redeem,
     discount_value,
     dust_for_value,
-    least_redeemable,
-    most_dust_within,
+    max_dust_within,
+    min_redeemable,
     useful_dust,
 )
 
@@ -73,7 +73,7 @@ def test_the_most_dust_never_takes_off_more_than_may_be_paid_with_it(
     currency: str, rate: Decimal, amount: Decimal, share: Decimal, max_dust: int | None
 ) -> None:
     redeem = rules(currency, rate, max_share=str(share), max_dust=max_dust)
-    most = most_dust_within(redeem, amount * share, currency)
+    most = max_dust_within(redeem, amount * share, currency)
     assert most is not None
     assert 0 <= most <= (max_dust or MAX_DUST)
     value = discount_value(redeem, most, currency)
@@ -104,7 +104,7 @@ def test_the_smallest_redemption_buys_something_with_all_of_its_points(
     currency: str, rate: Decimal, min_dust: int
 ) -> None:
     redeem = rules(currency, rate, min_dust=min_dust)
-    least = least_redeemable(redeem, currency)
+    least = min_redeemable(redeem, currency)
     assert least >= min_dust
     assert useful_dust(redeem, least, currency) == least
     # Whatever is smaller buys nothing with its last points, or is below the programme's minimum.
@@ -126,7 +126,7 @@ def test_worked_rows_of_points_that_buy_something(
     currency: str, rate: str, min_dust: int, dust: int, useful: int, least: int
 ) -> None:
     redeem = rules(currency, Decimal(rate), min_dust=min_dust)
-    assert (useful_dust(redeem, dust, currency), least_redeemable(redeem, currency)) == (useful, least)
+    assert (useful_dust(redeem, dust, currency), min_redeemable(redeem, currency)) == (useful, least)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_worked_rows(currency: str, rate: str, dust: int, value: str) -> None:
 
 def test_without_a_rate_there_is_no_value() -> None:
     assert discount_value(rules("eur", Decimal(1)), 5, "usd") is None
-    assert most_dust_within(rules("eur", Decimal(1)), Decimal(5), "usd") is None
+    assert max_dust_within(rules("eur", Decimal(1)), Decimal(5), "usd") is None
 
 
 def earned(cents: list[int], rounding: Rounding, rate: str = "1") -> int:

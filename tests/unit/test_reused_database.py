@@ -9,7 +9,7 @@ from tests.support.databases import ReusedDatabase
 
 _INSERT = (
     "INSERT INTO guest_escrow_entry (order_id, amount, kind, created_at)"
-    " SELECT 'order_1', 5, 'set_aside', to_timestamp(0) FROM generate_series(1, {}) RETURNING id"
+    " SELECT 'order_1', 5, 'escrowed', to_timestamp(0) FROM generate_series(1, {}) RETURNING id"
 )
 
 

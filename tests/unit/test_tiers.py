@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from bridge.programme.rules import Programme
-from bridge.programme.tiers import Contribution, Standing, Tiers, standing
+from bridge.programme.tiers import Contribution, CustomerTier, Tiers, tier_at
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 LEVELS = [{"name": "silver", "from": 100, "factor": "1.2"}, {"name": "gold", "from": 300, "factor": "1.5"}]
 TIERS = Tiers.model_validate({"window_days": 30, "levels": LEVELS})
 
 
-def at(day: int, *orders: tuple[int, int], tiers: Tiers = TIERS) -> Standing:
-    """The standing on a day, of orders as (day, amount)."""
+def at(day: int, *orders: tuple[int, int], tiers: Tiers = TIERS) -> CustomerTier:
+    """The tier on a day, of orders as (day, amount)."""
     made = [Contribution(placed_at=START + timedelta(days=on), amount=Decimal(amount)) for on, amount in orders]
-    return standing(tiers, made, moment=START + timedelta(days=day))
+    return tier_at(tiers, made, moment=START + timedelta(days=day))
 
 
 def test_an_upgrade_is_at_once_and_says_what_is_missing_for_the_next() -> None:
@@ -97,7 +97,7 @@ def test_prices_without_their_tax_reach_the_threshold_that_they_add_up_to() -> N
     # Three times 10.00 with 20 % tax inside are 25.00 without it.
     tiers = Tiers.model_validate({"window_days": 30, "levels": [{"name": "silver", "from": 25}]})
     orders = [Contribution(placed_at=START + timedelta(days=day), amount=Decimal("8.3333333333")) for day in range(3)]
-    reached = standing(tiers, orders, moment=START + timedelta(days=2))
+    reached = tier_at(tiers, orders, moment=START + timedelta(days=2))
     assert (reached.level, reached.total) == (tiers.levels[0], 25)
     assert reached.until == START + timedelta(days=30)
-    assert standing(tiers, orders[1:], moment=START + timedelta(days=2)).level is None
+    assert tier_at(tiers, orders[1:], moment=START + timedelta(days=2)).level is None

@@ -102,7 +102,7 @@ def test_an_event_that_waits_is_left_to_the_sweep_when_the_broker_is_away(monkey
 
     monkeypatch.setattr(inbox, "process_event", soon)
     monkeypatch.setattr(inbox.handle, "retry", retry)
-    assert inbox.handle.run("msg_1") == "Waits: msg_1 waits: Medusa is away"
+    assert inbox.handle.run("msg_1") == "Rescheduled: msg_1 is rescheduled: Medusa is away"
 
 
 @pytest.mark.usefixtures("settings")

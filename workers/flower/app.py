@@ -83,7 +83,7 @@ class DustFlower(Flower):  # type: ignore[misc]
         try:
             missed = await self.io_loop.run_in_executor(self.executor, self._missed, known)
         except Unavailable as error:
-            log.warning("catch_up_waits", reason=error.message)
+            log.warning("catch_up_rescheduled", reason=error.message)
             return
         for failure in missed:
             for event in as_events(failure):

@@ -140,8 +140,8 @@ def _failure_of(meta: dict[str, Any]) -> FailedTask | None:
 
 def _error_message(error: dict[str, Any]) -> str:
     """Return the error's message. Celery would create an exception of any class that the record names."""
-    said = error.get("exc_message")
-    words = ", ".join(map(str, said)) if isinstance(said, list) else str(said or "")
+    message = error.get("exc_message")
+    words = ", ".join(map(str, message)) if isinstance(message, list) else str(message or "")
     return words or str(error.get("exc_type"))
 
 

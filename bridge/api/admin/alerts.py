@@ -21,13 +21,15 @@ class AlertResponse(BaseModel):
     action: str = Field(description="What to do")
 
 
-class AlertList(BaseModel):
+class AlertListResponse(BaseModel):
     alerts: list[AlertResponse]
 
 
 @router.get("/alerts")
-def read_alerts() -> AlertList:
+def read_alerts() -> AlertListResponse:
     """Return what needs attention now, critical alerts first. It is cheap, so it can be asked often."""
     with transaction() as connection:
         alerts = find_alerts(connection, now=now())
-    return AlertList(alerts=[AlertResponse(severity=severity_of(alert.code), **vars(alert)) for alert in alerts])
+    return AlertListResponse(
+        alerts=[AlertResponse(severity=severity_of(alert.code), **vars(alert)) for alert in alerts]
+    )

@@ -76,9 +76,9 @@ def give(body: BonusRequest, operator: AdminOperator, key: IdempotencyKey) -> Bo
             actor=operator,
             now=now(),
         )
-    return bonus_view(given)
+    return bonus_response(given)
 
 
-def bonus_view(bonus: Bonus) -> BonusResponse:
+def bonus_response(bonus: Bonus) -> BonusResponse:
     rows = [BonusTransaction.model_validate(dict(row._mapping)) for row in bonus.transactions]
     return BonusResponse.model_validate({**bonus.row._mapping, "transactions": rows})

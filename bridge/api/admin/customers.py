@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from bridge.api.admin.routing import admin_router
 from bridge.api.admin.schemas import Reason
-from bridge.api.store.balance import BalanceResponse, balance_view
+from bridge.api.store.balance import BalanceResponse, balance_response
 from bridge.api.store.transactions import TransactionResponse, order_of
 from bridge.clock import now
 from bridge.db import transaction
@@ -37,7 +37,7 @@ def read_customer(customer_id: PathCustomerId) -> BalanceResponse:
     """Return a customer's balance and tier. Unknown customers get zeros."""
     with transaction() as connection:
         tier = read_tier(connection, customer_id, now=now())
-        return balance_view(read_balance(connection, customer_id), tier)
+        return balance_response(read_balance(connection, customer_id), tier)
 
 
 class CustomerTransaction(TransactionResponse):
@@ -45,7 +45,7 @@ class CustomerTransaction(TransactionResponse):
     order_number: str | None = Field(description="The number of that order in Medusa; null if it is not known")
 
 
-class CustomerTransactionList(BaseModel):
+class CustomerTransactionListResponse(BaseModel):
     transactions: list[CustomerTransaction]
     next_cursor: str | None
 
@@ -58,17 +58,19 @@ def read_customer_transactions(
     memos: Annotated[
         bool, Query(description="Include rows that changed no balance: holds, releases, pending points")
     ] = False,
-) -> CustomerTransactionList:
+) -> CustomerTransactionListResponse:
     """List a customer's transactions, newest first."""
     before = decode_number_cursor(Listing.TRANSACTIONS, cursor)
     with transaction() as connection:
         rows = read_transactions(connection, customer_id, limit=limit + 1, before_version=before, memos=memos)
         numbers = read_order_numbers(connection, {order for row in rows if (order := order_of(row))})
     page, following = split_page(Listing.TRANSACTIONS, rows, limit, lambda row: row.version)
-    return CustomerTransactionList(transactions=[_view(row, numbers) for row in page], next_cursor=following)
+    return CustomerTransactionListResponse(
+        transactions=[_transaction(row, numbers) for row in page], next_cursor=following
+    )
 
 
-def _view(row: Transaction, numbers: Mapping[str, str]) -> CustomerTransaction:
+def _transaction(row: Transaction, numbers: Mapping[str, str]) -> CustomerTransaction:
     order_id = order_of(row)
     number = numbers.get(order_id) if order_id else None
     # Transactions of redemptions name their order in the description. Here it has fields of its own.
@@ -134,7 +136,7 @@ def explain_customer(customer_id: PathCustomerId) -> ExplanationResponse:
     with transaction() as connection:
         explanation = explain(connection, customer_id)
     return ExplanationResponse(
-        balance=balance_view(explanation.balance, explanation.tier),
+        balance=balance_response(explanation.balance, explanation.tier),
         summary=list(explanation.summary),
         steps=explanation.steps,
     )

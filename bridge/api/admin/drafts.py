@@ -1,11 +1,12 @@
 """Admin API: drafts of the programme. A draft is published by request or at its start date."""
 
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import Header, Response
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints, TypeAdapter, ValidationError
 
+from bridge.api.admin.products import Deleted
 from bridge.api.admin.programme import IfMatch, ProgrammeResponse, etag, programme_response, version_of
 from bridge.api.admin.routing import admin_router
 from bridge.clock import now
@@ -72,23 +73,17 @@ class DraftResponse(DraftSummary):
     )
 
 
-class DraftList(BaseModel):
+class DraftListResponse(BaseModel):
     """All drafts. There are at most 50, so they are not paged."""
 
     drafts: list[DraftSummary]
 
 
-class DeletedDraft(BaseModel):
-    id: str
-    object: Literal["programme_draft"] = "programme_draft"
-    deleted: Literal[True] = True
-
-
 @router.get("")
-def read_drafts() -> DraftList:
+def read_drafts() -> DraftListResponse:
     """List all drafts without their documents, the one that was saved last first."""
     with transaction() as connection:
-        return DraftList.model_validate({"drafts": drafts.list_drafts(connection)}, from_attributes=True)
+        return DraftListResponse.model_validate({"drafts": drafts.list_drafts(connection)}, from_attributes=True)
 
 
 @router.post("", status_code=201, responses=describe_problems(400, 409, 422, 503))
@@ -104,7 +99,7 @@ def read_programme_draft(draft_id: PathId) -> DraftResponse:
     """Return a draft with its document, and with what publishing it would put in force."""
     with transaction() as connection:
         draft = drafts.read_draft(connection, draft_id)
-        return _view(draft, drafts.rebase(connection, draft))
+        return _response(draft, drafts.rebase(connection, draft))
 
 
 @router.put("/{draft_id}", responses=describe_problems(400, 404, 412, 422, 503))
@@ -116,11 +111,11 @@ async def write_programme_draft(
 
 
 @router.delete("/{draft_id}", responses=describe_problems(404, 422))
-def drop_programme_draft(draft_id: PathId) -> DeletedDraft:
+def drop_programme_draft(draft_id: PathId) -> Deleted:
     """Delete a draft."""
     with transaction() as connection:
         drafts.delete_draft(connection, draft_id)
-    return DeletedDraft(id=draft_id)
+    return Deleted(id=draft_id, object="programme_draft")
 
 
 @router.post("/{draft_id}/publish", responses=describe_problems(404, 409, 412, 422, 503))
@@ -158,7 +153,7 @@ def _save(draft_id: str | None, body: DraftRequest, operator: str, saved_at: dat
             draft = drafts.create_draft(connection, content, author=operator, now=moment)
         else:
             draft = drafts.change_draft(connection, draft_id, content, author=operator, now=moment, saved_at=saved_at)
-        return _view(draft, drafts.rebase(connection, draft))
+        return _response(draft, drafts.rebase(connection, draft))
 
 
 def _publish(draft_id: str, replaces: int | None) -> Version:
@@ -167,6 +162,6 @@ def _publish(draft_id: str, replaces: int | None) -> Version:
     return drafts.publish_draft(draft, read_document, now=now(), replaces=replaces)
 
 
-def _view(draft: drafts.Draft, rebased: drafts.Rebased) -> DraftResponse:
+def _response(draft: drafts.Draft, rebased: drafts.Rebased) -> DraftResponse:
     merged = {"version": rebased.version, "merged": rebased.document, "conflicts": rebased.conflicts}
     return DraftResponse.model_validate({**vars(draft), **merged})

@@ -54,7 +54,7 @@ class EventDetail(EventResponse):
     history: list[AttemptResponse] = Field(description="Failed attempts and retries, oldest first")
 
 
-class EventList(BaseModel):
+class EventListResponse(BaseModel):
     events: list[EventResponse]
     next_cursor: str | None
 
@@ -70,7 +70,7 @@ class CauseResponse(FromAttributes):
     newest_received_at: datetime
 
 
-class CauseList(BaseModel):
+class CauseListResponse(BaseModel):
     causes: list[CauseResponse]
 
 
@@ -110,13 +110,13 @@ def read_events(
     code: Annotated[Name | None, Query(description="The `error_code`")] = None,
     since: Annotated[AwareDatetime | None, Query(description="Only events received at this time or later")] = None,
     until: Annotated[AwareDatetime | None, Query(description="Only events received before this time")] = None,
-) -> EventList:
+) -> EventListResponse:
     """List the events of the inbox, newest first."""
     only = EventFilter(state=state, type=type, subject=subject, code=code, since=since, until=until)
     with transaction() as connection:
         events = list_events(connection, only, before=decode_cursor(Listing.EVENTS, cursor), limit=limit + 1)
     page, following = split_page(Listing.EVENTS, events, limit, lambda event: event.position)
-    return EventList(events=page, next_cursor=following)
+    return EventListResponse(events=page, next_cursor=following)
 
 
 @router.post("/events/retry", name="retry_events", status_code=202, responses=describe_problems(400, 422))
@@ -130,10 +130,10 @@ def retry_many(operator: AdminOperator, body: RetryRequest | None = None) -> Ret
 
 
 @router.get("/events/causes")
-def read_causes() -> CauseList:
+def read_causes() -> CauseListResponse:
     """Return why events have failed, the most frequent cause first, with the number of events of each."""
     with transaction() as connection:
-        return CauseList(causes=list_failure_causes(connection, limit=_MAX_CAUSES))
+        return CauseListResponse(causes=list_failure_causes(connection, limit=_MAX_CAUSES))
 
 
 @router.get("/events/{event_id:path}", responses=describe_problems(404, 422))

@@ -43,7 +43,7 @@ class EscrowDetail(EscrowResponse):
     sentences: list[str] = Field(description="What happened, oldest first")
 
 
-class EscrowList(BaseModel):
+class EscrowListResponse(BaseModel):
     waiting_orders: int = Field(description="Number of all orders in escrow, not only of this page")
     waiting_dust: int
     escrows: list[EscrowResponse]
@@ -51,14 +51,16 @@ class EscrowList(BaseModel):
 
 
 @router.get("/escrow", responses=describe_problems(422))
-def read_escrows(limit: Limit = 20, cursor: Cursor = None, state: EscrowState | None = None) -> EscrowList:
+def read_escrows(limit: Limit = 20, cursor: Cursor = None, state: EscrowState | None = None) -> EscrowListResponse:
     """List the points of guest orders in escrow, newest first, with the totals."""
     with transaction() as connection:
         waiting = read_escrow_totals(connection)
         before = decode_cursor(Listing.ESCROWS, cursor)
         escrows = list_escrows(connection, state=state, before=before, limit=limit + 1)
     page, following = split_page(Listing.ESCROWS, escrows, limit, lambda escrow: escrow.order_id)
-    return EscrowList(waiting_orders=waiting.orders, waiting_dust=waiting.dust, escrows=page, next_cursor=following)
+    return EscrowListResponse(
+        waiting_orders=waiting.orders, waiting_dust=waiting.dust, escrows=page, next_cursor=following
+    )
 
 
 @router.get("/escrow/{order_id}", responses=describe_problems(404, 422))
@@ -125,15 +127,15 @@ class UnmergeResponse(FromAttributes):
     returned: int = Field(description="The points that went back: those neither spent nor held meanwhile")
 
 
-class MergeList(BaseModel):
+class MergeListResponse(BaseModel):
     merges: list[MergeResponse]
 
 
 @router.get("/customers/{customer_id}/merges", responses=describe_problems(422))
-def read_merges(customer_id: PathCustomerId) -> MergeList:
+def read_merges(customer_id: PathCustomerId) -> MergeListResponse:
     """List every merge of this customer's account, undone ones included, oldest first."""
     with transaction() as connection:
-        return MergeList(merges=merges_of(connection, customer_id))
+        return MergeListResponse(merges=merges_of(connection, customer_id))
 
 
 @router.post("/customers/{customer_id}/merge", responses=describe_problems(400, 409, 422))

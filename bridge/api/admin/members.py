@@ -52,7 +52,7 @@ class MemberResponse(FromAttributes):
     last_activity: datetime = Field(description="When a transaction was booked last")
 
 
-class MemberList(BaseModel):
+class MemberListResponse(BaseModel):
     customers: list[MemberResponse]
     next_cursor: str | None
     warning: str | None = Field(description="What could not be searched, if anything")
@@ -76,7 +76,7 @@ async def read_members(
     sort: Annotated[MemberSort, Query(description="What to sort by; with `-` downwards")] = MemberSort.ACTIVITY_DOWN,
     limit: Limit = 20,
     cursor: Cursor = None,
-) -> MemberList:
+) -> MemberListResponse:
     """List the members: customers who have or had points.
 
     Names and e-mail addresses are searched in Medusa, as Dust has none: at most 100 customers that match. While Medusa
@@ -96,7 +96,7 @@ async def read_members(
     )
     members = await run_in_threadpool(_list, only, sort, after, limit + 1)
     page, following = split_page(Listing.CUSTOMERS, members, limit, lambda member: _position(member, sort))
-    return MemberList(customers=page, next_cursor=following, warning=warning)
+    return MemberListResponse(customers=page, next_cursor=following, warning=warning)
 
 
 async def _search(text: str) -> tuple[list[CustomerId], str | None]:

@@ -30,7 +30,7 @@ router = admin_router("/orders")
 
 
 class EscrowEntryResponse(FromAttributes):
-    kind: str = Field(description="`set_aside`, `taken_back`, `claimed` or `expired`")
+    kind: str = Field(description="`escrowed`, `taken_back`, `claimed` or `expired`")
     amount: int = Field(description="Positive when points were put into escrow, negative when they left it")
     created_at: datetime
 

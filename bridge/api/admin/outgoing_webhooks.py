@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import Query
 from pydantic import AwareDatetime, BaseModel, Field
 
+from bridge.api.admin.events import RetryManyResponse, RetryResponse
 from bridge.api.admin.routing import admin_router
 from bridge.clock import now
 from bridge.db import transaction
@@ -45,20 +46,9 @@ class OutgoingWebhookDetail(OutgoingWebhookResponse):
     deliveries: list[DeliveryResponse] = Field(description="Every attempt, oldest first")
 
 
-class OutgoingWebhookList(BaseModel):
+class OutgoingWebhookListResponse(BaseModel):
     outgoing_webhooks: list[OutgoingWebhookResponse]
     next_cursor: str | None
-
-
-class OutgoingWebhookRetry(BaseModel):
-    id: str
-    retried: bool
-    message: str
-
-
-class OutgoingWebhookRetries(BaseModel):
-    retried: int
-    message: str
 
 
 class OutgoingWebhookTest(BaseModel):
@@ -84,7 +74,7 @@ def read_outgoing_webhooks(
     state: OutgoingWebhookState | None = None,
     type: OutgoingWebhookType | None = None,
     customer_id: Annotated[Id | None, Query()] = None,
-) -> OutgoingWebhookList:
+) -> OutgoingWebhookListResponse:
     """List outgoing webhooks, sent and waiting, newest first. They are kept for 30 days."""
     with transaction() as connection:
         webhooks = queries.list_webhooks(
@@ -96,16 +86,16 @@ def read_outgoing_webhooks(
             limit=limit + 1,
         )
     page, following = split_page(Listing.OUTGOING_WEBHOOKS, webhooks, limit, lambda webhook: webhook.seq)
-    return OutgoingWebhookList(outgoing_webhooks=page, next_cursor=following)
+    return OutgoingWebhookListResponse(outgoing_webhooks=page, next_cursor=following)
 
 
 @router.post("/retry", name="retry_outgoing_webhooks", status_code=202)
-def retry_all_failed() -> OutgoingWebhookRetries:
+def retry_all_failed() -> RetryManyResponse:
     """Retry all failed webhooks."""
     with transaction() as connection:
         retried = queries.retry_failed(connection, now=now())
     enqueue(OUTGOING_SEND)
-    return OutgoingWebhookRetries(retried=retried, message=f"{retried} webhooks will be sent again.")
+    return RetryManyResponse(retried=retried, message=f"{retried} webhooks will be sent again.")
 
 
 @router.post("/ping", name="test_outgoing_webhooks", status_code=202, responses=describe_problems(409))
@@ -133,19 +123,19 @@ def replay_window(body: ReplayRequest) -> ReplayResponse:
 def read_outgoing_webhook(webhook_id: PathId) -> OutgoingWebhookDetail:
     """Return one webhook with its data and all attempts to deliver it."""
     with transaction() as connection:
-        found = queries.read_webhook(connection, webhook_id)
+        webhook = queries.read_webhook(connection, webhook_id)
         deliveries = queries.read_deliveries(connection, webhook_id)
-    return OutgoingWebhookDetail.model_validate({**vars(found), "deliveries": deliveries})
+    return OutgoingWebhookDetail.model_validate({**vars(webhook), "deliveries": deliveries})
 
 
 @router.post(
     "/{webhook_id}/retry", name="retry_outgoing_webhook", status_code=202, responses=describe_problems(404, 422)
 )
-def retry(webhook_id: PathId) -> OutgoingWebhookRetry:
+def retry(webhook_id: PathId) -> RetryResponse:
     """Send a webhook again with the same id: a failed one, or one that the receiver accepted and lost."""
     with transaction() as connection:
         retried = queries.retry_webhook(connection, webhook_id, now=now())
     if retried:
         enqueue(OUTGOING_SEND)
     message = "It will be sent again." if retried else "Nothing to do: it is waiting to be sent."
-    return OutgoingWebhookRetry(id=webhook_id, retried=retried, message=message)
+    return RetryResponse(id=webhook_id, retried=retried, message=message)

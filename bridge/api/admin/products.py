@@ -58,7 +58,7 @@ class AdminProduct(FromAttributes):
     mirror_error: str | None
 
 
-class AdminProductList(BaseModel):
+class AdminProductListResponse(BaseModel):
     products: list[AdminProduct]
     next_cursor: str | None = None
 
@@ -72,21 +72,21 @@ class Deleted(BaseModel):
 
 
 @router.get("/products", responses=describe_problems(422))
-def read_products(limit: Limit = 100, cursor: Cursor = None) -> AdminProductList:
+def read_products(limit: Limit = 100, cursor: Cursor = None) -> AdminProductListResponse:
     """List the products with points settings, ordered by id."""
     with transaction() as connection:
         products = list_products(connection, limit=limit + 1, after=decode_cursor(Listing.PRODUCTS, cursor))
     page, following = split_page(Listing.PRODUCTS, products, limit, lambda product: product.product_id)
-    return AdminProductList(products=page, next_cursor=following)
+    return AdminProductListResponse(products=page, next_cursor=following)
 
 
 @router.post("/products", responses=describe_problems(400, 422, 503))
-async def write_products(batch: ProductBatch, operator: AdminOperator) -> AdminProductList:
+async def write_products(batch: ProductBatch, operator: AdminOperator) -> AdminProductListResponse:
     """Set many products at once. It succeeds for all of them or for none."""
     wanted = {product.product_id: product for product in batch.products}
     fields = {each.product_id: f"products.{number}.dust_price" for number, each in enumerate(batch.products)}
     products = await FOR_OPERATORS.run(_set_products, list(wanted.values()), operator, fields)
-    return AdminProductList(products=products)
+    return AdminProductListResponse(products=products)
 
 
 @router.get("/products/{product_id}", responses=describe_problems(404, 422))

@@ -31,7 +31,7 @@ class ProgrammeResponse(Programme):
     created_at: datetime | None
 
 
-class VersionList(BaseModel):
+class VersionListResponse(BaseModel):
     versions: list[ProgrammeResponse]
     next_cursor: str | None
 
@@ -96,14 +96,14 @@ def read_versions(
     defaults: Annotated[
         bool, Query(description="Include version 0 at the end: the defaults, in force until the first version")
     ] = False,
-) -> VersionList:
+) -> VersionListResponse:
     """List all versions of the programme, newest first."""
     with transaction() as connection:
         versions = list_versions(connection, limit=limit + 1, before=decode_number_cursor(Listing.VERSIONS, cursor))
         if defaults and len(versions) <= limit:
             versions.append(version_numbered(connection, 0))
     page, following = split_page(Listing.VERSIONS, versions, limit, lambda version: version.number)
-    return VersionList(versions=[programme_response(version) for version in page], next_cursor=following)
+    return VersionListResponse(versions=[programme_response(version) for version in page], next_cursor=following)
 
 
 def programme_response(version: Version) -> ProgrammeResponse:

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Query
 
 from bridge.api.admin.routing import admin_router
-from bridge.api.store.redemptions import RedemptionList, redemption_list
+from bridge.api.store.redemptions import RedemptionListResponse, redemption_list, redemption_response
 from bridge.db import transaction
 from bridge.http.paging import Cursor, Limit, Listing, decode_cursor
 from bridge.http.problems import describe_problems
@@ -23,7 +23,7 @@ def read_redemptions(
     cursor: Cursor = None,
     state: RedemptionState | None = None,
     customer_id: Annotated[Id | None, Query()] = None,
-) -> RedemptionList:
+) -> RedemptionListResponse:
     """List the redemptions of all customers, newest first."""
     with transaction() as connection:
         redemptions = list_redemptions(
@@ -33,4 +33,4 @@ def read_redemptions(
             before=decode_cursor(Listing.REDEMPTIONS, cursor),
             limit=limit + 1,
         )
-    return redemption_list(redemptions, limit)
+    return redemption_list(redemptions, limit, redemption_response)

@@ -64,7 +64,7 @@ class MovementsResponse(FromAttributes):
     closing: int
 
 
-class MovementsList(BaseModel):
+class MovementsListResponse(BaseModel):
     periods: list[MovementsResponse]
 
 
@@ -76,12 +76,12 @@ class ExpiringMonthResponse(FromAttributes):
     customers: int
 
 
-class ExpiringList(BaseModel):
+class ExpiringListResponse(BaseModel):
     months: list[ExpiringMonthResponse]
 
 
 class CohortResponse(_Figures):
-    """The points issued in one month, and what became of them."""
+    """The points issued in one month, and what happened to them."""
 
     month: date
     issued: int
@@ -93,7 +93,7 @@ class CohortResponse(_Figures):
     breakage: str = Field(description="Expired share of the points that were issued and not taken back")
 
 
-class CohortList(BaseModel):
+class CohortListResponse(BaseModel):
     months: list[CohortResponse]
 
 
@@ -107,7 +107,7 @@ class CloseResponse(LiabilityResponse):
     closed_at: datetime
 
 
-class CloseList(BaseModel):
+class CloseListResponse(BaseModel):
     closes: list[CloseResponse]
     next_cursor: str | None
 
@@ -125,13 +125,13 @@ def report_liability(
     return LiabilityResponse(**sheets.liability_document(report))
 
 
-@router.get("/movements", response_model=MovementsList, responses=_AS_CSV | describe_problems(422))
+@router.get("/movements", response_model=MovementsListResponse, responses=_AS_CSV | describe_problems(422))
 def report_movements(
     since: Annotated[date | None, Query(description="First day (UTC); default: 30 days before `until`")] = None,
     until: Annotated[date | None, Query(description="Day after the last day (UTC); default: tomorrow")] = None,
     by: Period = Period.DAY,
     format: Format = "json",
-) -> MovementsList | Response:
+) -> MovementsListResponse | Response:
     """Report movements per period, with opening and closing balance."""
     today = now().date()
     until = until or _later(today, 1)
@@ -146,17 +146,17 @@ def report_movements(
         periods = movements(connection, start=since, until=until, period=by)
     if format == "csv":
         return _csv(sheets.movements_sheet(periods), "movements")
-    return MovementsList(periods=periods)
+    return MovementsListResponse(periods=periods)
 
 
-@router.get("/expiring", response_model=ExpiringList, responses=_AS_CSV | describe_problems(422))
-def report_expiring(format: Format = "json") -> ExpiringList | Response:
+@router.get("/expiring", response_model=ExpiringListResponse, responses=_AS_CSV | describe_problems(422))
+def report_expiring(format: Format = "json") -> ExpiringListResponse | Response:
     """Report all points by the month in which they expire unless they are spent."""
     with reading() as connection:
         months = expiring_by_month(connection)
     if format == "csv":
         return _csv(sheets.expiring_sheet(months), "expiring")
-    return ExpiringList(months=months)
+    return ExpiringListResponse(months=months)
 
 
 class ForecastsResponse(BaseModel):
@@ -271,25 +271,25 @@ def report_marketing(
     )
 
 
-@router.get("/breakage", response_model=CohortList, responses=_AS_CSV | describe_problems(422))
-def report_breakage(format: Format = "json") -> CohortList | Response:
-    """Report what became of the points issued in each month."""
+@router.get("/breakage", response_model=CohortListResponse, responses=_AS_CSV | describe_problems(422))
+def report_breakage(format: Format = "json") -> CohortListResponse | Response:
+    """Report what happened to the points issued in each month."""
     with reading() as connection:
         cohorts = breakage(connection)
     if format == "csv":
         return _csv(sheets.breakage_sheet(cohorts), "breakage")
-    return CohortList(months=cohorts)
+    return CohortListResponse(months=cohorts)
 
 
-@router.get("/closes", response_model=CloseList, responses=_AS_CSV | describe_problems(422))
-def report_closes(limit: Limit = 20, cursor: Cursor = None, format: Format = "json") -> CloseList | Response:
+@router.get("/closes", response_model=CloseListResponse, responses=_AS_CSV | describe_problems(422))
+def report_closes(limit: Limit = 20, cursor: Cursor = None, format: Format = "json") -> CloseListResponse | Response:
     """List the daily closes, newest first."""
     with reading() as connection:
         closes = list_closes(connection, limit=limit + 1, before=_day(decode_cursor(Listing.CLOSES, cursor)))
     page, following = split_page(Listing.CLOSES, closes, limit, lambda close: close.day.isoformat())
     if format == "csv":
         return _csv(sheets.closes_sheet(page), "closes")
-    return CloseList(closes=[_close(close) for close in page], next_cursor=following)
+    return CloseListResponse(closes=[_close(close) for close in page], next_cursor=following)
 
 
 def _close(close: Close) -> CloseResponse:

@@ -16,8 +16,9 @@ from bridge.http.query_parameters import require_known_query
 from bridge.http.schemas import FromAttributes
 from bridge.ids import CustomerId
 from bridge.ledger.queries import Balance, read_balances, read_points
-from bridge.programme.tiers import TierBasis, format_needed, format_reached
-from bridge.settlement.tiers import CustomerTier, read_tiers
+from bridge.medusa.amounts import plain_text
+from bridge.programme.tiers import CustomerTier, TierBasis, format_needed, format_reached
+from bridge.settlement.tiers import read_tiers
 
 router = store_router()
 
@@ -66,27 +67,26 @@ class BalanceResponse(FromAttributes):
     )
 
 
-def balance_view(balance: Balance, tier: CustomerTier | None = None) -> BalanceResponse:
-    view = BalanceResponse.model_validate(balance)
-    view.tier = _tier_view(tier) if tier else None
-    return view
+def balance_response(balance: Balance, tier: CustomerTier | None = None) -> BalanceResponse:
+    response = BalanceResponse.model_validate(balance)
+    response.tier = _tier_response(tier) if tier else None
+    return response
 
 
-def _tier_view(tier: CustomerTier) -> TierResponse:
-    standing = tier.standing
+def _tier_response(tier: CustomerTier) -> TierResponse:
     following = None
-    if standing.next is not None and standing.missing is not None:
+    if tier.next is not None and tier.missing is not None:
         following = NextTierResponse(
-            name=standing.next.name,
-            from_=format_needed(tier.tiers, standing.next.threshold),
-            missing=format_needed(tier.tiers, standing.missing),
+            name=tier.next.name,
+            from_=format_needed(tier.tiers, tier.next.threshold),
+            missing=format_needed(tier.tiers, tier.missing),
         )
     return TierResponse(
-        name=standing.level.name if standing.level else None,
-        factor=f"{standing.factor.normalize():f}",
-        from_=format_needed(tier.tiers, standing.level.threshold) if standing.level else None,
-        progress=format_reached(tier.tiers, standing.total),
-        until=standing.until,
+        name=tier.level.name if tier.level else None,
+        factor=plain_text(tier.factor),
+        from_=format_needed(tier.tiers, tier.level.threshold) if tier.level else None,
+        progress=format_reached(tier.tiers, tier.total),
+        until=tier.until,
         basis=tier.tiers.basis,
         currency_code=tier.tiers.currency_code if tier.tiers.basis is TierBasis.SPENT else None,
         next=following,
@@ -119,7 +119,7 @@ async def read_own_balance(customer_id: Customer) -> Response:
     """Return the customer's balance, held, pending and expiring points, and tier. Unknown customers get zeros."""
     balance, tier = await _balances(customer_id)
     # Serialized here: with a response model FastAPI would validate it a second time.
-    return Response(balance_view(balance, tier).model_dump_json(), media_type="application/json")
+    return Response(balance_response(balance, tier).model_dump_json(), media_type="application/json")
 
 
 async def handle_own_balance(request: Request) -> Response:

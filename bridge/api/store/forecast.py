@@ -19,7 +19,8 @@ from bridge.medusa.amounts import NonNegativeNumber
 from bridge.medusa.cart_orders import future_order, line_of_product
 from bridge.medusa.client import Json, get_medusa
 from bridge.medusa.errors import UnknownInMedusa
-from bridge.medusa.orders import Line, Order, OrderDetail
+from bridge.medusa.order_lines import Line
+from bridge.medusa.orders import Order, OrderDetail
 from bridge.programme.fields import CurrencyCode
 from bridge.programme.versions import current_version
 from bridge.settlement.forecast import forecast_each
@@ -102,8 +103,8 @@ def _forecast(customer_id: CustomerId | None, body: ForecastRequest) -> Forecast
         *alone, together = forecast_each(connection, orders, now=moment)
     return Forecast(
         items=[
-            ForecastedItem(product_id=item.product_id, earn=found.dust, breakdown=found.breakdown)
-            for item, found in zip(body.items, alone, strict=True)
+            ForecastedItem(product_id=item.product_id, earn=expected.dust, breakdown=expected.breakdown)
+            for item, expected in zip(body.items, alone, strict=True)
         ],
         total=together.dust,
     )

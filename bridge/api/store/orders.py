@@ -53,21 +53,21 @@ class OwnOrderResponse(FromAttributes):
     placed_at: datetime | None
 
 
-class OwnOrderList(BaseModel):
+class OwnOrderListResponse(BaseModel):
     orders: list[OwnOrderResponse]
 
 
 @router.get("/orders", responses=describe_problems(401, 422, 503))
 def list_own_orders(
     customer_id: Customer, order_id: Annotated[list[Id], Query(min_length=1, max_length=_MAX_ORDERS)]
-) -> OwnOrderList:
+) -> OwnOrderListResponse:
     """Return what these orders of the customer have earned, spent and given back, newest first.
 
     Orders of others, and those that are not settled yet, are left out.
     """
     with transaction() as connection:
         orders = read_points_of_orders(connection, customer_id, [OrderId(each) for each in order_id])
-    return OwnOrderList(orders=[OwnOrderResponse.model_validate(order) for order in orders])
+    return OwnOrderListResponse(orders=[OwnOrderResponse.model_validate(order) for order in orders])
 
 
 @router.get("/orders/{order_id}", responses=describe_problems(401, 404, 422, 503))

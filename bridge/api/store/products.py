@@ -25,12 +25,12 @@ class ProductResponse(FromAttributes):
     dust_price: int | None
 
 
-class ProductMap(BaseModel):
+class ProductMapResponse(BaseModel):
     products: dict[str, ProductResponse]
     next_cursor: str | None = None
 
 
-@router.get("/products", response_model=ProductMap, responses=UNCHANGED | describe_problems(422, 429, 503))
+@router.get("/products", response_model=ProductMapResponse, responses=UNCHANGED | describe_problems(422, 429, 503))
 def read_dust_products(
     product_id: Annotated[list[Id] | None, Query(max_length=_MAX_PRODUCTS)] = None,
     limit: Limit = 100,
@@ -45,5 +45,5 @@ def read_dust_products(
         else:
             products = list_products(connection, limit=limit + 1, after=after)
             page, following = split_page(Listing.PRODUCTS, products, limit, lambda product: product.product_id)
-    answer = ProductMap(products={product.product_id: product for product in page}, next_cursor=following)
+    answer = ProductMapResponse(products={product.product_id: product for product in page}, next_cursor=following)
     return cacheable_response(answer, if_none_match)

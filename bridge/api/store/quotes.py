@@ -204,7 +204,7 @@ class GuestQuoteRequest(Body):
 
 class GuestQuote(BaseModel):
     currency_code: str
-    set_aside: int = Field(description="Points that the order would put into escrow now")
+    escrow: int = Field(description="Points that the order would put into escrow now")
     breakdown: list[RulePartResponse] = Field(description="These points by the rules that give them")
     account_items: list[PricedItem] = Field(
         description="Units that only a customer with an account can buy, with points"
@@ -228,7 +228,7 @@ def _quote_guest(body: GuestQuoteRequest) -> GuestQuote:
         store_forecast(connection, order, expected, now=now())
     return GuestQuote(
         currency_code=cart.currency_code,
-        set_aside=expected.dust,
+        escrow=expected.dust,
         breakdown=expected.breakdown,
         account_items=_priced_items(cart, dust_only, {}),
         escrow_days=programme.guests.escrow_days,

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from bridge.api.store.redemptions import RedemptionEnvelope, own_redemption_view
+from bridge.api.store.redemptions import RedemptionEnvelope, own_redemption_response
 from bridge.api.store.routing import store_router
 from bridge.http.auth import Customer
 from bridge.http.idempotency_header import IdempotencyKey
@@ -102,7 +102,7 @@ class RedemptionRequest(Body):
 async def redeem(customer_id: Customer, body: RedemptionRequest, key: IdempotencyKey) -> RedemptionEnvelope:
     """Hold points and create a promotion for them. Then GET the redemption with `wait` until it is active."""
     redemption = await FOR_CUSTOMERS.run(_redeem, body.to_request(customer_id, key))
-    return RedemptionEnvelope(redemption=own_redemption_view(redemption))
+    return RedemptionEnvelope(redemption=own_redemption_response(redemption))
 
 
 def _redeem(request: service.Request) -> Redemption:

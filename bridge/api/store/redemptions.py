@@ -23,6 +23,7 @@ from bridge.http.problems import describe_problems
 from bridge.http.schemas import FromAttributes, Id, PathId
 from bridge.ids import CustomerId
 from bridge.inbox.reconcile import store_orders
+from bridge.medusa.amounts import plain_text
 from bridge.medusa.client import get_medusa
 from bridge.medusa.currencies import format_amount
 from bridge.queue.enqueue import INBOX_DRAIN, REDEMPTIONS_ADVANCE, enqueue
@@ -33,7 +34,8 @@ from bridge.redemptions.tables import RedemptionKind, RedemptionState
 
 router = store_router()
 
-LONGEST_WAIT_SECONDS = 30
+# The same as in the plugin's src/api/forward.ts, which waits for the answer.
+_MAX_WAIT_SECONDS = 30
 _LOOK_EVERY_SECONDS = 0.25
 
 
@@ -71,7 +73,7 @@ class RedemptionEnvelope(BaseModel):
     redemption: RedemptionResponse
 
 
-class RedemptionList(BaseModel):
+class RedemptionListResponse(BaseModel):
     redemptions: list[RedemptionResponse]
     next_cursor: str | None
 
@@ -83,11 +85,11 @@ def amount_of(redemption: Redemption, value: Decimal | None, rounding: str = ROU
     return format_amount(value, redemption.currency_code, rounding)
 
 
-def redemption_view(redemption: Redemption) -> RedemptionResponse:
+def redemption_response(redemption: Redemption) -> RedemptionResponse:
     codes = redemption.codes
     changed = {
         "value": amount_of(redemption, redemption.value),
-        "percent": None if redemption.percent is None else f"{redemption.percent.normalize():f}",
+        "percent": None if redemption.percent is None else plain_text(redemption.percent),
         "min_cart": amount_of(redemption, redemption.min_cart, ROUND_CEILING),
         "promotions": codes,
         "code": codes[0].code if len(codes) == 1 else None,
@@ -104,15 +106,15 @@ REASONS_FOR_SHOPPERS = {
 RELEASE_REQUESTED = "The points come back as soon as the code is withdrawn: the shop keeps trying."
 
 
-def own_redemption_view(redemption: Redemption) -> RedemptionResponse:
+def own_redemption_response(redemption: Redemption) -> RedemptionResponse:
     """The redemption for the customer: the reason is replaced by a sentence for shoppers."""
-    view = redemption_view(redemption)
+    response = redemption_response(redemption)
     if redemption.reason is None or redemption.state is RedemptionState.RELEASED:
-        return view
+        return response
     reason = REASONS_FOR_SHOPPERS.get(redemption.state)
     if redemption.state is RedemptionState.ACTIVE and redemption.release_requested_at:
         reason = RELEASE_REQUESTED
-    return view.model_copy(update={"reason": reason})
+    return response.model_copy(update={"reason": reason})
 
 
 @router.get("/redemptions", responses=describe_problems(401, 422, 503))
@@ -122,7 +124,7 @@ def read_own_redemptions(
     cursor: Cursor = None,
     cart_id: Annotated[Id | None, Query(description="Only redemptions that were made for this cart")] = None,
     state: Annotated[RedemptionState | None, Query(description="Only redemptions in this state")] = None,
-) -> RedemptionList:
+) -> RedemptionListResponse:
     """List the customer's redemptions, newest first."""
     with transaction() as connection:
         redemptions = list_redemptions(
@@ -133,15 +135,15 @@ def read_own_redemptions(
             before=decode_cursor(Listing.REDEMPTIONS, cursor),
             limit=limit + 1,
         )
-    return redemption_list(redemptions, limit, view=own_redemption_view)
+    return redemption_list(redemptions, limit, own_redemption_response)
 
 
 def redemption_list(
-    redemptions: list[Redemption], limit: int, *, view: Callable[[Redemption], RedemptionResponse] = redemption_view
-) -> RedemptionList:
+    redemptions: list[Redemption], limit: int, to_response: Callable[[Redemption], RedemptionResponse]
+) -> RedemptionListResponse:
     """One page of redemptions, which were read with a limit of `limit + 1`."""
     page, following = split_page(Listing.REDEMPTIONS, redemptions, limit, lambda redemption: redemption.id)
-    return RedemptionList(redemptions=[view(redemption) for redemption in page], next_cursor=following)
+    return RedemptionListResponse(redemptions=[to_response(redemption) for redemption in page], next_cursor=following)
 
 
 @router.get("/redemptions/{redemption_id}", responses=describe_problems(401, 404, 422, 503))
@@ -149,21 +151,21 @@ async def read_own_redemption(
     request: Request,
     customer_id: Customer,
     redemption_id: PathId,
-    wait: Annotated[float, Query(ge=0, le=LONGEST_WAIT_SECONDS, description="Seconds to wait while it is pending")] = 0,
+    wait: Annotated[float, Query(ge=0, le=_MAX_WAIT_SECONDS, description="Seconds to wait while it is pending")] = 0,
 ) -> RedemptionEnvelope:
     """Return a redemption of the customer. With `wait`: once it is no longer pending, or when the time is up."""
     clock = asyncio.get_running_loop().time
     end = clock() + wait
     redemption = await run_in_threadpool(_read_redemption, customer_id, redemption_id)
     if redemption.state is not RedemptionState.PENDING or not wait:
-        return RedemptionEnvelope(redemption=own_redemption_view(redemption))
+        return RedemptionEnvelope(redemption=own_redemption_response(redemption))
     is_pending = True
     while is_pending and clock() < end and not await request.is_disconnected():
         # All waiting requests poll at the same moment, so one statement answers them.
         await asyncio.sleep(_LOOK_EVERY_SECONDS - clock() % _LOOK_EVERY_SECONDS)
         is_pending = await _pending(redemption_id)
     redemption = await run_in_threadpool(_read_redemption, customer_id, redemption_id)
-    return RedemptionEnvelope(redemption=own_redemption_view(redemption))
+    return RedemptionEnvelope(redemption=own_redemption_response(redemption))
 
 
 def _read_pending(connection: Connection, redemption_ids: list[str]) -> list[bool]:
@@ -193,8 +195,8 @@ async def release(customer_id: Customer, redemption_id: PathId) -> RedemptionEnv
             await run_in_threadpool(enqueue, REDEMPTIONS_ADVANCE, redemption_id)
             raise
     if redemption.state is RedemptionState.CAPTURED:
-        raise AlreadyUsed(redemption_id, redemption.order_id)
-    return RedemptionEnvelope(redemption=own_redemption_view(redemption))
+        raise AlreadyUsed(redemption_id=redemption_id, order_id=redemption.order_id)
+    return RedemptionEnvelope(redemption=own_redemption_response(redemption))
 
 
 def _request_release(customer_id: CustomerId, redemption_id: str) -> Redemption:
@@ -207,7 +209,7 @@ def _withdraw(redemption_id: str) -> Redemption:
     if outcome.orders:
         store_orders(outcome.orders)
         enqueue(INBOX_DRAIN)
-        raise AlreadyUsed(redemption_id, str(outcome.orders[0]["id"]))
+        raise AlreadyUsed(redemption_id=redemption_id, order_id=str(outcome.orders[0]["id"]))
     if outcome.unfinished:
         raise MedusaBusy
     return outcome.redemption

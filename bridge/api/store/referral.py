@@ -59,7 +59,7 @@ class CodeStatement(Body):
 def read_own_referral(customer_id: Customer) -> ReferralResponse:
     """Show the customer's referral code, what it has brought, and the referral that brought them."""
     with transaction() as connection:
-        return _view(connection, customer_id, referral_of(connection, customer_id))
+        return _response(connection, customer_id, referral_of(connection, customer_id))
 
 
 @router.post("/referral", status_code=201, responses=describe_problems(400, 401, 404, 409, 422, 429, 503))
@@ -81,10 +81,10 @@ def _state_referral(customer_id: CustomerId, body: CodeStatement) -> ReferralRes
     accounts = find_accounts([customer_id, referrer_id]) if asks else {}
     with transaction() as connection:
         stated = state_code(connection, customer_id, body.code, accounts=accounts, now=now())
-        return _view(connection, customer_id, stated)
+        return _response(connection, customer_id, stated)
 
 
-def _view(connection: Connection, customer_id: CustomerId, stated: Referral | None) -> ReferralResponse:
+def _response(connection: Connection, customer_id: CustomerId, stated: Referral | None) -> ReferralResponse:
     rules = current_version(connection).programme.bonuses.referral
     return ReferralResponse(
         code=own_code(connection, customer_id, now=now()),

@@ -11,6 +11,7 @@ from bridge.api.store.routing import store_router
 from bridge.db import transaction
 from bridge.http.etag import UNCHANGED, IfNoneMatch, cacheable_response
 from bridge.http.problems import describe_problems
+from bridge.medusa.amounts import plain_text
 from bridge.medusa.currencies import format_amount
 from bridge.programme.fields import MoneyByCurrency
 from bridge.programme.rewards import Reward, RewardKind
@@ -35,7 +36,7 @@ class RewardResponse(BaseModel):
     needs_cart: bool = Field(description="Whether redeeming it requires a `cart_id`")
 
 
-class RewardList(BaseModel):
+class RewardListResponse(BaseModel):
     rewards: list[RewardResponse]
 
 
@@ -54,23 +55,23 @@ class QuotedReward(RewardResponse):
     )
 
 
-@router.get("/rewards", response_model=RewardList, responses=UNCHANGED | describe_problems(422, 429, 503))
+@router.get("/rewards", response_model=RewardListResponse, responses=UNCHANGED | describe_problems(422, 429, 503))
 def read_rewards(if_none_match: IfNoneMatch = None) -> Response:
     """List the rewards that points can be redeemed for, cheapest first. Public and cacheable."""
     with transaction() as connection:
         rules = current_version(connection).programme.redeem
-    return cacheable_response(RewardList(rewards=list_rewards(rules)), if_none_match)
+    return cacheable_response(RewardListResponse(rewards=list_rewards(rules)), if_none_match)
 
 
 def list_rewards(rules: Redeem) -> list[RewardResponse]:
     """All rewards, cheapest first."""
-    return [RewardResponse.model_validate(_view(rules, reward)) for reward in rewards_by_price(rules)]
+    return [RewardResponse.model_validate(_reward_fields(rules, reward)) for reward in rewards_by_price(rules)]
 
 
 def quoted_rewards(rules: Redeem, offers: Iterable[RewardOffer], *, currency_code: str) -> list[QuotedReward]:
     return [
         QuotedReward(
-            **_view(rules, offer.reward),
+            **_reward_fields(rules, offer.reward),
             affordable=offer.affordable,
             fits=offer.fits,
             missing_dust=offer.missing_dust,
@@ -84,10 +85,10 @@ def quoted_rewards(rules: Redeem, offers: Iterable[RewardOffer], *, currency_cod
     ]
 
 
-def _view(rules: Redeem, reward: Reward) -> dict[str, Any]:
+def _reward_fields(rules: Redeem, reward: Reward) -> dict[str, Any]:
     return {
         **dict(reward),
-        "percent": None if reward.percent is None else f"{reward.percent.normalize():f}",
+        "percent": None if reward.percent is None else plain_text(reward.percent),
         "max_value": _sums(reward.max_value, ROUND_FLOOR),
         "quantity": reward.units if reward.kind is RewardKind.FREE_PRODUCT else None,
         "min_cart": _sums(reward.min_cart, ROUND_CEILING),

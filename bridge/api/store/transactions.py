@@ -51,20 +51,24 @@ class OwnTransactionResponse(TransactionResponse):
     order_number: str | None = Field(description="Number of the order that it belongs to, as the shopper knows it")
 
 
-class OwnTransactionList(BaseModel):
+class OwnTransactionListResponse(BaseModel):
     transactions: list[OwnTransactionResponse]
     next_cursor: str | None
 
 
 @router.get("/transactions", responses=describe_problems(401, 422, 503))
-def read_own_transactions(customer_id: Customer, limit: Limit = 20, cursor: Cursor = None) -> OwnTransactionList:
+def read_own_transactions(
+    customer_id: Customer, limit: Limit = 20, cursor: Cursor = None
+) -> OwnTransactionListResponse:
     """List the customer's transactions and pending points, newest first."""
     before = decode_number_cursor(Listing.STATEMENT, cursor)
     with transaction() as connection:
         entries = read_statement(connection, customer_id, limit=limit + 1, before=before)
         numbers = read_order_numbers(connection, {order for entry in entries if (order := order_of(entry))})
     page, following = split_page(Listing.STATEMENT, entries, limit, lambda entry: entry.position)
-    return OwnTransactionList(transactions=[_own_view(entry, numbers) for entry in page], next_cursor=following)
+    return OwnTransactionListResponse(
+        transactions=[_own_transaction(entry, numbers) for entry in page], next_cursor=following
+    )
 
 
 def order_of(entry: StatementEntry | Transaction) -> str | None:
@@ -72,7 +76,7 @@ def order_of(entry: StatementEntry | Transaction) -> str | None:
     return entry.reference_id if entry.reference_type == "order" else entry.order_id
 
 
-def _own_view(entry: StatementEntry, numbers: Mapping[str, str]) -> OwnTransactionResponse:
+def _own_transaction(entry: StatementEntry, numbers: Mapping[str, str]) -> OwnTransactionResponse:
     """The entry for the customer: with order numbers, and without what is meant for the shop."""
     order_id = order_of(entry)
     number = numbers.get(order_id) if order_id else None

@@ -160,14 +160,14 @@ class _Story:
         """Redeem, and wait until the code is usable."""
         headers = {**self._bearer(), "Idempotency-Key": secrets.token_hex(16)}
         made = answer(self._dust.post("/store/dust/redemptions", json=body, headers=headers))["redemption"]
-        found: Json = {}
+        redemption: Json = {}
 
         def state() -> Any:
-            found.update(self._get(f"/store/dust/redemptions/{made['id']}", wait="5")["redemption"])
-            return found["state"]
+            redemption.update(self._get(f"/store/dust/redemptions/{made['id']}", wait="5")["redemption"])
+            return redemption["state"]
 
         self._becomes("state of the redemption", "active", state)
-        return found
+        return redemption
 
     def _redemption_becomes_captured(self, redemption_id: str, dust: int) -> None:
         def captured() -> tuple[str, int]:

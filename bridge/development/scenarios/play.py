@@ -42,7 +42,7 @@ _NEXT = text("""
         SELECT matures_at AS at FROM dust_lot WHERE remaining > 0 AND NOT matured
         UNION ALL SELECT expires_at FROM dust_lot WHERE remaining > held AND matured
         UNION ALL SELECT expires_at FROM dust_redemption WHERE state IN ('pending', 'active')
-        UNION ALL SELECT next_attempt_at FROM dust_redemption) moments
+        UNION ALL SELECT next_step_at FROM dust_redemption) moments
     WHERE at > :now AND at <= :until
 """)
 
@@ -152,15 +152,15 @@ class _Stage:
     def work(self) -> None:
         """Do what workers and beat would do now, until nothing is left."""
         for _ in range(_MAX_ROUNDS):
-            drained = process_batch()
-            for event_id in drained.split_off:
+            batch = process_batch()
+            for event_id in batch.split_off:
                 process_event(event_id, get_medusa())
             with transaction() as connection:
                 due = due_redemptions(connection, now=now(), limit=_AT_ONCE)
                 post_due_lots(connection, now=now(), customers=_AT_ONCE)
             for redemption in due:
                 store_orders(advance(redemption, get_medusa()).orders)
-            if not drained.taken and not due:
+            if not batch.taken and not due:
                 return
         raise _StepFailed("Dust does not finish its work.")
 

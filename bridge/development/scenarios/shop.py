@@ -77,8 +77,8 @@ class ShopOrder:
             ]
             gone = min(back.get(item.product, 0), item.quantity)
             back[item.product] = back.get(item.product, 0) - gone
-            standing = item.quantity - gone
-            left = min(sum((amount for _, amount in adjustments), Decimal(0)), price) * standing / item.quantity
+            kept = item.quantity - gone
+            left = min(sum((amount for _, amount in adjustments), Decimal(0)), price) * kept / item.quantity
             items.append(
                 {
                     "id": f"{self.placed.order}-{number + 1}",
@@ -90,8 +90,8 @@ class ShopOrder:
                     "unit_price": item.price,
                     "quantity": item.quantity,
                     "detail": {"quantity": item.quantity, "return_received_quantity": gone},
-                    "subtotal": item.price * standing,
-                    "total": item.price * standing - left,
+                    "subtotal": item.price * kept,
+                    "total": item.price * kept - left,
                     "tax_total": 0,
                     "discount_total": left,
                     "is_tax_inclusive": False,

@@ -60,16 +60,16 @@ def _migrations(_: Settings) -> str:
 def _sessions(settings: Settings) -> str:
     with transaction() as connection:
         user = connection.scalar(text("SELECT quote_ident(session_user)"))
-        found = {
+        actual = {
             name: connection.scalar(text("SELECT current_setting(:name)"), {"name": name}) for name in SESSION_SETTINGS
         }
-    wrong = {name: value for name, value in SESSION_SETTINGS.items() if found[name] != value}
+    wrong = {name: value for name, value in SESSION_SETTINGS.items() if actual[name] != value}
     if not wrong:
         return "time-outs, time zone and date style are those of Dust"
     statements = " ".join(f"ALTER ROLE {user} SET {name} = '{value}';" for name, value in wrong.items())
     pooled = "" if settings.database_pooled else "Set DUST_DATABASE_POOLED=true for every process of Dust. "
     raise Wrong(
-        "a session has " + ", ".join(f"{name} {found[name]}" for name in wrong) + ": a pooler is in between",
+        "a session has " + ", ".join(f"{name} {actual[name]}" for name in wrong) + ": a pooler is in between",
         fix=f"{pooled}Connect without the pooler, as a superuser or as {user}, and run: {statements} Then let "
         "the pooler open new connections (in PgBouncer's console: RECONNECT).",
     )
@@ -123,10 +123,10 @@ def _postgres_now() -> datetime:
 
 def _test_clock(settings: Settings) -> str:
     if not settings.test_clock:
-        return "the wall's, and it cannot be moved"
+        return "is the real time, and cannot be moved"
     with transaction() as connection:
         ahead = read_offset(connection)
-    return f"may be moved with `dust clock`{f', and is {ahead} ahead' if ahead else ''}: not for real customers' dust"
+    return f"may be moved with `dust clock`{f', and is {ahead} ahead' if ahead else ''}: never for real customers"
 
 
 DATABASE_CHECKS = (

@@ -57,12 +57,12 @@ class CartBelowMinimum(InvalidInput):
 
     code = "cart_below_minimum"
 
-    def __init__(self, *, least: Decimal, total: Decimal, currency_code: str) -> None:
-        self.missing = least - total
+    def __init__(self, *, min_cart: Decimal, total: Decimal, currency_code: str) -> None:
+        self.missing = min_cart - total
         super().__init__(
             f"Your cart comes to {format_money(total, currency_code)}: this reward is for carts of "
-            f"{format_money(least, currency_code, ROUND_CEILING)} and more.",
-            min_cart=format_amount(least, currency_code, ROUND_CEILING),
+            f"{format_money(min_cart, currency_code, ROUND_CEILING)} and more.",
+            min_cart=format_amount(min_cart, currency_code, ROUND_CEILING),
             currency_code=currency_code,
         )
 
@@ -92,9 +92,7 @@ class NothingToDiscount(Conflict):
 
 class ProductNotInCart(Conflict):
     code = "product_not_in_cart"
-
-    def __init__(self, product_id: str) -> None:
-        super().__init__("Put the product into the cart first: then it is free.", product_id=product_id)
+    message = "Put the product into the cart first: then it is free."
 
 
 class NoShippingMethod(Conflict):
@@ -131,7 +129,7 @@ def reward_terms(
     basket: Basket | None,
     mixed_price_products: Collection[ProductId] = (),
 ) -> Terms:
-    """Return the terms of a reward. Its price in points is the catalogue's, whatever it takes off in the end.
+    """Return the terms of a reward. Its price in points does not depend on what it takes off.
 
     `mixed_price_products` are products whose variants differ in price. They cannot be free: the free unit could be the
     most expensive one.
@@ -143,31 +141,31 @@ def reward_terms(
         if reward.needs_cart(rules.max_share):
             raise CartNeeded(reward.name)
         if reward.product_id in mixed_price_products:
-            raise VariantPricesDiffer(str(reward.product_id))
+            raise VariantPricesDiffer(product_id=str(reward.product_id))
         return _terms(reward)
     currency = cart.currency_code
     if not reward.exists_in(currency):
         raise RewardNotInCurrency(reward.name, currency)
-    least = reward.min_cart.get(currency)
+    min_cart = reward.min_cart.get(currency)
     # As the shop shows it: a cart of 59.9998 is shown as 60.00.
     total = amount_to_pay(basket.total, currency)
-    if least is not None and total < least:
-        raise CartBelowMinimum(least=least, total=total, currency_code=currency)
+    if min_cart is not None and total < min_cart:
+        raise CartBelowMinimum(min_cart=min_cart, total=total, currency_code=currency)
     match reward.kind:
         case RewardKind.PERCENTAGE:
-            return _percentage_terms(reward, basket, least)
+            return _percentage_terms(reward, basket, min_cart)
         case RewardKind.FREE_PRODUCT:
             if reward.product_id in mixed_price_products and reward.product_id in {
                 line.product_id for line in cart.lines
             }:
-                raise VariantPricesDiffer(str(reward.product_id))
-            return _product_terms(rules, reward, cart, basket, least)
+                raise VariantPricesDiffer(product_id=str(reward.product_id))
+            return _product_terms(rules, reward, cart, basket, min_cart)
         case RewardKind.FREE_SHIPPING:
-            return _shipping_terms(reward, cart, least)
+            return _shipping_terms(reward, cart, min_cart)
     assert_never(reward.kind)
 
 
-def _percentage_terms(reward: Reward, basket: Basket, least: Decimal | None) -> Terms:
+def _percentage_terms(reward: Reward, basket: Basket, min_cart: Decimal | None) -> Terms:
     """Return the terms of a percentage: a percentage in Medusa too, unless it has a maximum.
 
     Medusa has no maximum (2.21.2). So a percentage with one becomes a fixed discount of its present amount, for carts
@@ -177,29 +175,29 @@ def _percentage_terms(reward: Reward, basket: Basket, least: Decimal | None) -> 
     assert reward.percent is not None
     currency = basket.currency_code
     takes = percentage_of(reward.percent, basket.total, currency)
-    most = reward.max_value.get(currency)
-    value = None if most is None else min(takes, round_down(most, currency))
+    max_value = reward.max_value.get(currency)
+    value = None if max_value is None else min(takes, round_down(max_value, currency))
     if takes <= 0 or value == 0:
         raise NothingToDiscount(reward.name)
     if (value or takes) > basket.max_discount:
         raise AboveShare(takes=value or takes, max_discount=basket.max_discount, currency_code=currency)
     if value is not None:
         whole = round_down(value * 100 / reward.percent, currency)
-        least = max(whole, least or whole)
-    return _terms(reward, currency, least=least, value=value)
+        min_cart = max(whole, min_cart or whole)
+    return _terms(reward, currency, min_cart=min_cart, value=value)
 
 
-def _shipping_terms(reward: Reward, cart: Cart, least: Decimal | None) -> Terms:
+def _shipping_terms(reward: Reward, cart: Cart, min_cart: Decimal | None) -> Terms:
     """Return the terms of free shipping: a fixed sum, the reward's maximum or else the price of the chosen method.
 
     Medusa caps it at the price of the shipping. A shopper who then chooses a more expensive method pays the difference.
     """
     if cart.shipping_gross is None:
         raise NoShippingMethod
-    most = reward.max_value.get(cart.currency_code)
+    max_value = reward.max_value.get(cart.currency_code)
     # 4.99 with 7 % tax on top are 5.3393: the shopper sees 5.34.
     price_shown = amount_to_pay(cart.shipping_gross, cart.currency_code)
-    discount = price_shown if most is None else round_down(most, cart.currency_code)
+    discount = price_shown if max_value is None else round_down(max_value, cart.currency_code)
     if price_shown <= 0 or discount <= 0:
         raise NothingToDiscount(reward.name)
     in_this_cart = min(discount, cart.shipping_gross)
@@ -212,13 +210,15 @@ def _shipping_terms(reward: Reward, cart: Cart, least: Decimal | None) -> Terms:
     if discount >= price_shown:
         # Free shipping takes the whole price off, also the fraction of a cent that is not shown.
         without_tax = max(without_tax, price_without_tax)
-    return _terms(reward, cart.currency_code, least=least, value=discount, promotion_value=millionths(without_tax))
+    return _terms(
+        reward, cart.currency_code, min_cart=min_cart, value=discount, promotion_value=millionths(without_tax)
+    )
 
 
-def _product_terms(rules: Redeem, reward: Reward, cart: Cart, basket: Basket, least: Decimal | None) -> Terms:
+def _product_terms(rules: Redeem, reward: Reward, cart: Cart, basket: Basket, min_cart: Decimal | None) -> Terms:
     product_id = ProductId(str(reward.product_id))
     if not any(line.product_id == product_id and line.quantity > 0 for line in cart.lines):
-        raise ProductNotInCart(product_id)
+        raise ProductNotInCart(product_id=product_id)
     takes = price_of_units(cart.lines, product_id, reward.units, cart.currency_code)
     if takes <= 0:
         raise NothingToDiscount(reward.name)
@@ -226,15 +226,15 @@ def _product_terms(rules: Redeem, reward: Reward, cart: Cart, basket: Basket, le
     if (rules.max_share < 1 or cart.credit) and product_id not in basket.dust_only:
         if takes > basket.max_discount:
             raise AboveShare(takes=takes, max_discount=basket.max_discount, currency_code=cart.currency_code)
-        least = max(min_cart_for(rules, takes, cart.currency_code) or Decimal(0), least or Decimal(0))
-    return _terms(reward, cart.currency_code, least=least)
+        min_cart = max(min_cart_for(rules, takes, cart.currency_code) or Decimal(0), min_cart or Decimal(0))
+    return _terms(reward, cart.currency_code, min_cart=min_cart)
 
 
 def _terms(
     reward: Reward,
     currency_code: str | None = None,
     *,
-    least: Decimal | None = None,
+    min_cart: Decimal | None = None,
     value: Decimal | None = None,
     promotion_value: Decimal | None = None,
 ) -> Terms:
@@ -243,7 +243,7 @@ def _terms(
     `promotion_value` is the promotion's value in Medusa, if it differs from the shopper's `value`.
     """
     # Sums are in one currency; a reward without sums is valid in every currency.
-    bound = reward.looks_at_cart or least is not None or value is not None
+    bound = reward.looks_at_cart or min_cart is not None or value is not None
     is_product = reward.kind is RewardKind.FREE_PRODUCT
     code = CodeTerms(
         dust=reward.dust,
@@ -259,5 +259,5 @@ def _terms(
         currency_code=currency_code if bound else None,
         reward_id=reward.id,
         percent=reward.percent,
-        min_cart=least,
+        min_cart=min_cart,
     )

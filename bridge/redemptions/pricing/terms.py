@@ -9,9 +9,10 @@ from bridge.errors import Conflict, DustError, InvalidInput
 from bridge.ids import ProductId
 from bridge.ledger.account import InsufficientDust
 from bridge.ledger.postings import MAX_DUST
+from bridge.medusa.amounts import plain_text
 from bridge.medusa.carts import Cart
 from bridge.medusa.currencies import round_down
-from bridge.programme.spending import Redeem, discount_value, least_redeemable, most_dust_within, useful_dust
+from bridge.programme.spending import Redeem, discount_value, max_dust_within, min_redeemable, useful_dust
 from bridge.redemptions.pricing.basket import Basket
 from bridge.redemptions.tables import RedemptionKind
 
@@ -72,9 +73,7 @@ class NoDustPrice(InvalidInput):
     """The requested product has no price in points."""
 
     code = "no_dust_price"
-
-    def __init__(self, product_id: str) -> None:
-        super().__init__("This product cannot be bought with points.", product_id=product_id)
+    message = "This product cannot be bought with points."
 
 
 class NothingToPay(Conflict):
@@ -105,7 +104,7 @@ class NotWholeUnits(InvalidInput):
 
     def __init__(self, quantity: Decimal) -> None:
         super().__init__(
-            f"The cart has {quantity.normalize():f} of a product that is paid with points. Points pay for whole units "
+            f"The cart has {plain_text(quantity)} of a product that is paid with points. Points pay for whole units "
             "only: please choose a whole number."
         )
 
@@ -149,18 +148,18 @@ def discount_terms(
     """
     if currency_code not in rules.rates:
         raise NoRate(currency_code)
-    least = least_redeemable(rules, currency_code)
-    most = most_dust_within(rules, basket.max_value, currency_code) if basket else rules.max_dust
-    if dust is None and available < least:
-        raise InsufficientDust(asked=least, available=available)
-    if most is not None and most < least:
-        raise CartTooSmall(min_dust=least, max_dust=most) if most else CartTakesNoPoints
+    min_dust = min_redeemable(rules, currency_code)
+    max_dust = max_dust_within(rules, basket.max_value, currency_code) if basket else rules.max_dust
+    if dust is None and available < min_dust:
+        raise InsufficientDust(asked=min_dust, available=available)
+    if max_dust is not None and max_dust < min_dust:
+        raise CartTooSmall(min_dust=min_dust, max_dust=max_dust) if max_dust else CartTakesNoPoints
     if dust is None:
-        dust = available if most is None else min(available, most)
-    if most is not None and dust > most:
-        raise AboveMaximum(max_dust=most)
-    if dust < least:
-        raise BelowMinimum(min_dust=least)
+        dust = available if max_dust is None else min(available, max_dust)
+    if max_dust is not None and dust > max_dust:
+        raise AboveMaximum(max_dust=max_dust)
+    if dust < min_dust:
+        raise BelowMinimum(min_dust=min_dust)
     if dust > available:
         raise InsufficientDust(asked=dust, available=available)
     dust = useful_dust(rules, dust, currency_code)
@@ -192,12 +191,12 @@ class DiscountOffer:
 
 def discount_offer(rules: Redeem, *, currency_code: str, available: int, basket: Basket | None) -> DiscountOffer:
     """Return what `discount_terms` accepts from a customer with `available` points."""
-    least = least_redeemable(rules, currency_code) if currency_code in rules.rates else rules.min_dust
+    min_dust = min_redeemable(rules, currency_code) if currency_code in rules.rates else rules.min_dust
     try:
         terms = discount_terms(rules, dust=None, currency_code=currency_code, available=available, basket=basket)
     except (NoRate, InsufficientDust, CartTooSmall, CartTakesNoPoints) as error:
-        return DiscountOffer(min_dust=least, max_dust=0, max_value=Decimal(0), refusal=error)
-    return DiscountOffer(min_dust=least, max_dust=terms.dust, max_value=terms.value or Decimal(0))
+        return DiscountOffer(min_dust=min_dust, max_dust=0, max_value=Decimal(0), refusal=error)
+    return DiscountOffer(min_dust=min_dust, max_dust=terms.dust, max_value=terms.value or Decimal(0))
 
 
 def min_cart_for(rules: Redeem, value: Decimal, currency_code: str) -> Decimal | None:
@@ -216,7 +215,7 @@ def product_terms(prices: Mapping[ProductId, int], wanted: Mapping[ProductId, in
     for product_id, quantity in wanted.items():
         price = prices.get(product_id)
         if price is None:
-            raise NoDustPrice(product_id)
+            raise NoDustPrice(product_id=product_id)
         if quantity > _MAX_UNITS_OF_CODE:
             raise AboveMaximum(max_dust=min(price * _MAX_UNITS_OF_CODE, MAX_DUST))
         codes.append(CodeTerms(dust=price * quantity, product_id=product_id, quantity=quantity))
@@ -249,7 +248,7 @@ def require_units_in_cart(
     left = unpaid_units(cart, prices, paid)
     for product_id, quantity in wanted.items():
         if product_id not in prices:
-            raise NoDustPrice(product_id)
+            raise NoDustPrice(product_id=product_id)
         if quantity > left[product_id]:
             raise UnitsNotInCart(product_id, left[product_id])
 

@@ -9,8 +9,9 @@ const PATIENCE_SECONDS = 10
 const LONG_PATIENCE_SECONDS = 60
 // A shop's page waits for what a shopper reads: without points it is better than late.
 const SHOPPER_READ_SECONDS = 1.5
-// GET /store/dust/redemptions/:id?wait=… holds its answer back; the bridge waits no longer than this.
-const LONGEST_WAIT_SECONDS = 30
+// GET /store/dust/redemptions/:id?wait=… holds its answer back; the bridge waits no longer than this. The same as in
+// bridge/api/store/redemptions.py.
+const MAX_WAIT_SECONDS = 30
 
 const PASSED_ON = ["idempotency-key", "if-match", "if-none-match"]
 const RATE_LIMITS = ["ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"]
@@ -125,7 +126,7 @@ function repeated(query: URLSearchParams): URLSearchParams {
 
 function askedToWait(target: URL): number {
   const seconds = Number(target.searchParams.get("wait"))
-  return seconds > 0 ? Math.min(seconds, LONGEST_WAIT_SECONDS) : 0
+  return seconds > 0 ? Math.min(seconds, MAX_WAIT_SECONDS) : 0
 }
 
 async function pass(answer: Response, res: MedusaResponse): Promise<void> {

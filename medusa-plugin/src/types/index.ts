@@ -20,12 +20,12 @@ export type Problem = Omit<Schemas["Problem"], "errors"> & {
 export type DustBalance = Schemas["BalanceResponse"]
 export type DustTier = Schemas["TierResponse"]
 export type DustTransaction = Schemas["CustomerTransaction"]
-export type DustTransactionList = Schemas["CustomerTransactionList"]
+export type DustTransactionList = Schemas["CustomerTransactionListResponse"]
 /** By product id; products without dust settings are left out. */
-export type DustProducts = Schemas["ProductMap"]
+export type DustProducts = Schemas["ProductMapResponse"]
 /** Something of the catalogue that has one price in dust. */
 export type DustReward = Schemas["RewardResponse"]
-export type DustRewardList = Schemas["RewardList"]
+export type DustRewardList = Schemas["RewardListResponse"]
 /** What a shopper may know of the rules. */
 export type DustPublicProgramme = Schemas["PublicProgramme"]
 /** A reward for this cart and this customer. */
@@ -33,7 +33,7 @@ export type DustQuotedReward = Schemas["QuotedReward"]
 export type DustPricedItem = Schemas["PricedItem"]
 export type DustQuote = Schemas["Quote"]
 export type DustRedemption = Schemas["RedemptionResponse"]
-export type DustRedemptionList = Schemas["RedemptionList"]
+export type DustRedemptionList = Schemas["RedemptionListResponse"]
 /** `GET` and `POST /store/dust/referral`. */
 export type DustReferral = Schemas["ReferralResponse"]
 /** `POST /store/dust/quote/guest`. */
@@ -50,20 +50,20 @@ export type DustRedemptionRequest =
 export type DustOverview = Schemas["Overview"]
 /** Something that is wrong now, and what to do. */
 export type DustAlert = Schemas["AlertResponse"]
-export type DustAlertList = Schemas["AlertList"]
+export type DustAlertList = Schemas["AlertListResponse"]
 /** Why a balance is what it is: of what it consists, and how it came about, oldest first. */
 export type DustExplanation = Schemas["ExplanationResponse"]
 export type DustProductSettings = Schemas["AdminProduct"]
 export type DustLiability = Schemas["LiabilityResponse"]
-export type DustMovements = Schemas["MovementsList"]
-export type DustExpiring = Schemas["ExpiringList"]
-export type DustBreakage = Schemas["CohortList"]
-export type DustCloses = Schemas["CloseList"]
+export type DustMovements = Schemas["MovementsListResponse"]
+export type DustExpiring = Schemas["ExpiringListResponse"]
+export type DustBreakage = Schemas["CohortListResponse"]
+export type DustCloses = Schemas["CloseListResponse"]
 export type DustMarketing = Schemas["MarketingResponse"]
 export type DustForecasts = Schemas["ForecastsResponse"]
 /** A customer who has or had points. */
 export type DustMember = Schemas["MemberResponse"]
-export type DustMemberList = Schemas["MemberList"]
+export type DustMemberList = Schemas["MemberListResponse"]
 /** Points that a merchant gives to one customer or to many. */
 export type DustBonus = Schemas["BonusResponse"]
 /** The points of guest orders that a customer claims, or would claim. */
@@ -77,7 +77,7 @@ export type DustPreview = Schemas["PreviewResponse"]
 /** A draft of the rules. `merged` is what publishing it would put in force. */
 export type DustDraft = Omit<Schemas["DraftResponse"], "document" | "merged"> & { document: DustRules; merged: DustRules }
 export type DustDraftSummary = Schemas["DraftSummary"]
-export type DustDraftList = Schemas["DraftList"]
+export type DustDraftList = Schemas["DraftListResponse"]
 /** What past orders would have earned by other rules. */
 export type DustSimulation = Schemas["SimulationResponse"]
 export type DustSimulationResult = Schemas["SimulationResult"]
@@ -85,12 +85,12 @@ export type DustEvent = Schemas["EventResponse"]
 /** One event with its body and its attempts. */
 export type DustEventDetail = Schemas["EventDetail"]
 /** Why events have failed, with the number of events of each cause. */
-export type DustCauses = Schemas["CauseList"]
+export type DustCauses = Schemas["CauseListResponse"]
 export type DustOutgoingWebhook = Schemas["OutgoingWebhookResponse"]
-export type DustOutgoingWebhookList = Schemas["OutgoingWebhookList"]
+export type DustOutgoingWebhookList = Schemas["OutgoingWebhookListResponse"]
 export type DustReplay = Schemas["ReplayResponse"]
 export type DustOutgoingWebhookDetail = Schemas["OutgoingWebhookDetail"]
-export type DustEventList = Schemas["EventList"]
+export type DustEventList = Schemas["EventListResponse"]
 export type DustMultiplier = Schemas["Multiplier"]
 /** What a merchant writes; the storefront gets it as a `DustReward`. */
 export type DustRewardRule = Schemas["Reward"]
@@ -98,7 +98,7 @@ export type DustRewardRule = Schemas["Reward"]
 export type DustProgramme = Schemas["ProgrammeResponse"]
 /** The rules alone, without who saved them when. */
 export type DustRules = Omit<DustProgramme, "version" | "author" | "created_at">
-export type DustVersionList = Schemas["VersionList"]
+export type DustVersionList = Schemas["VersionListResponse"]
 
 /** What is on its way to the bridge, and a page of what could not be delivered; `found` counts all pages. */
 export type DustDeliveries = {

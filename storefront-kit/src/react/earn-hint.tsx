@@ -40,7 +40,7 @@ function ProductHint({ productId, amount, quantity = 1 }: { productId: string; a
 function CartHint({ version }: { version?: unknown }) {
   const { data } = useQuote(version)
   if (!data) return <Hint />
-  return data.guest ? <Hint points={data.set_aside} parts={data.breakdown} /> : <Hint points={data.earn} parts={data.breakdown} order />
+  return data.guest ? <Hint points={data.escrow} parts={data.breakdown} /> : <Hint points={data.earn} parts={data.breakdown} order />
 }
 
 function Hint({ points, parts = [], order = false }: { points?: number; parts?: RulePart[]; order?: boolean }) {

@@ -26,7 +26,7 @@ export function GuestNudge({ version, quote: initial, ...rest }: GuestNudgeProps
 export function Nudge({ signInHref, signUpHref, names = {}, quote }: Omit<GuestNudgeProps, "version">) {
   const { texts, programme, dir } = useDustContext()
   const { t } = texts
-  const kept = quote?.guest ? quote.set_aside : 0
+  const kept = quote?.guest ? quote.escrow : 0
   const signup = programme?.bonuses.signup ?? 0
   const due = quote?.guest ? quote.account_items.map(({ product_id }) => names[product_id] ?? t("product")) : []
   return (

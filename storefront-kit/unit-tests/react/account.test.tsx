@@ -25,7 +25,7 @@ async function click(name: string | RegExp): Promise<void> {
 }
 
 describe("BalanceSummary", () => {
-  test("shows what can be spent, what is set aside and what is on the way", async () => {
+  test("shows what can be spent, what is held and what is on the way", async () => {
     const { container } = await show(<BalanceSummary />)
 
     expect(container.querySelector(".dust-big")?.textContent).toBe("1,200 available")

@@ -3,7 +3,7 @@ import { act } from "@testing-library/react"
 import { StrictMode, Suspense, type ReactNode } from "react"
 import { hydrateRoot } from "react-dom/client"
 import { renderToString } from "react-dom/server"
-import { expect, test, vi } from "vitest"
+import { expect, onTestFinished, test, vi } from "vitest"
 import { de } from "../../src/index.js"
 import {
   BalanceSummary,
@@ -44,6 +44,43 @@ const everything = (
   </>
 )
 
+/** Renders the page as the server does, then hydrates it. `meanwhile` runs in between. */
+async function hydrate(page: ReactNode, meanwhile: () => void) {
+  const onRecoverableError = vi.fn()
+  const container = document.createElement("div")
+  container.innerHTML = renderToString(page)
+  document.body.append(container)
+  meanwhile()
+  const root = await act(async () => hydrateRoot(container, page, { onRecoverableError }))
+  onTestFinished(async () => {
+    await act(async () => root.unmount())
+    container.remove()
+  })
+  await settle()
+  return { container, onRecoverableError }
+}
+
+/** A part of the page that the server renders at once, and the browser only after `wake`. */
+function latePart() {
+  let isAwake = true
+  let resolve: () => void = () => {}
+  const slept = new Promise<void>((done) => (resolve = done))
+  return {
+    Late({ children }: { children: ReactNode }) {
+      if (!isAwake) throw slept
+      return children
+    },
+    sleep() {
+      isAwake = false
+    },
+    async wake() {
+      isAwake = true
+      await act(async () => resolve())
+      await settle()
+    },
+  }
+}
+
 test.each<[string, Partial<DustProviderProps>]>([
   ["with data of the server", { initial: { balance: BALANCE, quote } }],
   ["without data", {}],
@@ -52,7 +89,6 @@ test.each<[string, Partial<DustProviderProps>]>([
   const console = vi.spyOn(globalThis.console, "error")
   vi.useFakeTimers({ now: NOW, toFake: ["Date"] })
   const actions = actionsWith()
-  const onRecoverableError = vi.fn()
   const page = (
     <StrictMode>
       <Shop {...props} actions={actions}>
@@ -60,31 +96,20 @@ test.each<[string, Partial<DustProviderProps>]>([
       </Shop>
     </StrictMode>
   )
-  const container = document.createElement("div")
-  container.innerHTML = renderToString(page)
-  for (const action of Object.values(actions)) expect(action).not.toHaveBeenCalled()
-  document.body.append(container)
 
-  // The page travels, and the browser's clock is another one.
-  vi.setSystemTime(NOW + 90_000)
-  const root = await act(async () => hydrateRoot(container, page, { onRecoverableError }))
-  await settle()
+  const { container, onRecoverableError } = await hydrate(page, () => {
+    for (const action of Object.values(actions)) expect(action).not.toHaveBeenCalled()
+    // The browser gets the page later, and its clock differs.
+    vi.setSystemTime(NOW + 90_000)
+  })
 
   expect(container.textContent).toContain(props.messages ? "1.200 stars" : "1,200 stars")
   expect(onRecoverableError).not.toHaveBeenCalled()
   expect(console).not.toHaveBeenCalled()
-  await act(async () => root.unmount())
-  container.remove()
 })
 
-test("a part of the page that wakes up late begins with what the server rendered, too", async () => {
-  let isAwake = true
-  let wake: () => void = () => {}
-  const sleep = new Promise<void>((resolve) => (wake = resolve))
-  function Late({ children }: { children: ReactNode }) {
-    if (!isAwake) throw sleep
-    return children
-  }
+test("a part of the page that is hydrated late begins with what the server rendered, too", async () => {
+  const { Late, sleep, wake } = latePart()
   const page = (
     <Shop>
       <NavBalance />
@@ -95,31 +120,17 @@ test("a part of the page that wakes up late begins with what the server rendered
       </Suspense>
     </Shop>
   )
-  const onRecoverableError = vi.fn()
-  const container = document.createElement("div")
-  container.innerHTML = renderToString(page)
 
-  isAwake = false
-  const root = await act(async () => hydrateRoot(container, page, { onRecoverableError }))
-  await settle()
+  const { container, onRecoverableError } = await hydrate(page, sleep)
   expect(container.textContent).toContain("1,200 stars")
-  isAwake = true
-  await act(async () => wake())
-  await settle()
+  await wake()
 
   expect(container.textContent).toContain("1,200 available")
   expect(onRecoverableError).not.toHaveBeenCalled()
-  await act(async () => root.unmount())
 })
 
-test("a thank-you that wakes up late begins with the quote of the server, not with a newer one", async () => {
-  let isAwake = true
-  let wake: () => void = () => {}
-  const sleep = new Promise<void>((resolve) => (wake = resolve))
-  function Late({ children }: { children: ReactNode }) {
-    if (!isAwake) throw sleep
-    return children
-  }
+test("a thank-you that is hydrated late begins with the quote of the server, not with a newer one", async () => {
+  const { Late, sleep, wake } = latePart()
   const page = (
     <Shop customerId={null} actions={actionsWith({ quote: () => ok(GUEST_QUOTE) })}>
       <EarnHint cart />
@@ -130,20 +141,12 @@ test("a thank-you that wakes up late begins with the quote of the server, not wi
       </Suspense>
     </Shop>
   )
-  const onRecoverableError = vi.fn()
-  const container = document.createElement("div")
-  container.innerHTML = renderToString(page)
 
-  isAwake = false
-  const root = await act(async () => hydrateRoot(container, page, { onRecoverableError }))
-  await settle()
+  const { container, onRecoverableError } = await hydrate(page, sleep)
   expect(container.textContent).toContain("Earn 25 stars")
-  isAwake = true
-  await act(async () => wake())
-  await settle()
+  await wake()
 
   expect(onRecoverableError).not.toHaveBeenCalled()
-  await act(async () => root.unmount())
 })
 
 test("the server's data is in its page, before anything is loaded", () => {

@@ -219,7 +219,7 @@ describe("guests", () => {
   })
 
   test("see the bonus for an account where nothing is kept", async () => {
-    const { container } = await show(<GuestNudge />, guests({ set_aside: 0 }))
+    const { container } = await show(<GuestNudge />, guests({ escrow: 0 }))
 
     expect(container.textContent).toContain("Create an account and get 50 stars.")
   })

@@ -82,7 +82,7 @@ export const QUOTE: CustomerQuote = {
 export const GUEST_QUOTE: GuestQuote = {
   guest: true,
   currency_code: "eur",
-  set_aside: 25,
+  escrow: 25,
   breakdown: [{ rule: "rate", dust: 25 }],
   account_items: [],
   escrow_days: 90,

@@ -30,7 +30,7 @@ CREATE TABLE guest_escrow_entry (
     created_at timestamptz NOT NULL,
     CONSTRAINT pk_guest_escrow_entry PRIMARY KEY (id),
     CONSTRAINT ck_guest_escrow_entry_amount CHECK (amount <> 0),
-    CONSTRAINT ck_guest_escrow_entry_kind CHECK (kind IN ('set_aside', 'taken_back', 'claimed', 'expired'))
+    CONSTRAINT ck_guest_escrow_entry_kind CHECK (kind IN ('escrowed', 'taken_back', 'claimed', 'expired'))
 );
 CREATE INDEX ix_guest_escrow_entry_order_id ON guest_escrow_entry (order_id);
 

@@ -36,7 +36,7 @@ CREATE TABLE webhook_attempt (
     reason text,
     actor text,
     CONSTRAINT pk_webhook_attempt PRIMARY KEY (event_id, id),
-    CONSTRAINT ck_webhook_attempt_outcome CHECK (outcome IN ('waits', 'failed', 'retried')),
+    CONSTRAINT ck_webhook_attempt_outcome CHECK (outcome IN ('rescheduled', 'failed', 'retried')),
     CONSTRAINT fk_webhook_attempt_event_id_webhook_event FOREIGN KEY (event_id) REFERENCES webhook_event (id)
 );
 

@@ -23,7 +23,7 @@ CREATE TABLE dust_redemption (
     lease text,
     leased_until timestamptz,
     attempts integer NOT NULL DEFAULT 0,
-    next_attempt_at timestamptz,
+    next_step_at timestamptz,
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
     CONSTRAINT pk_dust_redemption PRIMARY KEY (id),
@@ -34,7 +34,7 @@ CREATE TABLE dust_redemption (
         CHECK (kind IN ('fixed', 'products', 'percentage', 'free_shipping', 'free_product'))
 );
 CREATE INDEX ix_dust_redemption_customer_id_id ON dust_redemption (customer_id, id);
-CREATE INDEX ix_dust_redemption_due ON dust_redemption (next_attempt_at) WHERE next_attempt_at IS NOT NULL;
+CREATE INDEX ix_dust_redemption_due ON dust_redemption (next_step_at) WHERE next_step_at IS NOT NULL;
 CREATE INDEX ix_dust_redemption_open ON dust_redemption (state, expires_at) WHERE state IN ('pending', 'active');
 CREATE INDEX ix_dust_redemption_order_id ON dust_redemption (order_id);
 

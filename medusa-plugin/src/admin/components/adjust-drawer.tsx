@@ -28,8 +28,8 @@ export function AdjustDrawer(props: Props): ReactNode {
 
 function Form({ customerId, balance, close }: Props & { close: () => void }): ReactNode {
   const t = useTexts()
-  const [wish, setWish] = useState(EMPTY)
-  // The same key for the same wish: a second click, or another try after a lost answer, books nothing more.
+  const [form, setForm] = useState(EMPTY)
+  // The same key for the same form: a second click, or another try after a lost answer, books nothing more.
   const [key, setKey] = useState(newKey)
   const client = useQueryClient()
   const book = useMutation({
@@ -37,7 +37,7 @@ function Form({ customerId, balance, close }: Props & { close: () => void }): Re
       dust<DustTransaction>(
         `/customers/${customerId}/adjustments`,
         "POST",
-        { ...wish, amount: wholeNumber(wish.amount) },
+        { ...form, amount: wholeNumber(form.amount) },
         { "idempotency-key": key },
       ),
     onSuccess: async (row) => {
@@ -47,14 +47,14 @@ function Form({ customerId, balance, close }: Props & { close: () => void }): Re
     },
   })
   const field = (name: keyof typeof EMPTY): { value: string; error?: string; onChange: (value: string) => void } => ({
-    value: wish[name],
+    value: form[name],
     error: errorAt(book.error, name),
     onChange: (value) => {
-      setWish({ ...wish, [name]: value })
+      setForm({ ...form, [name]: value })
       setKey(newKey())
     },
   })
-  const effect = balance && adjustmentEffect(wish.amount, balance, t)
+  const effect = balance && adjustmentEffect(form.amount, balance, t)
   return (
     <FormDrawer
       title={t("account.adjustTitle")}

@@ -113,7 +113,7 @@ export default class DustModuleService extends MedusaService({ Alert, OutboxEven
   }
 
   @InjectManager()
-  async postpone(event: Attempted, seconds: number, reason: string, @MedusaContext() shared: Shared = {}): Promise<void> {
+  async reschedule(event: Attempted, seconds: number, reason: string, @MedusaContext() shared: Shared = {}): Promise<void> {
     await shared.manager!.execute(
       `update dust_outbox set next_attempt_at = now() + make_interval(secs => ?), last_error = ?, updated_at = now()
         where id = ? and ${NOT_STALE}`,

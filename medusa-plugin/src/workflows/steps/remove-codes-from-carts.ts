@@ -12,7 +12,7 @@ type Input = { carts: CartCodes[]; dry_run?: boolean }
 // Few enough to leave Medusa its database connections.
 const AT_ONCE = 4
 // A cart that is locked is waited for by Medusa for two seconds; the caller's time-out is five.
-const LONGEST_MS = 2_000
+const MAX_MS = 2_000
 
 /** A code that is removed is not put back: its promotion is deleted, or is about to be. */
 export const removeCodesFromCartsStep = createStep("remove-codes-from-carts", async (input: Input, { container }) => {
@@ -31,7 +31,7 @@ export async function removeCodes(
   now: () => number = Date.now,
 ): Promise<Withdrawal> {
   if (dryRun) return { carts, remaining: carts.length }
-  const end = now() + LONGEST_MS
+  const end = now() + MAX_MS
   const cleaned: CartCodes[] = []
   for (let start = 0; start < carts.length && now() < end; start += AT_ONCE) {
     const some = carts.slice(start, start + AT_ONCE)

@@ -11,7 +11,7 @@ export interface BalanceProps {
   balance?: Balance
 }
 
-/** What can be spent, what is set aside and what is on the way. */
+/** What can be spent, what is held and what is on the way. */
 export function BalanceSummary({ balance: initial }: BalanceProps) {
   const { texts } = useDustContext()
   const { data: balance, available, loading, error } = useBalance(initial)

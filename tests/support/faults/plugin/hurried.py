@@ -17,9 +17,9 @@ def install(role: str) -> None:
     # others take milliseconds.
     medusa_sync.LEASE = timedelta(seconds=5)
     medusa_sync.SECOND_CHECK_DELAY = timedelta(seconds=2)
-    medusa_sync._LONGEST_WAIT_SECONDS = 2.0
+    medusa_sync._MAX_WAIT_SECONDS = 2.0
     process_batch.OWN_TASK_GRACE = repository.ENQUEUE_GRACE = timedelta(seconds=3)
-    process_one._LONGEST_WAIT_SECONDS = 1.0
+    process_one._MAX_WAIT_SECONDS = 1.0
     process_one._SWEEP_GRACE_SECONDS = 1.0
     facts.CHECK_AFTER = timedelta(seconds=2)
     send.TIMEOUT_SECONDS = 1.0

@@ -28,7 +28,7 @@ export function ExpiringReport(): ReactNode {
   )
 }
 
-/** What became of the points of each month. */
+/** What happened to the points of each month. */
 export function BreakageReport(): ReactNode {
   const t = useTexts()
   const columns = ["issued", "spent", "taken_back", "expired", "other", "remaining"] as const

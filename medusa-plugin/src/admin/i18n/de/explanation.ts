@@ -55,7 +55,7 @@ export const explanation: typeof english = {
     points: "Punkte",
   },
   escrow: {
-    set_aside: "{{points}} Punkte, Herkunft: {{order}}, wurden für den Gast zurückgelegt.",
+    escrowed: "{{points}} Punkte, Herkunft: {{order}}, wurden für den Gast zurückgelegt.",
     taken_back: "{{points}} Punkte zurückgenommen: Die Bestellung wurde storniert, zurückgegeben oder geändert.",
     claimed: "{{points}} Punkte gingen an den Kunden, dem sie zugeordnet wurden.",
     expired: "{{points}} Punkte sind verfallen: Sie wurden nicht rechtzeitig zugeordnet.",

@@ -55,7 +55,7 @@ export const explanation = {
   },
   /** What happened to the points of a guest's order in escrow, and what comes next. */
   escrow: {
-    set_aside: "{{points}} points of {{order}} were put into escrow for the guest.",
+    escrowed: "{{points}} points of {{order}} were put into escrow for the guest.",
     taken_back: "{{points}} points were taken back: the order was canceled, returned or changed.",
     claimed: "{{points}} points went to the customer who claimed them.",
     expired: "{{points}} points expired: they were not claimed in time.",

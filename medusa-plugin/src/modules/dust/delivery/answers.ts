@@ -1,13 +1,13 @@
 import { backoff } from "./backoff"
 
 /**
- * What an attempt means. `unavailable`: no event can be delivered now. `postponed`: this event is tried
+ * What an attempt means. `unavailable`: no event can be delivered now. `rescheduled`: this event is tried
  * again after `seconds`.
  */
 export type Verdict =
   | { kind: "delivered" }
   | { kind: "unavailable" }
-  | { kind: "postponed"; seconds: number }
+  | { kind: "rescheduled"; seconds: number }
   | { kind: "rejected" }
 
 // The bridge, or a proxy before it, is down or busy; or the bridge has another secret; or it is not the bridge at all. An
@@ -20,5 +20,5 @@ export function verdict(status: number | null, attempts: number, random: () => n
   if (status >= 200 && status < 300) return { kind: "delivered" }
   if (status >= 400 && status < 500) return { kind: "rejected" }
   // An error inside the bridge may be about this event only: others must not wait for it.
-  return { kind: "postponed", seconds: backoff(attempts, random) }
+  return { kind: "rescheduled", seconds: backoff(attempts, random) }
 }

@@ -17,7 +17,7 @@ const LOOK_AGAIN_MS = 1_000
 const PROXY_ERRORS = new Set([502, 503, 504])
 // The bridge takes no body over 1 MiB; without its snapshot an event is small, and the bridge fetches the order itself.
 const LARGEST_BODY_BYTES = 1_000_000
-const LONGEST_REASON = 500
+const MAX_REASON_CHARACTERS = 500
 
 type Destination = Pick<ReadOptions, "bridge" | "key">
 
@@ -124,7 +124,7 @@ export class Courier {
       body = await this.body(event)
     } catch (error) {
       // Medusa's own trouble with this order: the bridge is not concerned.
-      await this.postpone(event, backoff(event.attempts), `Its order cannot be read: ${(error as Error).message}`)
+      await this.reschedule(event, backoff(event.attempts), `Its order cannot be read: ${(error as Error).message}`)
       return
     }
     const { status, reason } = await this.send(event, body)
@@ -135,17 +135,17 @@ export class Courier {
     } else if (next.kind === "unavailable") {
       if (!this.stopping.signal.aborted) this.noteUnavailable(reason)
       // Due again at once: the breaker waits for all events.
-      await this.outbox.postpone(event, 0, reason)
-    } else if (next.kind === "postponed") {
-      await this.postpone(event, next.seconds, reason)
+      await this.outbox.reschedule(event, 0, reason)
+    } else if (next.kind === "rescheduled") {
+      await this.reschedule(event, next.seconds, reason)
     } else {
       await this.outbox.reject(event, reason)
       this.logger.warn(`dust: the bridge rejects ${event.type} ${event.id}: ${reason}`)
     }
   }
 
-  private async postpone(event: OutgoingEvent, seconds: number, reason: string): Promise<void> {
-    await this.outbox.postpone(event, seconds, reason)
+  private async reschedule(event: OutgoingEvent, seconds: number, reason: string): Promise<void> {
+    await this.outbox.reschedule(event, seconds, reason)
     if (event.attempts === 1) {
       this.logger.warn(`dust: ${event.type} ${event.id} fails and is tried again from time to time: ${reason}`)
     }
@@ -191,7 +191,7 @@ export class Courier {
         },
       })
       const text = await response.text()
-      return { status: response.status, reason: `${response.status} ${text}`.slice(0, LONGEST_REASON) }
+      return { status: response.status, reason: `${response.status} ${text}`.slice(0, MAX_REASON_CHARACTERS) }
     } catch (error) {
       return { status: null, reason: reasonOf(error) }
     }
