@@ -104,9 +104,10 @@ class Settings(BaseSettings):
     rate_limit_public: RateLimit = "6000/minute"
     """Public requests (products, programme, rewards) per client address and process; above it, 429."""
     rate_limit_guests: RateLimit = "600/minute"
-    """Quotes for guests, and forecasts, per client address; forecasts of a signed-in customer per customer."""
+    """Quotes for guests, and forecasts, each per client address and process; forecasts of a signed-in customer per
+    customer."""
     rate_limit_customers: RateLimit = "120/minute"
-    """Quotes, redemptions, releases and referrals per customer."""
+    """Quotes, redemptions, releases and referrals: each per customer and process."""
     # Any address is allowed, loopback too, because the operator sets it.
     outgoing_webhook_url: WebhookUrl | None = None
     """The shop's address for outgoing webhooks."""

@@ -47,7 +47,8 @@ EVENT_TYPES: Mapping[str, About] = {
     # Sent by the plugin, because Medusa has no event that names the removed code.
     "dust.code_removed": About.CART,
 }
-"""The event types that have an effect. All other types are stored and ignored."""
+"""The event types that have an effect. All other types are stored and ignored. The plugin forwards only those in its
+`src/lib/events.ts`."""
 
 
 def concerns_order(type_: str) -> bool:

@@ -131,7 +131,7 @@ def _read_and_apply(row: Row[Any], medusa: Medusa | None) -> ProcessedEvent:
     if row.state != EventState.PENDING:
         return ProcessedEvent(event_id=row.id, state=row.state, sentence=f"Nothing to do: it is {row.state}.")
     event = read_event(row.payload)
-    order = find_order(event)
+    order = order_of_event(event)
     customer = read_customer_of(event, medusa)
     is_complete = order is not None or not event.concerns_order
     if is_complete and (processed := _apply_in_transaction(row, event, order, customer)):
@@ -169,7 +169,7 @@ def _apply_in_transaction(
     return ProcessedEvent(event_id=row.id, state=EventState.HANDLED, sentence=sentence, redemptions=redemptions)
 
 
-def find_order(event: Event) -> Order | None:
+def order_of_event(event: Event) -> Order | None:
     """The order in the event's data, if it is usable."""
     if not event.concerns_order:
         return None

@@ -168,7 +168,7 @@ class Account(AccountState):
         self._post(details, now, moves, held=-sum(reserved.values()))
 
     def redeem(self, amount: int, reserved: Mapping[str, int], details: PostingDetails, *, now: datetime) -> None:
-        """Turn `amount` of a hold into a debit. The lots that expire soonest go first."""
+        """Capture: turn `amount` of a hold into a debit. The lots that expire soonest go first."""
         self._check_amount(amount)
         if amount > sum(reserved.values()):
             raise AssertionError(f"capture of {amount} exceeds the hold of {sum(reserved.values())}")
@@ -285,9 +285,9 @@ class Account(AccountState):
         self._post(details, now, moves, amount=matured, pending=pending)
 
     def transfer_out(self, amount: int, details: PostingDetails, *, now: datetime) -> list[LotTransfer]:
-        """Transfer out up to `amount` of what an order earned, for the order's new owner.
+        """Transfer out up to `amount` free points for the new owner of an order that has earned them.
 
-        Only free points go: the order's own first, and of those the pending ones first. It never creates a debt. The
+        The order's own go first, and of those the pending ones first; then others. It never creates a debt. The
         transfers keep their dates, and have the order as their source.
         """
         source = details.reference_id

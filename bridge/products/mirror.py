@@ -53,8 +53,7 @@ def mirror_product(product_id: ProductId, medusa: Medusa, *, now: datetime) -> b
 def _store_failure(row: Row[Any], error: Unavailable, now: datetime) -> None:
     """Store a failed attempt.
 
-    The product waits only if it may be the cause of the failure. If Medusa is unavailable, it is tried after all
-    others.
+    If only this call failed, the product waits. If Medusa is unavailable, it is due again at once, after all others.
     """
     wait = 0.0
     if isinstance(error, MedusaAway) and error.only_this_call:

@@ -1,4 +1,5 @@
-"""Move one redemption on by calls to Medusa: create its promotions, or remove them and release the points.
+"""Move one redemption on by calls to Medusa: create its promotions, check its cart, or remove the promotions and
+release the points.
 
     lease the row (transaction) ─▶ Medusa (no transaction) ─▶ write what came of it (transaction)
 
@@ -232,7 +233,10 @@ def _check_cart(redemption: Redemption, medusa: Medusa, lease: str) -> Outcome:
 def _withdraw(
     redemption: Redemption, medusa: Medusa, lease: str, *, failure: str | None = None, why: str | None = None
 ) -> Outcome:
-    """Remove the codes and release the points. `why` is the reason of a release that the shopper did not request."""
+    """Remove the codes and release the points.
+
+    With `failure`, Medusa's refusal, the redemption has failed. `why` is the reason of a release that nobody requested.
+    """
     missing = _delete_codes(redemption, medusa)
     orders = _orders_that_used(redemption, medusa)
     with transaction() as connection:

@@ -1,6 +1,7 @@
 """Settlement, first step: lock and read everything that decides what orders earn.
 
-Locks, each by id: order_settlement, guest_escrow, dust_redemption, the customers' other orders, referral.
+`settle.py` has locked the orders' own rows. Locks here, each by id: guest_escrow, dust_redemption, the customers' other
+orders, referral.
 """
 
 from collections import Counter

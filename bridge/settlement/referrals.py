@@ -122,7 +122,7 @@ class ReferralHistory:
     recent_bonuses: Mapping[CustomerId, int]
     """By id of the person who referred: how many referrals gave a bonus in the last 30 days."""
     referrers: Mapping[CustomerId, Person] = field(default_factory=dict)
-    """Who referred, by account. Both only for referrals without an order so far."""
+    """Who referred, by account. Like `recent_bonuses`, only for referrals that have not qualified."""
 
 
 def lock_referrals(

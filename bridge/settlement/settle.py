@@ -87,14 +87,14 @@ def settle_and_return_postings(
     facts = list(orders)
     if not facts:
         return {}, ()
-    first = _insert_rows(connection, facts, asked or {}, quiet=quiet, now=now)
-    result = write(connection, first.loaded, first.plan, quiet=quiet, now=now)
+    inserted = _plan_and_insert(connection, facts, asked or {}, quiet=quiet, now=now)
+    result = write(connection, inserted.loaded, inserted.plan, quiet=quiet, now=now)
     written = {plan.order_id: plan for plan in result.orders}
     settled = {
-        order_id: _result(written[order_id], first.unclear_of(order_id))
+        order_id: _result(written[order_id], inserted.unclear_of(order_id))
         if order_id in written
-        else _stale(first.rows[order_id], first.unclear_of(order_id))
-        for order_id in [*first.rows.keys() - written.keys(), *written]
+        else _stale(inserted.rows[order_id], inserted.unclear_of(order_id))
+        for order_id in [*inserted.rows.keys() - written.keys(), *written]
     }
     return settled, result.postings
 
@@ -113,7 +113,7 @@ class _Inserted:
         return tuple(self.unclear.get(order_id, ()))
 
 
-def _insert_rows(
+def _plan_and_insert(
     connection: Connection, facts: list[Order], asked: Mapping[OrderId, int], *, quiet: Collection[str], now: datetime
 ) -> _Inserted:
     """Load, compute, and insert the rows of orders that had none, until no other transaction is first."""

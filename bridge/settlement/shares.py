@@ -1,7 +1,8 @@
 """Shares of an order's points: what its present owner and its former owners have of it.
 
-An order's points exist once. When the order goes to another customer, its free points go along; spent points and points
-on hold stay booked with the former owner. The present owner can earn the remainder:
+An order's points exist once. When the order goes to another customer, as many of the former owner's free points go
+along as the order has earned, the order's own first. What free points do not cover, because it is spent or on hold,
+stays booked with the former owner. The present owner can earn the remainder:
 
     worth of the order 1000, of which the first owner has spent 600: 400 for the present owner
     worth falls to 500    the present owner gives back 400, then the first owner 100

@@ -185,7 +185,7 @@ def test_a_whole_flow_with_its_failures_logs_no_person_and_no_secret(
     def broken(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError(f"{EMAIL} {customer['authorization']} {WEBHOOK_SECRET} {API_KEY} {code}")
 
-    monkeypatch.setattr(process_one, "find_order", broken)
+    monkeypatch.setattr(process_one, "order_of_event", broken)
     with pytest.raises(EventFailed):
         process_event("msg_2")
     monkeypatch.setattr("bridge.api.admin.events.list_events", broken)

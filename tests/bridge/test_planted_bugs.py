@@ -73,7 +73,7 @@ def noise_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """Amounts stay as Medusa prints them, and points are made whole as they are: 59.99999999999999 are 59 points."""
     # The types of all documents hold the function itself.
     monkeypatch.setattr(amounts.without_noise, "__code__", (lambda value: value).__code__)
-    monkeypatch.setattr(earning, "_precision", lambda _: Decimal("1e-20"))
+    monkeypatch.setattr(earning, "points_precision", lambda _: Decimal("1e-20"))
 
 
 class Enough(KeyboardInterrupt):
