@@ -1,8 +1,8 @@
-"""Random shops whose points expire: `tests/support/expiring_members.py` says how they are played."""
+"""Random shops whose points expire: `tests/support/any_expiring_members.py` says how they are played."""
 
 import pytest
 
-from tests.support.expiring_members import ExpiringMembers
+from tests.support.any_expiring_members import ExpiringMembers
 from tests.support.medusa import FakeMedusa
 from tests.support.sequences import pieces, play
 
