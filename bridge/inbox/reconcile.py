@@ -312,8 +312,8 @@ def _compare_customers(customers: list[Json], result: ReconcileResult, *, dry_ru
 
 def accounts_among(customers: Iterable[Json]) -> dict[CustomerId, CustomerAccount]:
     """The accounts among these customers of Medusa, by id, in the same order."""
-    whole = (customer for customer in customers if is_id(str(customer.get("id"))))
-    accounts = (read_account(customer) for customer in whole if customer.get("has_account") is True)
+    with_id = (customer for customer in customers if is_id(str(customer.get("id"))))
+    accounts = (read_account(customer) for customer in with_id if customer.get("has_account") is True)
     return {account.customer_id: account for account in accounts}
 
 

@@ -27,10 +27,10 @@ _TYPES = {
 def store_webhooks(connection: Connection, accounts: Sequence[Account], *, quiet: Collection[str]) -> None:
     """Store outgoing webhooks for the postings of these accounts; none for `quiet` earnings."""
     # An account can have changed without a posting: a date of its points, or what is waived.
-    posted_at = [posting.created_at for account in accounts for posting in account.postings]
-    if posted_at and webhooks_configured():
-        webhooks = [webhook for account in accounts for webhook in _webhooks(account, quiet)]
-        add_webhooks(connection, webhooks, now=posted_at[-1])
+    posted = [account for account in accounts if account.postings]
+    if posted and webhooks_configured():
+        webhooks = [webhook for account in posted for webhook in _webhooks(account, quiet)]
+        add_webhooks(connection, webhooks, now=posted[0].postings[-1].created_at)
 
 
 def _webhooks(account: Account, quiet: Collection[str]) -> Iterator[OutgoingWebhook]:

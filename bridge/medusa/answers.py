@@ -21,30 +21,30 @@ class Answer(dict[str, Any]):
 
     def one(self, key: str, *needed: str) -> Json:
         """Return the object under a key. It has a text under each of `needed`."""
-        found = self[key]
-        if not (isinstance(found, dict) and all(isinstance(found.get(name), str) for name in needed)):
+        value = self[key]
+        if not (isinstance(value, dict) and all(isinstance(value.get(name), str) for name in needed)):
             raise self._wrong_shape(key)
-        return found
+        return value
 
     def rows(self, key: str, *needed: str) -> list[Json]:
         """Return the list of objects under a key. Each has a text under each of `needed`.
 
         If nothing is needed, what is no object reads as an empty one.
         """
-        found = self[key]
-        if not isinstance(found, list):
+        value = self[key]
+        if not isinstance(value, list):
             raise self._wrong_shape(key)
-        rows = [row if isinstance(row, dict) else {} for row in found]
+        rows = [row if isinstance(row, dict) else {} for row in value]
         if not all(isinstance(row.get(name), str) for row in rows for name in needed):
             raise self._wrong_shape(key)
         return rows
 
     def number(self, key: str) -> int:
         """Return the whole number under a key."""
-        found = self[key]
-        if not isinstance(found, int):
+        value = self[key]
+        if not isinstance(value, int):
             raise self._wrong_shape(key)
-        return found
+        return value
 
     def _wrong_shape(self, key: str) -> MedusaAway:
         return not_medusa(self._call, f"{key} of another shape in its answer")

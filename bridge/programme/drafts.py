@@ -89,11 +89,11 @@ class DraftChanged(Conflict):
 
 
 class DraftReplaced(Conflict):
-    """Somebody else saved the draft since it was read."""
+    """The draft was saved by another request since it was read."""
 
     code = "draft_replaced"
     status = 412
-    message = "Somebody else has saved this draft meanwhile. Please load it again."
+    message = "Another user has saved this draft since you opened it. Please load it again."
 
 
 class DraftConflicts(Conflict):

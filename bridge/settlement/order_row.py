@@ -114,7 +114,7 @@ def _lines(plan: OrderPlan) -> Mapping[str, StoredLine]:
 
 
 def _has_unpaid_dust_only(plan: OrderPlan) -> bool:
-    """Whether money or another discount paid for a dust-only product.
+    """Whether money or another discount paid for a points-only product.
 
     A merchant can do this on purpose with a draft order, an edit or an exchange, so it is only reported. The
     storefront's checkout refuses such a cart.

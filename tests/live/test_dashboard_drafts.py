@@ -104,7 +104,7 @@ def test_two_editors_of_a_draft_do_not_overwrite_each_other(page: Page, world: W
     rate_field(page).fill("4")
     page.get_by_role("button", name="Save draft").click()
     drawer.get_by_role("button", name="Save draft").click()
-    expect(drawer.get_by_text("Somebody else has saved this draft")).to_be_visible()
+    expect(drawer.get_by_text("Another user has saved this draft")).to_be_visible()
     keep_checked(page, "draft-replaced")
     assert world.bridge.ask("GET", path)["name"] == "Theirs"
     drawer.get_by_role("button", name="Save mine and replace theirs").click()

@@ -81,7 +81,7 @@ class ExpiringMembers(AnyMembers):
         # Points that an undone import took of an order, or an order of it, may expire twice: see decision 28.
         if not (self.debited or self.undone):
             owed = sum(max(0, -balance) for _, balance, *_ in figures.values())
-            assert owed <= sum(max(0, points) for points in spent.values()), "somebody owes what is not spent"
+            assert owed <= sum(max(0, points) for points in spent.values()), "a customer owes what is not spent"
 
     def teardown(self) -> None:
         try:
