@@ -26,6 +26,7 @@ from tests.support.built_shop import CACHE, PROJECT, built_shop, live_log
 from tests.support.live_worlds import (
     ADMIN_PASSWORD,
     ADMIN_TOKEN,
+    ALERT_EMAIL,
     GROSS_SHOP,
     JWT_SECRET,
     MUG_DUST,
@@ -49,9 +50,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _payment_providers() -> None:
-    """All shops have payment providers beside Medusa's own; a region takes those that a test gives it."""
+def _shop_options() -> None:
+    """All shops send alerts by e-mail, and have payment providers of the tests beside Medusa's own."""
     os.environ["SHOP_PAYMENT_PROVIDER"] = str(Path(__file__).parent / "payment_providers.js")
+    os.environ["SHOP_ALERT_EMAIL"] = ALERT_EMAIL
 
 
 @pytest.fixture(scope="session")

@@ -36,6 +36,7 @@ WEBHOOK_SECRET = "whsec_c3VwZXItc2VjcmV0LWR1c3Qta2V5LTAxMjM="
 JWT_SECRET = "a-jwt-secret-of-the-live-tests-only"
 ADMIN_TOKEN = "an-admin-token-of-the-live-tests-only"
 ADMIN_PASSWORD = "only-for-live-tests"
+ALERT_EMAIL = "operator@example.com"
 # Only a defect, or a machine that hardly moves, ever reaches it.
 PATIENCE_SECONDS = 60
 MUG_DUST = 300

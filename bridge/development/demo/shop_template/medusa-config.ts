@@ -25,6 +25,18 @@ const paymentModules = (resolve: string) => [
   },
 ]
 
+/** Medusa's own provider writes each e-mail to the log instead of sending it. */
+const emailModules = [
+  {
+    resolve: "@medusajs/medusa/notification",
+    options: {
+      providers: [
+        { resolve: "@medusajs/medusa/notification-local", id: "local", options: { channels: ["feed", "email"] } },
+      ],
+    },
+  },
+]
+
 module.exports = defineConfig({
   projectConfig: {
     databaseUrl: env.DATABASE_URL,
@@ -44,11 +56,17 @@ module.exports = defineConfig({
   plugins: [
     {
       resolve: "medusa-plugin-dust",
-      options: { url: env.DUST_URL, secret: env.DUST_WEBHOOK_SECRET, token: env.DUST_ADMIN_TOKEN },
+      options: {
+        url: env.DUST_URL,
+        secret: env.DUST_WEBHOOK_SECRET,
+        token: env.DUST_ADMIN_TOKEN,
+        alertEmail: env.SHOP_ALERT_EMAIL,
+      },
     },
   ],
   modules: [
     ...(env.REDIS_URL ? redisModules(env.REDIS_URL) : []),
+    ...(env.SHOP_ALERT_EMAIL ? emailModules : []),
     ...(env.SHOP_PAYMENT_PROVIDER ? paymentModules(env.SHOP_PAYMENT_PROVIDER) : []),
   ],
 })
