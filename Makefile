@@ -23,13 +23,13 @@ install: .venv/.installed ## everything into .venv, and nothing else; the others
 	@echo "Everything is installed in .venv"
 
 test: .venv/.installed ## the core of the tests, on an embedded Postgres: three minutes on two cores
-	@$(PYTEST) tests -m "not system and not live and not faults and not bench and not containers" $(PARALLEL) $(ARGS)
+	@$(PYTEST) -m "not system and not live and not faults and not bench and not containers" $(PARALLEL) $(ARGS)
 
 test-system: .venv/.installed ## the other tests: real processes and servers, crowds, attacks, long random sequences
-	@$(PYTEST) tests -m "system and not live and not faults and not bench and not containers" $(PARALLEL) $(ARGS)
+	@$(PYTEST) -m "system and not live and not faults and not bench and not containers" $(PARALLEL) $(ARGS)
 
 test-live: .venv/.installed node chromium ## the tests against a real Medusa, Flower and a headless Chromium
-	@$(PYTEST) tests -m live $(ARGS)
+	@$(PYTEST) -m live $(ARGS)
 
 test-faults: .venv/.installed ## the failure matrix: every process dies at every fail point
 	@$(PYTEST) tests/faults -m faults --numprocesses 2 $(ARGS)
