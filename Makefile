@@ -37,7 +37,7 @@ test-faults: .venv/.installed ## the failure matrix: every process dies at every
 test-containers: .venv/.installed podman ## the image and docker-compose.yml with Podman; BASE_IMAGES=real takes those of docker.io
 	@nice $(PYTEST) tests/containers -m containers --exitfirst --capture=no --verbose $(ARGS)
 
-bench: .venv/.installed ## the benchmarks; results go to benchmarks/results
+bench: .venv/.installed node ## the benchmarks; results go to benchmarks/results
 	@.venv/bin/python -m benchmarks $(ARGS)
 
 check: lint test ## lint and the core of the tests

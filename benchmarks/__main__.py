@@ -23,6 +23,7 @@ MEASURES = (
     "redemption",
     "isolation",
     "reconcile",
+    "outage",
     "memory",
 )
 

@@ -125,12 +125,11 @@ class Installation:
 
     def postmaster(self) -> psutil.Process:
         """The main process of the embedded Postgres."""
-        file = next(self.folder.glob("data/postgres/cluster/postmaster.pid"))
-        return psutil.Process(int(file.read_text().split()[0]))
+        return postmaster_of(self.folder / "data")
 
     def cpu_seconds(self, process: Popen[bytes]) -> tuple[float, float]:
         """CPU seconds used so far by this process with its children, and by Postgres."""
-        return _cpu_seconds(psutil.Process(process.pid)), _cpu_seconds(self.postmaster())
+        return cpu_seconds_of(psutil.Process(process.pid)), cpu_seconds_of(self.postmaster())
 
     def checkpoint(self) -> None:
         """Force a checkpoint, so that no benchmark runs into one at random."""
@@ -186,7 +185,14 @@ def new_installation_with(medusa: FakeMedusa, **environment: str) -> Iterator[In
             yield installation
 
 
-def _cpu_seconds(parent: psutil.Process) -> float:
+def postmaster_of(data_dir: Path) -> psutil.Process:
+    """The main process of the `embedded_postgres` with its files in this folder."""
+    file = data_dir / "postgres/cluster/postmaster.pid"
+    return psutil.Process(int(file.read_text().split()[0]))
+
+
+def cpu_seconds_of(parent: psutil.Process) -> float:
+    """CPU seconds used so far by this process and its children."""
     times = [each.cpu_times() for each in (parent, *parent.children(recursive=True))]
     return float(sum(each.user + each.system for each in times))
 

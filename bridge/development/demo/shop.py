@@ -61,6 +61,12 @@ class Shop:
         health = f"{self.url}/health"
         await_start(self._process, health, _START_SECONDS, title="Starting Medusa", log=self.log)
 
+    @property
+    def pid(self) -> int:
+        """The process id of a Medusa that was started."""
+        assert self._process is not None
+        return self._process.pid
+
     def stop(self) -> None:
         """Stop Medusa with SIGTERM, and kill it after a timeout."""
         if self._process:
