@@ -174,7 +174,7 @@ def _percentage_terms(reward: Reward, basket: Basket, min_cart: Decimal | None) 
     """
     assert reward.percent is not None
     currency = basket.currency_code
-    takes = percentage_of(reward.percent, basket.total, currency)
+    takes = percentage_of(reward.percent, basket.discountable, currency)
     max_value = reward.max_value.get(currency)
     value = None if max_value is None else min(takes, round_down(max_value, currency))
     if takes <= 0 or value == 0:

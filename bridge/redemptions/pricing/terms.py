@@ -228,11 +228,13 @@ def product_terms(prices: Mapping[ProductId, int], wanted: Mapping[ProductId, in
 def unpaid_units(cart: Cart, prices: Collection[ProductId], paid: Mapping[ProductId, int]) -> Counter[ProductId]:
     """Return the units of these products in the cart, less those that open redemptions already pay for.
 
-    A line with a fraction of a unit is left out: points cannot pay for it.
+    A line with a fraction of a unit is left out, and one that no promotion applies to: points cannot pay for them.
     """
     units: Counter[ProductId] = Counter()
     for line in cart.lines:
-        if line.product_id is not None and line.product_id in prices and is_whole(line.quantity):
+        if line.product_id is None or line.product_id not in prices or not line.discountable:
+            continue
+        if is_whole(line.quantity):
             units[line.product_id] += int(line.quantity)
     return +(units - Counter(paid))
 
