@@ -96,6 +96,11 @@ class DueReferral:
     note: str | None
     matures_at: datetime | None
     """When bonuses that are posted now mature; None: at once."""
+    anew: bool
+    """Whether the order was placed after the bonuses were first given.
+
+    Then bonuses that were taken back are given anew, with dates of their own. Otherwise they return to their lots.
+    """
     one_person: bool
     """Whether both accounts are merged, so that the bonuses are taken back."""
 
@@ -253,6 +258,7 @@ def _due(
         referrer_due=due,
         note=note,
         matures_at=maturity_and_expiry(version.programme, first.placed_at)[0] if first else None,
+        anew=first is not None and qualified_at is not None and first.placed_at > qualified_at,
         one_person=one_person,
     )
 
@@ -308,8 +314,7 @@ def post_referral(connection: Connection, due: DueReferral, accounts: OpenAccoun
     )
     for_referrer = replace(for_referred, description="You referred a customer")
     referred, referrer = row.referred, row.referrer
-    if due.matures_at and due.matures_at > now:
-        # What was taken back could be spent at once if it was restored. Only a new lot waits for the new order.
+    if due.anew:
         referred, referrer = replace(referred, taken_back=0), replace(referrer, taken_back=0)
     referred = for_referred.bring_to(due.referred_target, referred, why_not, others=[referrer])
     referrer = for_referrer.bring_to(due.referrer_target, referrer, why_not, others=[referred])

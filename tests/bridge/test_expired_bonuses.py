@@ -13,7 +13,7 @@ from bridge.imports.batches import post_some
 from bridge.imports.undo import undo_some
 from bridge.reports.breakage import breakage
 from tests.support.clock import moved
-from tests.support.ledger import capture, hold, lots, post_due, refund
+from tests.support.ledger import capture, end_of_day, hold, lots, post_due, refund
 from tests.support.orders import PLACED, line, order
 from tests.support.referrals import bought, refer
 from tests.support.settling import balance, set_rules, settle
@@ -154,6 +154,19 @@ def test_a_bonus_that_comes_back_has_its_old_dates(api: TestClient) -> None:
     with moved(timedelta(days=DAYS + 2)):
         post_due()
         settle(bought(2, version=2, status="canceled"), bought(3))
+        assert balance(CUSTOMER).balance == 0
+
+
+def test_a_bonus_that_a_later_order_gives_has_new_dates(api: TestClient) -> None:
+    have_rules("allow")
+    refer(api)
+    settle(bought())
+    referral_canceled()
+    with moved(timedelta(days=DAYS + 10)):
+        settle(bought(24 * (DAYS + 10)))
+        post_due()
+        assert lots(CUSTOMER) == [(200, None, end_of_day(now(), DAYS))]
+        settle(bought(24 * (DAYS + 10), version=2, status="canceled"))
         assert balance(CUSTOMER).balance == 0
 
 
