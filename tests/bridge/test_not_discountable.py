@@ -6,7 +6,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from tests.support import tokens
-from tests.support.admin_api import FIFTH, offer_rewards, set_dust_only
+from tests.support.admin_api import FIFTH, call, fields, offer_rewards, set_dust_only
 from tests.support.ledger import give
 from tests.support.medusa import FakeMedusa, cart_line
 from tests.support.store_api import quote, redeem, redeemed
@@ -56,6 +56,18 @@ def test_a_percentage_is_of_the_other_lines(
     medusa.add_cart(lines=[gift_card()])
     assert [each["reason_code"] for each in quote(api)["rewards"]] == ["nothing_to_discount"]
     assert redeem(api, {"cart_id": "cart_1", "reward_id": "fifth"}, key="other").json()["code"] == "nothing_to_discount"
+
+
+def test_such_a_product_gets_no_price_in_points(api: TestClient, medusa: FakeMedusa) -> None:
+    medusa.add_product("prod_gift_card", 50)
+    medusa.products["prod_gift_card"]["discountable"] = False
+    answer = call(api, "PUT", "/admin/dust/products/prod_gift_card", json={"dust_price": 500})
+    assert (answer.status_code, fields(answer)) == (422, {"dust_price"})
+    assert "it is not discountable in Medusa" in answer.text
+    reward = {"id": "free", "name": "Free", "kind": "free_product", "dust": 400, "product_id": "prod_gift_card"}
+    assert offer_rewards(api, reward).status_code == 422
+    medusa.products["prod_gift_card"]["discountable"] = True
+    assert offer_rewards(api, reward).status_code == 200
 
 
 def test_no_points_are_taken_for_a_product_that_stays_to_be_paid(api: TestClient, medusa: FakeMedusa) -> None:
