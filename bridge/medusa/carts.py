@@ -1,6 +1,6 @@
 """A Medusa cart, as read over the Store API (2.21.2)."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -77,11 +77,13 @@ class Cart:
     credit: Decimal = Decimal(0)
     """What gift cards and store credit pay of it."""
 
-    @property
-    def due(self) -> Decimal:
-        """What is left to pay with money or points, with tax."""
-        whole = sum_of(line.gross for line in self.lines) + (self.shipping_gross or Decimal(0))
-        return max(Decimal(0), whole - self.credit)
+    def due_without(self, products: Collection[ProductId]) -> Decimal:
+        """Return what is left to pay, with tax, without the lines of these products.
+
+        Only points pay for dust-only products, so the credit is for the other lines and the shipping.
+        """
+        lines = sum_of(line.gross for line in self.lines if line.product_id not in products)
+        return max(Decimal(0), lines + (self.shipping_gross or Decimal(0)) - self.credit)
 
 
 @dataclass(frozen=True, kw_only=True)

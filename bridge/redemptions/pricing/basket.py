@@ -83,7 +83,7 @@ def basket_of(
         Decimal(0),
     )
     within_share = total * max_share - taken
-    left_to_pay = min(left, cart.due)
+    left_to_pay = min(left, cart.due_without(dust_only))
     max_discount = max(Decimal(0), min(within_share, left_to_pay) - coming)
     return Basket(
         currency_code=cart.currency_code,
