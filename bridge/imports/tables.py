@@ -61,9 +61,10 @@ import_row = Table(
     # If refused: which column is wrong and what to do.
     Column("field", Text),
     Column("reason", Text),
-    # The points that an undo took back, and those that it no longer found. A customer's first row has both sums for all
-    # of the customer's rows.
+    # The points that an undo took back, those that had expired, and those that were spent or on hold. A customer's
+    # first row has the sums for all of the customer's rows.
     Column("taken_back", BigInteger, nullable=False, server_default="0"),
+    Column("expired", BigInteger, nullable=False, server_default="0"),
     Column("gone", BigInteger, nullable=False, server_default="0"),
     one_of("state", RowState),
     CheckConstraint("(state = 'refused') = (reason IS NOT NULL)", name="says_why"),

@@ -19,6 +19,7 @@ from bridge.ledger.merges import persons_of
 from bridge.ledger.postings import Kind, PostingDetails
 from bridge.ledger.store import open_accounts, save
 from bridge.programme.versions import current_version
+from bridge.settlement.expired_points import count_expired, read_pools
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +41,7 @@ class UndoneCustomer:
 def undo_some(connection: Connection, batch_id: str, *, actor: str, now: datetime) -> list[UndoneCustomer]:
     """Take back the points of the next customers, up to `ROWS_AT_ONCE`; an empty list means that the batch is undone.
 
-    Expired points of the batch are not taken a second time. Spent points are taken from the customer's other points,
+    Expired points are not taken a second time. Spent points are taken from the customer's other points,
     and then from the balance as far as the programme's `reversal.negative_balance` allows.
     """
     batch = lock_batch(connection, batch_id)
@@ -66,6 +67,7 @@ def undo_some(connection: Connection, batch_id: str, *, actor: str, now: datetim
     ).all()
     customer_ids = sorted(CustomerId(row.customer_id) for row in rows)
     accounts = open_accounts(connection, customer_ids, expired_of=[batch_id])
+    pools = read_pools(connection, accounts, now=now)
     details = PostingDetails(
         kind=Kind.REVERSE,
         reference_type=REFERENCE,
@@ -81,7 +83,7 @@ def undo_some(connection: Connection, batch_id: str, *, actor: str, now: datetim
     counted: Counter[CustomerId] = Counter()
     for customer_id, amount, first_line in sorted(rows):
         account = accounts[customer_id]
-        expired = account.count_expired(int(amount), batch_id, counted, now=now)
+        expired = count_expired(int(amount), batch_id, account, counted, pools.get(customer_id), now=now)
         dust = int(amount) - expired
         gone = max(0, dust - _unspent(account, batch_id))
         taken = account.reverse(dust, details, now=now, policy=policy) if dust else 0
@@ -95,7 +97,8 @@ def undo_some(connection: Connection, batch_id: str, *, actor: str, now: datetim
                 balance=account.balance,
             )
         )
-        changed.append({"batch_id": batch_id, "line": first_line, "taken_back": taken, "gone": gone})
+        figures = {"taken_back": taken, "expired": expired, "gone": gone}
+        changed.append({"batch_id": batch_id, "line": first_line, **figures})
     save(connection, accounts.values())
     connection.execute(
         update(import_row).where(mine, posted, among(import_row.c.customer_id, customer_ids)).values(state="undone")

@@ -119,19 +119,6 @@ class AccountState:
         """This account, and the one that it was merged into."""
         return [self, self.survivor] if self.survivor else [self]
 
-    def shares_lots_with(self, other: Self) -> bool:
-        """Whether points of both may have been in the same lots, because one is or was merged into the other."""
-        return any(mine is theirs for mine in self._ever_holders for theirs in other._ever_holders)
-
-    @property
-    def _ever_holders(self) -> list[Self]:
-        return [*self.holders, *(account for account, *_ in self.former_survivors)]
-
-    def expired_of(self, source_id: str, *, now: datetime) -> int:
-        """Return the expired points of this source, here and in accounts that this one is or was merged into."""
-        self.book_due(now=now)
-        return sum(min(account.expired[source_id], most) for account, most in self._expired_with(now=now))
-
     def count_expired(self, amount: int, source_id: str, counted: Counter[CustomerId], *, now: datetime) -> int:
         """Return how much of `amount`, credited by a source, has expired, and add it to `counted`.
 

@@ -10,6 +10,10 @@ from bridge.db.rows import TypedRow
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
+REVERSIBLE = frozenset({"order", "referral", "import", "waived"})
+"""Source types whose points can be reversed; `waived` are points of an order or a referral."""
+
+
 @dataclass(kw_only=True)
 class Lot(TypedRow):
     """Points that came in together, with one source and one set of dates.

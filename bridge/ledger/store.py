@@ -17,7 +17,7 @@ from sqlalchemy import Column, Connection, Row, and_, func, literal_column, or_,
 
 from bridge.clock import now
 from bridge.db.bulk import among, insert_missing, insert_rows, update_rows
-from bridge.ids import CustomerId, OrderId
+from bridge.ids import CustomerId
 from bridge.ledger.account import Account
 from bridge.ledger.lots import Lot
 from bridge.ledger.outgoing_webhooks import store_webhooks
@@ -125,13 +125,15 @@ _SPENT = text(
     GROUP BY customer_id, reference_id
     """
 )
-_EXPIRED_OF_ORDERS = text(
+_ALL_EXPIRED = text(
     """
     SELECT t.customer_id, l.source_id, -sum(u.remaining) AS expired
     FROM dust_transaction t
     JOIN dust_lot_use u ON u.customer_id = t.customer_id AND u.version = t.version
     JOIN dust_lot l ON l.customer_id = u.customer_id AND l.id = u.lot_id
-    WHERE t.customer_id = ANY(:customers) AND t.kind = 'expire' AND l.source_type = 'order'
+    WHERE t.customer_id = ANY(:customers) AND t.kind = 'expire'
+      -- Points of other sources are never reversed. `waived` are of an order or a referral.
+      AND l.source_type IN ('order', 'referral', 'import', 'waived')
     GROUP BY t.customer_id, l.source_id
     """
 )
@@ -141,9 +143,10 @@ _TAKEN = text(
     FROM dust_transaction t
     JOIN dust_lot_use u ON u.customer_id = t.customer_id AND u.version = t.version
     JOIN dust_lot l ON l.customer_id = u.customer_id AND l.id = u.lot_id
-    WHERE t.customer_id = ANY(:customers) AND t.reference_type = 'order' AND t.reference_id = ANY(:orders)
+    WHERE t.customer_id = ANY(:customers) AND t.reference_type IN ('order', 'referral')
+      AND t.reference_id = ANY(:sources)
       -- An earning that changes another lot than its own has restored what a reversal took.
-      AND (t.kind = 'reverse' OR (t.kind = 'earn' AND l.origin_version <> t.version))
+      AND (t.kind = 'reverse' OR (t.kind IN ('earn', 'bonus') AND l.origin_version <> t.version))
     GROUP BY t.reference_id, u.customer_id, u.lot_id HAVING sum(u.remaining) < 0
     """
 )
@@ -271,20 +274,20 @@ def changed_lots(
 
 
 def taken_lots(
-    connection: Connection, customer_ids: Collection[CustomerId], order_ids: Collection[OrderId]
-) -> dict[OrderId, dict[CustomerId, dict[str, int]]]:
-    """Return what reversals of these orders took and did not restore, by order, customer and lot."""
-    taken: dict[OrderId, dict[CustomerId, dict[str, int]]] = {}
-    if customer_ids and order_ids:
-        for row in connection.execute(_TAKEN, {"customers": list(customer_ids), "orders": list(order_ids)}):
+    connection: Connection, customer_ids: Collection[CustomerId], source_ids: Collection[str]
+) -> dict[str, dict[CustomerId, dict[str, int]]]:
+    """Return what reversals of these orders and referrals took and did not restore, by source, customer and lot."""
+    taken: dict[str, dict[CustomerId, dict[str, int]]] = {}
+    if customer_ids and source_ids:
+        for row in connection.execute(_TAKEN, {"customers": list(customer_ids), "sources": list(source_ids)}):
             taken.setdefault(row.reference_id, {}).setdefault(row.customer_id, {})[row.lot_id] = int(row.taken)
     return taken
 
 
-def expired_of_orders(connection: Connection, customer_ids: Iterable[CustomerId]) -> dict[CustomerId, dict[str, int]]:
-    """Return the expired points of each order, by customer and order."""
+def expired_by_source(connection: Connection, customer_ids: Iterable[CustomerId]) -> dict[CustomerId, dict[str, int]]:
+    """Return the expired points of each order, referral and import, by customer and source."""
     expired: dict[CustomerId, dict[str, int]] = {}
-    for row in connection.execute(_EXPIRED_OF_ORDERS, {"customers": list(customer_ids)}):
+    for row in connection.execute(_ALL_EXPIRED, {"customers": list(customer_ids)}):
         expired.setdefault(CustomerId(row.customer_id), {})[row.source_id] = int(row.expired)
     return expired
 

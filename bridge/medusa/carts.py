@@ -1,6 +1,6 @@
 """A Medusa cart, as read over the Store API (2.21.2)."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -20,7 +20,7 @@ from bridge.medusa.order_shapes import GroupShape, ProductShape, Shape, Text, ca
 # adjustments.
 CART_FIELDS = (
     "id,customer_id,customer.*,currency_code,completed_at,item_total,"
-    "items.id,items.product_id,items.quantity,items.total,items.tax_total,items.adjustments.code,"
+    "items.id,items.product_id,items.quantity,items.is_discountable,items.total,items.tax_total,items.adjustments.code,"
     "items.adjustments.amount,items.adjustments.is_tax_inclusive,items.unit_price,items.is_tax_inclusive,"
     "items.tax_lines.rate,items.product.categories.id,items.product.collection_id,customer.groups.id,"
     "promotions.code,credit_lines.*,shipping_methods.id,shipping_methods.total,shipping_methods.tax_total,"
@@ -52,6 +52,8 @@ class CartLine:
     """What each code takes off this line; with tax if the promotion says so, as all of Dust's do."""
     category_ids: frozenset[str] = frozenset()
     collection_id: str | None = None
+    discountable: bool = True
+    """Whether promotions apply to it. Medusa leaves out lines of products that are not discountable (2.21.2)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,11 +77,13 @@ class Cart:
     credit: Decimal = Decimal(0)
     """What gift cards and store credit pay of it."""
 
-    @property
-    def due(self) -> Decimal:
-        """What is left to pay with money or points, with tax."""
-        whole = sum_of(line.gross for line in self.lines) + (self.shipping_gross or Decimal(0))
-        return max(Decimal(0), whole - self.credit)
+    def due_without(self, products: Collection[ProductId]) -> Decimal:
+        """Return what is left to pay, with tax, without the lines of these products.
+
+        Only points pay for dust-only products, so the credit is for the other lines and the shipping.
+        """
+        lines = sum_of(line.gross for line in self.lines if line.product_id not in products)
+        return max(Decimal(0), lines + (self.shipping_gross or Decimal(0)) - self.credit)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +112,7 @@ class _Item(Shape):
     product_id: Text | None = None
     product: ProductShape | None = None
     quantity: Quantity
+    is_discountable: bool | None = None
     total: Number
     tax_total: Number = Decimal(0)
     adjustments: tuple[_Adjustment, ...] | None = None
@@ -164,6 +169,7 @@ def read_cart(document: Mapping[str, Any]) -> Cart:
                 discounts=_discounts(item),
                 category_ids=category_ids(item.product),
                 collection_id=item.product.collection_id if item.product else None,
+                discountable=item.is_discountable is not False,
             )
             for item in cart.items or ()
         ),

@@ -23,7 +23,7 @@ from bridge.settings import Settings, get_settings
 
 log = structlog.get_logger(__name__)
 
-VARIANT_FIELDS = "id,variants.id,variants.title,*variants.prices"
+PRICE_FIELDS = "id,discountable,variants.id,variants.title,*variants.prices"
 # Codes have 21 characters: fifty of them fit easily into a URL.
 _CODES_AT_ONCE = 50
 # Medusa's parser takes a thousand values in a list; Node refuses headers, including the URL, over 16 kB.
@@ -270,17 +270,16 @@ class Medusa:
         except ValueError as error:
             raise MedusaAway(f"What answered GET /admin/currencies is not Medusa: {error}") from error
 
-    def variants(self, product_id: ProductId) -> list[Json]:
-        """Return a product's variants with `title` and `prices`. Raises `UnknownInMedusa`."""
-        fields = {"fields": VARIANT_FIELDS}
-        product = self._http.admin("GET", _path("/admin/products", product_id), params=fields).one("product")
-        return objects(product.get("variants"))
+    def product_with_prices(self, product_id: ProductId) -> Json:
+        """Return a product: `discountable`, and `variants` with `title` and `prices`. Raises `UnknownInMedusa`."""
+        fields = {"fields": PRICE_FIELDS}
+        return self._http.admin("GET", _path("/admin/products", product_id), params=fields).one("product")
 
-    def variants_of(self, product_ids: Collection[ProductId]) -> dict[ProductId, list[Json]]:
-        """Like `variants`, for several products; products that Medusa does not know are left out."""
+    def products_with_prices(self, product_ids: Collection[ProductId]) -> dict[ProductId, Json]:
+        """Like `product_with_prices`, for several; products that Medusa does not know are left out."""
         return {
-            ProductId(product["id"]): objects(product.get("variants"))
-            for products in self._matching("/admin/products", "id[]", product_ids, VARIANT_FIELDS, needed=("id",))
+            ProductId(product["id"]): product
+            for products in self._matching("/admin/products", "id[]", product_ids, PRICE_FIELDS, needed=("id",))
             for product in products
         }
 

@@ -1,4 +1,4 @@
-"""Check that all variants of a product cost the same, since a product has one price in points."""
+"""Check that a product can have a price in points: promotions apply to it, and all its variants cost the same."""
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
@@ -83,19 +83,21 @@ def price_refusals(product_ids: Collection[ProductId], medusa: Callable[[], Medu
         # One product by its id, several by a list of ids.
         if len(product_ids) == 1:
             [product_id] = product_ids
-            variants = {product_id: medusa().variants(product_id)}
+            products = {product_id: medusa().product_with_prices(product_id)}
         else:
-            variants = medusa().variants_of(product_ids)
+            products = medusa().products_with_prices(product_ids)
     except Unavailable:
         raise
     except DustError as error:
         log.info("variant_prices_not_known", reason=error.message)
         return {}
-    return {product_id: why for product_id, known in variants.items() if (why := _refusal(known))}
+    return {product_id: why for product_id, product in products.items() if (why := _refusal(product))}
 
 
-def _refusal(variants: Sequence[Json]) -> str | None:
-    named = differing_prices(variants)
+def _refusal(product: Json) -> str | None:
+    if product.get("discountable") is False:
+        return "it is not discountable in Medusa, so points cannot pay for it: make it discountable first"
+    named = differing_prices(objects(product.get("variants")))
     if not named:
         return None
     more = f" and {len(named) - _MAX_NAMED} more" if len(named) > _MAX_NAMED else ""
@@ -119,7 +121,7 @@ def products_with_differing_prices(product_ids: Collection[ProductId], medusa: M
     differing = set()
     for product_id in sorted(set(product_ids)):
         try:
-            if differing_prices(medusa.variants(product_id)):
+            if differing_prices(objects(medusa.product_with_prices(product_id).get("variants"))):
                 differing.add(product_id)
         except NotFound:
             continue

@@ -174,9 +174,8 @@ def _terms(
         if refused := set(mixed_price_products) & set(prices):
             raise VariantPricesDiffer(product_id=min(refused))
         if cart:
-            require_units_in_cart(
-                cart, prices, request.items, units_paid_for_cart(connection, request.customer_id, cart)
-            )
+            paid = units_paid_for_cart(connection, request.customer_id, cart)
+            require_units_in_cart(cart, prices, request.items, paid, dust_only)
         return product_terms(prices, request.items)
     if request.pay_dust_only and cart:
         paid = units_paid_for_cart(connection, request.customer_id, cart)

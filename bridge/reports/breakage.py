@@ -17,9 +17,9 @@ _BY_MONTH = text(
         JOIN dust_transaction o ON o.customer_id = l.customer_id AND o.version = l.origin_version
     ), uses AS (
         SELECT l.month,
-               -- An earning that changes an older lot restores what a reversal took.
+               -- An earning or a bonus that changes an older lot restores what a reversal took.
                -sum(u.remaining) FILTER (WHERE t.kind IN ('redeem', 'refund')) AS spent,
-               -sum(u.remaining) FILTER (WHERE t.kind IN ('reverse', 'earn')) AS taken_back,
+               -sum(u.remaining) FILTER (WHERE t.kind IN ('reverse', 'earn', 'bonus')) AS taken_back,
                -sum(u.remaining) FILTER (WHERE t.kind = 'expire') AS expired
         FROM lots l
         JOIN dust_lot_use u ON u.customer_id = l.customer_id AND u.lot_id = l.id AND u.version <> l.origin_version

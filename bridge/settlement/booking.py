@@ -1,48 +1,100 @@
-"""Post the change of an order's points, for each owner, by the order's own version of the rules."""
+"""Post the change of an order's or a referral's points, for each customer, by its own version of the rules."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+
+from sqlalchemy import Connection
 
 from bridge.ids import CustomerId
 from bridge.ledger.account import Account
 from bridge.ledger.lots import LotDates
 from bridge.ledger.postings import Kind, PostingDetails
-from bridge.programme.dates import maturity_and_expiry
+from bridge.ledger.store import open_accounts, taken_lots
 from bridge.programme.versions import Version
-from bridge.settlement.expired_points import ExpiredPool
+from bridge.settlement.expired_points import ExpiredPool, count_expired, read_pools
 from bridge.settlement.shares import Share
 
 
 @dataclass(frozen=True, kw_only=True)
-class Booking:
-    """One order, and what its reversals have taken so far, by customer and lot."""
+class OpenAccounts:
+    """The locked accounts, and what the ledger knows about the points of the orders and referrals to be booked."""
 
-    order_id: str
-    placed_at: datetime
+    by_customer: Mapping[CustomerId, Account]
+    pools: Mapping[CustomerId, ExpiredPool] = field(default_factory=dict)
+    taken: Mapping[str, Mapping[CustomerId, Mapping[str, int]]] = field(default_factory=dict)
+    """By order or referral: what its reversals took from each customer's lots."""
+
+    def of(self, share: Share) -> Account:
+        if share.customer_id is None:
+            raise AssertionError("a share without a customer")
+        return self.by_customer[share.customer_id]
+
+    def update_pool(self, source_id: str, share: Share) -> None:
+        """Put the customer's share of the source into their pool of expired points."""
+        if share.customer_id and (pool := self.pools.get(share.customer_id)):
+            pool.update(source_id, share)
+
+
+def open_for_booking(
+    connection: Connection,
+    customers: Collection[CustomerId],
+    *,
+    earning_only: Collection[CustomerId] = (),
+    sources: Collection[str] = (),
+    shares: Iterable[tuple[str, Share]] = (),
+    extra_lots: Iterable[str] = (),
+    now: datetime,
+) -> OpenAccounts:
+    """Lock accounts. Those that only earn are opened without lots, which is enough for most orders.
+
+    `sources` may be reversed. What reversals took for `shares`, by source, can be restored.
+    """
+    if not customers:
+        return OpenAccounts(by_customer=open_accounts(connection, earning_only, lots=False))
+    restorable = [(source_id, share) for source_id, share in shares if share.taken_back]
+    owners = {share.customer_id for _, share in restorable if share.customer_id}
+    taken = taken_lots(connection, owners, {source_id for source_id, _ in restorable})
+    taken_from = {lot for by_customer in taken.values() for lots in by_customer.values() for lot in lots}
+    accounts = open_accounts(
+        connection, {*customers, *earning_only}, extra_lots=taken_from.union(extra_lots), expired_of=sources
+    )
+    return OpenAccounts(by_customer=accounts, pools=read_pools(connection, accounts, now=now), taken=taken)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Booking:
+    """One order or referral: how what it gives is described and dated in the ledger."""
+
+    reference_type: str
+    reference_id: str
+    kind: Kind
+    """The kind of what it gives."""
+    description: str
+    given_at: datetime
     changed_at: datetime
+    dates: LotDates
     version: Version
-    pending_until_paid: bool
-    """Whether what it earns is pending until the order is paid."""
+    accounts: OpenAccounts
     now: datetime
-    taken: Mapping[CustomerId, Mapping[str, int]]
-    pools: Mapping[CustomerId, ExpiredPool]
 
     def mark_paid(self, account: Account) -> None:
         """Post that the order is paid: its pending points mature, or get a date for it."""
-        matures_at, _ = maturity_and_expiry(self.version.programme, self.placed_at)
-        account.mark_paid(self.order_id, matures_at=matures_at or self.now, now=self.now)
+        matures_at = self.dates.get("matures_at") or self.now
+        account.mark_paid(self.reference_id, matures_at=matures_at, now=self.now)
 
     def bring_to(
-        self, target: int, share: Share, account: Account, reversal_description: str, *, counted_by_others: int = 0
+        self, target: int, share: Share, reversal_description: str, *, others: Collection[Share] = ()
     ) -> Share:
         """Post the difference to `target` and return the new share.
 
-        `reversal_description` is for points that have to be taken back. `counted_by_others` are the account's expired
-        points that other shares of the order have counted already.
+        `reversal_description` is for points that have to be taken back. `others` are other customers' shares of the
+        same source. Merged accounts share lots, so what has expired counts for only one of the shares.
         """
+        account = self.accounts.of(share)
         if target < share.net:
-            return self._reduce(share, account, share.net - target, reversal_description, counted_by_others)
+            return self._reduce(share, account, share.net - target, reversal_description, others)
         return self._grow(share, account, target - share.net)
 
     def transfer(self, share: Share, giver: Account, taker: Account | None) -> int:
@@ -61,9 +113,9 @@ class Booking:
         return sum(transfer.amount for transfer in transfers)
 
     def _reduce(
-        self, share: Share, account: Account, amount: int, reversal_description: str, counted_by_others: int
+        self, share: Share, account: Account, amount: int, reversal_description: str, others: Collection[Share]
     ) -> Share:
-        expired = self._expired_part(share, account, amount, counted_by_others)
+        expired = self._expired_part(share, account, amount, others)
         unexpired = amount - expired
         taken = 0
         if unexpired:
@@ -78,23 +130,13 @@ class Booking:
             taken_back=share.taken_back + taken,
         )
 
-    def _expired_part(self, share: Share, account: Account, amount: int, counted_by_others: int) -> int:
-        """Return how much of `amount` is not taken, because it has expired already (see `expired_points.py`).
-
-        1. Expired points of this order count.
-        2. If free points do not cover the rest, expired points of other orders count too, so that no debt arises.
-
-        Example: 100 are to be taken back. 30 points of this order have expired, and 30 of other orders; 50 points are
-        free. The 30 count, and 20 of the others; 50 are taken.
-        """
-        own = max(0, account.expired_of(self.order_id, now=self.now) - share.expired - counted_by_others)
-        pool = self.pools.get(account.customer_id)
-        if pool is None:
-            return min(amount, own)
-        countable = pool.countable_for(self.order_id)
-        own = min(amount, own, countable)
-        not_covered = max(0, amount - own - account.free_for(self.order_id, now=self.now))
-        return own + min(not_covered, countable - own)
+    def _expired_part(self, share: Share, account: Account, amount: int, others: Collection[Share]) -> int:
+        counted: Counter[CustomerId] = Counter()
+        for each in (*others, share):
+            if each.expired:
+                self.accounts.of(each).count_expired(each.expired, self.reference_id, counted, now=self.now)
+        pool = self.accounts.pools.get(account.customer_id)
+        return count_expired(amount, self.reference_id, account, counted, pool, now=self.now)
 
     def _grow(self, share: Share, account: Account, amount: int) -> Share:
         """Reverse the steps of `_reduce`. What was left with the customer counts first.
@@ -106,15 +148,14 @@ class Booking:
         restored = min(amount - forgiven, share.taken_back)
         expired = min(amount - forgiven - restored, share.expired)
         new = amount - forgiven - restored - expired
-        details = self._details(Kind.EARN, "Earned with an order", self.placed_at)
-        matures_at, expires_at = maturity_and_expiry(self.version.programme, self.placed_at)
-        dates = LotDates(matures_at=matures_at, expires_at=expires_at, pending_until_paid=self.pending_until_paid)
+        details = self._details(self.kind, self.description, self.given_at)
         if forgiven:
-            account.forgive(forgiven, details, now=self.now, **dates)
+            account.forgive(forgiven, details, now=self.now, **self.dates)
         if restored:
-            account.restore(restored, self.taken.get(account.customer_id, {}), details, now=self.now, **dates)
+            taken = self.accounts.taken.get(self.reference_id, {}).get(account.customer_id, {})
+            account.restore(restored, taken, details, now=self.now, **self.dates)
         if new:
-            account.earn(new, details, now=self.now, **dates)
+            account.earn(new, details, now=self.now, **self.dates)
         return replace(
             share,
             booked=share.booked + restored + new,
@@ -126,8 +167,8 @@ class Booking:
     def _details(self, kind: Kind, description: str, event_at: datetime) -> PostingDetails:
         return PostingDetails(
             kind=kind,
-            reference_type="order",
-            reference_id=self.order_id,
+            reference_type=self.reference_type,
+            reference_id=self.reference_id,
             description=description,
             event_at=event_at,
             programme_version=self.version.number,

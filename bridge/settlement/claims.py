@@ -19,11 +19,12 @@ from sqlalchemy.dialects.postgresql import insert
 from bridge.db.bulk import among
 from bridge.ids import CustomerId, OrderId
 from bridge.ledger.postings import Kind, PostingDetails
-from bridge.ledger.store import open_accounts, save
+from bridge.ledger.store import save
 from bridge.programme.dates import maturity_and_expiry
 from bridge.programme.limits import Allowed
 from bridge.programme.rules import GuestClaim
 from bridge.programme.versions import current_version, longest_limit_window, versions_by_number
+from bridge.settlement.booking import open_for_booking
 from bridge.settlement.earning_limits import LimitedOrder, LimitsOfBatch, OwnOrder, lock_persons, read_limit_history
 from bridge.settlement.email_hash import email_hash_key, hash_email
 from bridge.settlement.escrow import lock_escrows, write_escrows
@@ -210,8 +211,13 @@ def _credit(
     referrals = due_referrals(lock_referrals(connection, [customer_id], now=now), [], now=now)
     concerned = {customer_id}.union(*(due.customers for due in referrals))
     concerned |= {each.row.customer_id for each in others if each.row.customer_id}
-    accounts = open_accounts(
-        connection, concerned, lots=bool(referrals), expired_of=[due.referral.id for due in referrals]
+    accounts = open_for_booking(
+        connection,
+        concerned if referrals else (),
+        earning_only=concerned,
+        sources=[due.referral.id for due in referrals],
+        shares=[share for due in referrals for share in due.shares],
+        now=now,
     )
     for row, dust in orders:
         if not dust:
@@ -229,7 +235,7 @@ def _credit(
             programme_version=row.programme_version,
             actor=actor,
         )
-        accounts[customer_id].earn(
+        accounts.by_customer[customer_id].earn(
             dust,
             details,
             now=now,
@@ -239,5 +245,5 @@ def _credit(
         )
     for due in referrals:
         post_referral(connection, due, accounts, now)
-    save(connection, accounts.values())
+    save(connection, accounts.by_customer.values())
     write_limited(connection, others, now=now)

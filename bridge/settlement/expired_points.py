@@ -1,8 +1,8 @@
-"""Expired points: which of them an order may count as gone when it is returned or canceled.
+"""Expired points: which of them an order, a referral or an import may count as gone when it is reversed.
 
-Expired points are not taken a second time. Usually they come from the order's own lots. But when an order is canceled
-whose points are spent or on hold, points of other orders are taken. If its own points come back later, they replace
-those; when they expire, the other orders may count them:
+Expired points are not taken a second time. Usually they come from the source's own lots. But when an order is canceled
+whose points are spent or on hold, points of other sources are taken. If its own points come back later, they replace
+those; when they expire, the other sources may count them:
 
     orders A and B earn 100 each; 100 points of A are spent; A is canceled and takes the points of B
     the spend is canceled: 100 points of A are there again, and expire
@@ -19,51 +19,77 @@ from sqlalchemy import Connection, select, text, union_all
 from bridge.db.bulk import among
 from bridge.ids import CustomerId
 from bridge.ledger.account import Account
-from bridge.ledger.store import expired_of_orders
+from bridge.ledger.lots import REVERSIBLE
+from bridge.ledger.store import expired_by_source
 from bridge.ledger.tables import customer_merge
 from bridge.settlement.shares import Share
-from bridge.settlement.tables import order_former_owner, order_settlement
 
 
 @dataclass(kw_only=True)
 class ExpiredPool:
-    """The expired points of one customer's orders."""
+    """The expired points of one customer's orders, referrals and imports, by source id."""
 
     account: Account
-    """The customer's account; its `expired` covers all orders."""
+    """The customer's account; its `expired` covers all sources."""
     net: Counter[str] = field(default_factory=Counter)
-    """By order: what the customer should have of it, which is the most they may still lose."""
+    """What the customer should have of a source, which is the most they may still lose."""
     counted: Counter[str] = field(default_factory=Counter)
-    """By order: the expired points counted so far."""
-    orders: set[str] = field(default_factory=set)
+    """The expired points that a source has counted so far."""
+    sources: set[str] = field(default_factory=set)
 
-    def update(self, order_id: str, share: Share) -> None:
-        """Set the customer's current share of an order."""
-        self.orders.add(order_id)
-        self.net[order_id], self.counted[order_id] = share.net, share.expired
+    def update(self, source_id: str, share: Share) -> None:
+        """Set the customer's current share of a source."""
+        self.sources.add(source_id)
+        self.net[source_id], self.counted[source_id] = share.net, share.expired
 
-    def countable_for(self, order_id: str) -> int:
-        """Return how many expired points the order may count.
+    def countable_for(self, source_id: str) -> int:
+        """Return how many expired points the source may count.
 
-        These are its own, and those of other orders beyond what those orders can still lose.
+        These are its own, and those of others beyond what those can still lose.
         """
         countable = 0
-        for other in self.orders | {order_id}:
+        for other in self.sources | {source_id}:
             uncounted = self.account.expired[other] - self.counted[other]
-            may_still_need = 0 if other == order_id else max(0, min(uncounted, self.net[other]))
+            may_still_need = 0 if other == source_id else max(0, min(uncounted, self.net[other]))
             countable += uncounted - may_still_need
         return max(0, countable)
+
+
+def count_expired(
+    amount: int,
+    source_id: str,
+    account: Account,
+    counted: Counter[CustomerId],
+    pool: ExpiredPool | None,
+    *,
+    now: datetime,
+) -> int:
+    """Return how much of `amount`, to be reversed for a source, is not taken because it has expired already.
+
+    1. Expired points of this source count, less what is `counted` already, by account (see `Account.count_expired`).
+    2. If free points do not cover the rest, expired points of others count too, so that no debt arises.
+
+    Example: 100 are to be taken back. 30 points of this order have expired, and 30 of other orders; 50 points are free.
+    The 30 count, and 20 of the others; 50 are taken.
+    """
+    own = account.count_expired(amount, source_id, counted, now=now)
+    if pool is None:
+        return own
+    countable = pool.countable_for(source_id)
+    own = min(own, countable)
+    not_covered = max(0, amount - own - account.free_for(source_id, now=now))
+    return own + min(not_covered, countable - own)
 
 
 def read_pools(
     connection: Connection, accounts: Mapping[CustomerId, Account], *, now: datetime
 ) -> dict[CustomerId, ExpiredPool]:
-    """Return the pools of customers whose points from orders have expired or are due to.
+    """Return the pools of customers who have lost points of a source by expiry, or are due to.
 
     The accounts must be open with lots. Merged accounts have no pool: their orders and their lots belong to different
     customers.
     """
-    expired = expired_of_orders(connection, accounts)
+    expired = expired_by_source(connection, accounts)
     due = {
         customer_id
         for customer_id, account in accounts.items()
@@ -74,8 +100,8 @@ def read_pools(
     for customer_id in customers - _merged(connection, customers):
         account = accounts[customer_id]
         account.expired.update(Counter(expired.get(customer_id, {})) - account.expired)
-        orders = {lot.source_id for lot in account.lots.values() if lot.source_type == "order"}
-        pools[customer_id] = ExpiredPool(account=account, orders=orders | expired.get(customer_id, {}).keys())
+        sources = {lot.source_id for lot in account.lots.values() if lot.source_type in REVERSIBLE}
+        pools[customer_id] = ExpiredPool(account=account, sources=sources | expired.get(customer_id, {}).keys())
     _add_shares(connection, pools)
     return pools
 
@@ -91,16 +117,31 @@ def _merged(connection: Connection, customers: Collection[CustomerId]) -> set[Cu
     return {CustomerId(customer_id) for customer_id in connection.scalars(query)}
 
 
+_SHARES = text(
+    """
+    SELECT customer_id, order_id AS source_id, booked - not_taken AS net, expired
+    FROM order_settlement WHERE customer_id = ANY(:customers) AND (booked > not_taken OR expired > 0)
+    UNION ALL
+    SELECT customer_id, order_id, booked - not_taken, expired
+    FROM order_former_owner WHERE customer_id = ANY(:customers)
+    UNION ALL
+    SELECT customer_id, id, referred_booked - referred_not_taken, referred_expired
+    FROM referral WHERE customer_id = ANY(:customers)
+    UNION ALL
+    SELECT referrer_id, id, referrer_booked - referrer_not_taken, referrer_expired
+    FROM referral WHERE referrer_id = ANY(:customers)
+    UNION ALL
+    SELECT customer_id, batch_id, CASE state WHEN 'posted' THEN amount ELSE 0 END, expired
+    FROM import_row WHERE customer_id = ANY(:customers) AND state IN ('posted', 'undone')
+    """
+)
+
+
 def _add_shares(connection: Connection, pools: Mapping[CustomerId, ExpiredPool]) -> None:
     if not pools:
         return
-    for table in (order_settlement, order_former_owner):
-        columns = table.c
-        query = select(columns.customer_id, columns.order_id, columns.booked, columns.not_taken, columns.expired).where(
-            among(columns.customer_id, list(pools)), text("(booked > not_taken OR expired > 0)")
-        )
-        for row in connection.execute(query):
-            pool = pools[CustomerId(row.customer_id)]
-            pool.orders.add(row.order_id)
-            pool.net[row.order_id] += row.booked - row.not_taken
-            pool.counted[row.order_id] += row.expired
+    for row in connection.execute(_SHARES, {"customers": list(pools)}):
+        pool = pools[CustomerId(row.customer_id)]
+        pool.sources.add(row.source_id)
+        pool.net[row.source_id] += row.net
+        pool.counted[row.source_id] += row.expired

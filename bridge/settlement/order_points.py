@@ -55,7 +55,7 @@ class OrderPoints:
     """Medusa's record of the guest for a guest's order that nobody has claimed."""
     order_number: str | None
     earned: int
-    """What the customer has from it now, pending points included."""
+    """What the customer has from it now, pending points included. Expired points count as long as it is worth them."""
     breakdown: tuple[RulePart, ...]
     """`earned` by the rules that give it; empty if rules do not explain all of it."""
     pending: int
@@ -131,7 +131,7 @@ def _order_points(connection: Connection, row: Row[Any]) -> OrderPoints:
         order_id=order_id,
         customer_id=customer_id,
         order_number=row.order_number,
-        earned=row.booked,
+        earned=row.booked - row.expired,
         breakdown=_breakdown(row, lines),
         pending=int(pending.amount),
         matures_at=pending.matures_at,
@@ -147,14 +147,16 @@ def _order_points(connection: Connection, row: Row[Any]) -> OrderPoints:
 
 
 def _breakdown(row: Row[Any], lines: Mapping[str, StoredLine]) -> tuple[RulePart, ...]:
-    # Points that a former owner keeps, or that could not be taken back, come from no rule.
-    if not row.booked or row.not_taken or row.former_share is not None:
+    # Points that a former owner keeps, or that the customer keeps although the order is no longer worth them, come from
+    # no rule.
+    earned = row.booked - row.expired
+    if not earned or row.not_taken > row.expired or row.former_share is not None:
         return ()
     points = {line_id: line.points for line_id, line in lines.items()}
     if row.shipping_points is not None:
         points[SHIPPING] = row.shipping_points
     terms = {line_id: line.terms for line_id, line in lines.items()}
-    return break_down(Earning(dust=row.booked, lines=points), terms, tier=row.tier)
+    return break_down(Earning(dust=earned, lines=points), terms, tier=row.tier)
 
 
 def _spent_on_lines(connection: Connection, row: Row[Any], lines: Mapping[str, StoredLine]) -> tuple[LinePoints, ...]:

@@ -18,14 +18,14 @@ from bridge.db.advisory_locks import lock_names
 from bridge.db.bulk import among
 from bridge.db.rows import TypedRow
 from bridge.ids import CustomerId, OrderId
-from bridge.ledger.account import Account
 from bridge.ledger.lots import LotDates
 from bridge.ledger.merges import Person, persons_of
-from bridge.ledger.postings import Kind, PostingDetails
-from bridge.ledger.store import open_accounts, save
+from bridge.ledger.postings import Kind
+from bridge.ledger.store import save
 from bridge.programme.dates import expiry, maturity_and_expiry
 from bridge.programme.versions import Version, versions_by_number
-from bridge.settlement.shares import went_to_another_account
+from bridge.settlement.booking import Booking, OpenAccounts, open_for_booking
+from bridge.settlement.shares import Share, went_to_another_account
 from bridge.settlement.tables import order_former_owner, order_settlement, referral
 
 _LIMIT_WINDOW = timedelta(days=30)
@@ -45,9 +45,33 @@ class Referral(TypedRow):
     referrer_due: int
     referrer_booked: int
     referrer_not_taken: int
+    referrer_expired: int
+    referrer_taken_back: int
     referred_booked: int
     referred_not_taken: int
+    referred_expired: int
+    referred_taken_back: int
     note: str | None
+
+    @property
+    def referrer(self) -> Share:
+        return Share(
+            customer_id=self.referrer_id,
+            booked=self.referrer_booked,
+            not_taken=self.referrer_not_taken,
+            expired=self.referrer_expired,
+            taken_back=self.referrer_taken_back,
+        )
+
+    @property
+    def referred(self) -> Share:
+        return Share(
+            customer_id=self.customer_id,
+            booked=self.referred_booked,
+            not_taken=self.referred_not_taken,
+            expired=self.referred_expired,
+            taken_back=self.referred_taken_back,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,12 +96,21 @@ class DueReferral:
     note: str | None
     matures_at: datetime | None
     """When bonuses that are posted now mature; None: at once."""
+    anew: bool
+    """Whether the order was placed after the bonuses were first given.
+
+    Then bonuses that were taken back are given anew, with dates of their own. Otherwise they return to their lots.
+    """
     one_person: bool
     """Whether both accounts are merged, so that the bonuses are taken back."""
 
     @property
     def customers(self) -> tuple[CustomerId, CustomerId]:
         return self.referral.customer_id, self.referral.referrer_id
+
+    @property
+    def shares(self) -> list[tuple[str, Share]]:
+        return [(self.referral.id, share) for share in (self.referral.referred, self.referral.referrer)]
 
     @property
     def referrer_target(self) -> int:
@@ -104,8 +137,8 @@ class DueReferral:
         row = self.referral
         return bool(
             row.order_id != self.order_id
-            or row.referrer_booked - row.referrer_not_taken != self.referrer_target
-            or row.referred_booked - row.referred_not_taken != self.referred_target
+            or row.referrer.net != self.referrer_target
+            or row.referred.net != self.referred_target
         )
 
 
@@ -225,6 +258,7 @@ def _due(
         referrer_due=due,
         note=note,
         matures_at=maturity_and_expiry(version.programme, first.placed_at)[0] if first else None,
+        anew=first is not None and qualified_at is not None and first.placed_at > qualified_at,
         one_person=one_person,
     )
 
@@ -250,32 +284,42 @@ def settle_referrals(connection: Connection, customer_ids: Collection[CustomerId
     """Settle the referrals of all accounts of these persons, after two were merged or a merge was undone."""
     customers = persons_of(connection, customer_ids).keys()
     due = due_referrals(lock_referrals(connection, customers, now=now), (), now=now)
-    accounts = open_accounts(
+    accounts = open_for_booking(
         connection,
         {account for each in due for account in each.customers},
-        expired_of=[each.referral.id for each in due],
+        sources=[each.referral.id for each in due],
+        shares=[share for each in due for share in each.shares],
+        now=now,
     )
     for each in due:
         post_referral(connection, each, accounts, now)
-    save(connection, accounts.values())
+    save(connection, accounts.by_customer.values())
 
 
-def post_referral(
-    connection: Connection, due: DueReferral, accounts: Mapping[CustomerId, Account], now: datetime
-) -> None:
+def post_referral(connection: Connection, due: DueReferral, accounts: OpenAccounts, now: datetime) -> None:
     """Post the changes for both customers, and store them."""
     row = due.referral
-    referred, referrer = (accounts[customer_id] for customer_id in due.customers)
-    # Merged accounts share what has expired.
-    expired: Counter[CustomerId] = Counter()
-    why = "You were referred"
-    referred_booked, referred_not_taken = _bring_to(
-        due, referred, due.referred_target, row.referred_booked, row.referred_not_taken, why, expired, now
+    why_not = "Both accounts belong to the same customer" if due.one_person else "The order was canceled or returned"
+    for_referred = Booking(
+        reference_type="referral",
+        reference_id=row.id,
+        kind=Kind.BONUS,
+        description="You were referred",
+        given_at=now,
+        changed_at=now,
+        dates=LotDates(matures_at=due.matures_at, expires_at=expiry(due.version.programme, now)),
+        version=due.version,
+        accounts=accounts,
+        now=now,
     )
-    why = "You referred a customer"
-    referrer_booked, referrer_not_taken = _bring_to(
-        due, referrer, due.referrer_target, row.referrer_booked, row.referrer_not_taken, why, expired, now
-    )
+    for_referrer = replace(for_referred, description="You referred a customer")
+    referred, referrer = row.referred, row.referrer
+    if due.anew:
+        referred, referrer = replace(referred, taken_back=0), replace(referrer, taken_back=0)
+    referred = for_referred.bring_to(due.referred_target, referred, why_not, others=[referrer])
+    referrer = for_referrer.bring_to(due.referrer_target, referrer, why_not, others=[referred])
+    for share in (referred, referrer):
+        accounts.update_pool(row.id, share)
     connection.execute(
         update(referral)
         .where(referral.c.customer_id == row.customer_id)
@@ -283,55 +327,16 @@ def post_referral(
             order_id=due.order_id,
             qualified_at=due.qualified_at,
             referrer_due=due.referrer_due,
-            referrer_booked=referrer_booked,
-            referrer_not_taken=referrer_not_taken,
-            referred_booked=referred_booked,
-            referred_not_taken=referred_not_taken,
+            referrer_booked=referrer.booked,
+            referrer_not_taken=referrer.not_taken,
+            referrer_expired=referrer.expired,
+            referrer_taken_back=referrer.taken_back,
+            referred_booked=referred.booked,
+            referred_not_taken=referred.not_taken,
+            referred_expired=referred.expired,
+            referred_taken_back=referred.taken_back,
             note=due.note,
         )
-    )
-
-
-def _bring_to(
-    due: DueReferral,
-    account: Account,
-    target: int,
-    booked: int,
-    not_taken: int,
-    why: str,
-    expired: Counter[CustomerId],
-    now: datetime,
-) -> tuple[int, int]:
-    programme = due.version.programme
-    too_much = booked - not_taken - target
-    if too_much > 0:
-        reason = "Both accounts belong to the same customer" if due.one_person else "The order was canceled or returned"
-        details = _details(due, Kind.REVERSE, reason, now)
-        # Expired points are not taken a second time. They count as not taken.
-        wanted = too_much - account.count_expired(too_much, due.referral.id, expired, now=now)
-        policy = programme.reversal.negative_balance
-        taken = account.reverse(wanted, details, now=now, policy=policy) if wanted else 0
-        return booked - taken, not_taken + too_much - taken
-    dates = LotDates(matures_at=due.matures_at, expires_at=expiry(programme, now))
-    # Waived points are still with the customer; those that had expired stay expired.
-    forgiven = min(not_taken, -too_much)
-    details = _details(due, Kind.BONUS, why, now)
-    if left := min(forgiven, max(0, not_taken - account.expired_of(due.referral.id, now=now))):
-        account.forgive(left, details, now=now, **dates)
-    new = -too_much - forgiven
-    if new:
-        account.earn(new, details, now=now, **dates)
-    return booked + new, not_taken - forgiven
-
-
-def _details(due: DueReferral, kind: Kind, description: str, now: datetime) -> PostingDetails:
-    return PostingDetails(
-        kind=kind,
-        reference_type="referral",
-        reference_id=due.referral.id,
-        description=description,
-        event_at=now,
-        programme_version=due.version.number,
     )
 
 

@@ -249,11 +249,15 @@ referral = Table(
     # When there first was such an order, and the referrer's bonus since then: 0 if the limit in 30 days stopped it.
     Column("qualified_at", DateTime(timezone=True)),
     Column("referrer_due", BigInteger, nullable=False, server_default="0"),
-    # As in order_settlement: what the ledger holds, and what could not be taken back.
+    # As in `order_settlement`.
     Column("referrer_booked", BigInteger, nullable=False, server_default="0"),
     Column("referrer_not_taken", BigInteger, nullable=False, server_default="0"),
+    Column("referrer_expired", BigInteger, nullable=False, server_default="0"),
+    Column("referrer_taken_back", BigInteger, nullable=False, server_default="0"),
     Column("referred_booked", BigInteger, nullable=False, server_default="0"),
     Column("referred_not_taken", BigInteger, nullable=False, server_default="0"),
+    Column("referred_expired", BigInteger, nullable=False, server_default="0"),
+    Column("referred_taken_back", BigInteger, nullable=False, server_default="0"),
     # Why one of them gets nothing, in plain words.
     Column("note", Text),
     CheckConstraint("customer_id <> referrer_id", name="not_oneself"),

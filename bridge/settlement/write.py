@@ -9,18 +9,19 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from bridge.ids import CustomerId, OrderId
-from bridge.ledger.account import Account
-from bridge.ledger.postings import Posting
-from bridge.ledger.store import open_accounts, save, spent_lots, taken_lots
+from bridge.ids import CustomerId
+from bridge.ledger.lots import LotDates
+from bridge.ledger.postings import Kind, Posting
+from bridge.ledger.store import save, spent_lots
 from bridge.observability.tracing import span
+from bridge.programme.dates import maturity_and_expiry
+from bridge.programme.versions import Version
 from bridge.redemptions.capture import book_use, product_codes, report_second_use
 from bridge.redemptions.tables import RedemptionState
-from bridge.settlement.booking import Booking
+from bridge.settlement.booking import Booking, OpenAccounts, open_for_booking
 from bridge.settlement.compute import BatchPlan, OrderPlan
 from bridge.settlement.earning_limits import OVER_THE_LIMIT, LimitedOrder
 from bridge.settlement.escrow import settle_escrows
-from bridge.settlement.expired_points import ExpiredPool, read_pools
 from bridge.settlement.kept_forecasts import compare_forecasts
 from bridge.settlement.load import Loaded
 from bridge.settlement.order_row import limited_row, order_row
@@ -31,25 +32,9 @@ from bridge.settlement.stored_lines import uses_by_code
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Accounts:
-    """The locked accounts, and what the ledger knows about the orders' points."""
-
-    by_customer: Mapping[CustomerId, Account]
-    pools: Mapping[CustomerId, ExpiredPool]
+class _Accounts(OpenAccounts):
     spent: Mapping[str, dict[str, int]]
     """By captured redemption: the points used, by lot. Orders of a batch that use the same redemption change it."""
-    taken: Mapping[OrderId, Mapping[CustomerId, Mapping[str, int]]]
-    """What reversals of an order took from each customer's lots."""
-
-    def of(self, share: Share) -> Account:
-        if share.customer_id is None:
-            raise AssertionError("a share without a customer")
-        return self.by_customer[share.customer_id]
-
-    def update_pool(self, order_id: OrderId, share: Share) -> None:
-        """Put the customer's share of the order into their pool of expired points."""
-        if share.customer_id and (pool := self.pools.get(share.customer_id)):
-            pool.update(order_id, share)
 
 
 def insert_first_rows(connection: Connection, batch: BatchPlan, *, quiet: Collection[str], now: datetime) -> bool:
@@ -87,7 +72,7 @@ def write(
         ]
         limited = [_post_limited(order, accounts, now) for order in batch.limited]
         for due in batch.referrals:
-            post_referral(connection, due, accounts.by_customer, now)
+            post_referral(connection, due, accounts, now)
         compare_forecasts(connection, settled, now=now)
         postings = tuple(posting for account in accounts.by_customer.values() for posting in account.postings)
         save(connection, accounts.by_customer.values(), quiet=quiet)
@@ -122,29 +107,35 @@ def write_limited(connection: Connection, orders: Collection[LimitedOrder], *, n
 
 
 def _open_accounts(connection: Connection, batch: BatchPlan, now: datetime) -> _Accounts:
-    """Lock all accounts concerned. Accounts that only earn are opened without lots, which is enough for most orders."""
     earning_only: set[CustomerId] = set()
     with_lots = {order.row.customer_id for order in batch.limited if order.row.customer_id}
     with_lots |= {customer_id for due in batch.referrals for customer_id in due.customers}
     spent: dict[str, dict[str, int]] = {}
+    sources: list[str] = [due.referral.id for due in batch.referrals]
+    shares: list[tuple[str, Share]] = [each for due in batch.referrals for each in due.shares]
     for plan in batch.orders:
-        (earning_only if _only_earns(plan) else with_lots).update(_customers(plan))
+        if _only_earns(plan):
+            earning_only |= _customers(plan)
+        else:
+            with_lots |= _customers(plan)
+            sources.append(plan.order_id)
+        shares += [(plan.order_id, share) for share in (plan.shares.own, *plan.shares.former)]
         for redemption in plan.loaded.redemptions:
             if redemption.id not in spent:
                 captured = redemption.state is RedemptionState.CAPTURED
                 spent[redemption.id] = spent_lots(connection, redemption.customer_id, redemption.id) if captured else {}
-    if not with_lots:
-        return _Accounts(
-            by_customer=open_accounts(connection, earning_only, lots=False), pools={}, spent=spent, taken={}
-        )
-    taken = _taken(connection, batch)
-    extra_lots = {lot for lots in spent.values() for lot in lots}
-    extra_lots |= {lot for by_customer in taken.values() for lots in by_customer.values() for lot in lots}
-    sources: list[str] = [plan.order_id for plan in batch.orders if not _only_earns(plan)]
     sources += [order.row.order_id for order in batch.limited]
-    sources += [due.referral.id for due in batch.referrals]
-    accounts = open_accounts(connection, earning_only | with_lots, extra_lots=extra_lots, expired_of=sources)
-    return _Accounts(by_customer=accounts, pools=read_pools(connection, accounts, now=now), spent=spent, taken=taken)
+    shares += [(order.row.order_id, order.row.share) for order in batch.limited]
+    opened = open_for_booking(
+        connection,
+        with_lots,
+        earning_only=earning_only,
+        sources=sources,
+        shares=shares,
+        extra_lots=(lot for lots in spent.values() for lot in lots),
+        now=now,
+    )
+    return _Accounts(**vars(opened), spent=spent)
 
 
 def _only_earns(plan: OrderPlan) -> bool:
@@ -164,31 +155,12 @@ def _customers(plan: OrderPlan) -> set[CustomerId]:
     return {customer_id for customer_id in customers if customer_id}
 
 
-def _taken(connection: Connection, batch: BatchPlan) -> dict[OrderId, dict[CustomerId, dict[str, int]]]:
-    """Return what reversals took from orders that may be worth more again."""
-    shares = [
-        (plan.order_id, share)
-        for plan in batch.orders
-        for share in (plan.shares.own, *plan.shares.former)
-        if share.taken_back
-    ]
-    shares += [(order.row.order_id, order.row.share) for order in batch.limited if order.row.taken_back]
-    customers = {share.customer_id for _, share in shares if share.customer_id}
-    return taken_lots(connection, customers, {order_id for order_id, _ in shares})
-
-
 def _post_order(connection: Connection, plan: OrderPlan, accounts: _Accounts, now: datetime) -> OrderPlan:
     loaded = plan.loaded
-    booking = Booking(
-        order_id=plan.order_id,
-        placed_at=loaded.order.placed_at,
-        changed_at=loaded.order.updated_at,
-        version=loaded.version,
+    booking = _booking(
+        plan.order_id, loaded.order.placed_at, loaded.order.updated_at, loaded.version, accounts, now,
         pending_until_paid=loaded.pending_until_paid,
-        now=now,
-        taken=accounts.taken.get(plan.order_id, {}),
-        pools=accounts.pools,
-    )
+    )  # fmt: skip
     settled = _post_shares(plan, booking, accounts)
     for share in (settled.shares.own, *settled.shares.former):
         accounts.update_pool(plan.order_id, share)
@@ -219,31 +191,23 @@ def _post_shares(plan: OrderPlan, booking: Booking, accounts: _Accounts) -> Orde
         booking.mark_paid(account)
     # Before former owners get or lose anything: they are part of what is left for the owner.
     target = plan.target
-    shares = _post_former_shares(shares, plan, booking, accounts)
+    shares = _post_former_shares(shares, plan, booking)
     own = shares.own
     if owner and target != own.net:
-        own = _bring_to(target, own, shares, plan, booking, accounts)
+        own = _bring_to(target, own, shares, plan, booking)
     return replace(plan, shares=replace(shares, own=own, worth_before=plan.earned.dust))
 
 
-def _post_former_shares(shares: Shares, plan: OrderPlan, booking: Booking, accounts: _Accounts) -> Shares:
+def _post_former_shares(shares: Shares, plan: OrderPlan, booking: Booking) -> Shares:
     """Bring what former owners have together to its target. They give back by customer id, and get back in reverse."""
     for share, change in shares.former_changes(plan.earned.dust):
-        shares = shares.with_former(_bring_to(share.net + change, share, shares, plan, booking, accounts))
+        shares = shares.with_former(_bring_to(share.net + change, share, shares, plan, booking))
     return shares
 
 
-def _bring_to(
-    target: int, share: Share, shares: Shares, plan: OrderPlan, booking: Booking, accounts: _Accounts
-) -> Share:
-    account = accounts.of(share)
-    # Accounts merged into one share its lots, also after an undo: expired points count for only one share of the order.
-    counted = sum(
-        other.expired
-        for other in (shares.own, *shares.former)
-        if other.customer_id != share.customer_id and other.expired and accounts.of(other).shares_lots_with(account)
-    )
-    return booking.bring_to(target, share, account, _reversal_reason(plan), counted_by_others=counted)
+def _bring_to(target: int, share: Share, shares: Shares, plan: OrderPlan, booking: Booking) -> Share:
+    others = [each for each in (shares.own, *shares.former) if each.customer_id != share.customer_id]
+    return booking.bring_to(target, share, _reversal_reason(plan), others=others)
 
 
 def _reversal_reason(plan: OrderPlan) -> str:
@@ -259,16 +223,34 @@ def _post_limited(order: LimitedOrder, accounts: _Accounts, now: datetime) -> Sh
     row = order.row
     if row.placed_at is None:
         raise AssertionError("a settled order without a time")
-    booking = Booking(
-        order_id=row.order_id,
-        placed_at=row.placed_at,
-        changed_at=now,
-        version=order.version,
-        pending_until_paid=row.pending_until_paid,
-        now=now,
-        taken=accounts.taken.get(row.order_id, {}),
-        pools=accounts.pools,
+    booking = _booking(
+        row.order_id, row.placed_at, now, order.version, accounts, now, pending_until_paid=row.pending_until_paid
     )
-    share = booking.bring_to(order.allowed.dust, row.share, accounts.of(row.share), OVER_THE_LIMIT)
+    share = booking.bring_to(order.allowed.dust, row.share, OVER_THE_LIMIT)
     accounts.update_pool(row.order_id, share)
     return share
+
+
+def _booking(
+    order_id: str,
+    placed_at: datetime,
+    changed_at: datetime,
+    version: Version,
+    accounts: OpenAccounts,
+    now: datetime,
+    *,
+    pending_until_paid: bool,
+) -> Booking:
+    matures_at, expires_at = maturity_and_expiry(version.programme, placed_at)
+    return Booking(
+        reference_type="order",
+        reference_id=order_id,
+        kind=Kind.EARN,
+        description="Earned with an order",
+        given_at=placed_at,
+        changed_at=changed_at,
+        dates=LotDates(matures_at=matures_at, expires_at=expires_at, pending_until_paid=pending_until_paid),
+        version=version,
+        accounts=accounts,
+        now=now,
+    )

@@ -7,12 +7,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from bridge.clock import now
-from bridge.db import transaction
-from bridge.ids import CustomerId
-from bridge.ledger.postings import Kind, PostingDetails
-from bridge.ledger.store import open_accounts, save, spent_lots
 from tests.support.clock import moved
-from tests.support.ledger import capture, end_of_day, hold, lots, post_due, release, spend
+from tests.support.ledger import capture, end_of_day, hold, lots, post_due, refund, release, spend
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import PLACED, line, order
 from tests.support.referrals import bought, refer
@@ -138,15 +134,6 @@ def test_a_cancel_right_after_another_lots_expiry_ends_the_same(policy: str, lef
 def second(version: int = 1, *, price: float = 10, **more: Any) -> dict[str, Any]:
     """Another order, a little later."""
     return order("order_2", version=version, placed=PLACED + timedelta(minutes=5), lines=[line(price=price)], **more)
-
-
-def refund(dust: int, who: str = "cus_1", redemption: str = "dred_1") -> None:
-    with transaction() as connection:
-        spent = spent_lots(connection, CustomerId(who), redemption)
-        account = open_accounts(connection, [CustomerId(who)], extra_lots=spent)[CustomerId(who)]
-        what = {"reference_type": "redemption", "reference_id": redemption, "description": "given back"}
-        account.refund(dust, spent, PostingDetails(kind=Kind.REFUND, event_at=now(), **what), now=now())
-        save(connection, [account])
 
 
 @pytest.mark.parametrize("policy", POLICIES)

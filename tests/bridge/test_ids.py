@@ -65,7 +65,7 @@ def test_the_client_never_asks_for_it(medusa: FakeMedusa, not_an_id: str) -> Non
         lambda: client.cart(not_an_id),
         lambda: client.add_codes_to_cart(not_an_id, ["CODE"]),
         lambda: client.remove_codes_from_cart(not_an_id, ["CODE"]),
-        lambda: client.variants(ProductId(not_an_id)),
+        lambda: client.product_with_prices(ProductId(not_an_id)),
         lambda: client.set_product_metadata(ProductId(not_an_id), {}),
     ):
         with pytest.raises(UnknownInMedusa):

@@ -49,7 +49,7 @@ def tiers_before_limits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def reversal_without_expiry_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """A reversal takes from points that are due to expire, until a sweep has come by."""
-    reverse, expired_of, book_due = Account.reverse, Account.expired_of, Account.book_due
+    reverse, count_expired, book_due = Account.reverse, Account.count_expired, Account.book_due
 
     @contextmanager
     def nothing_is_due() -> Iterator[None]:
@@ -66,7 +66,7 @@ def reversal_without_expiry_first(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert book_due is Account.book_due
     monkeypatch.setattr(Account, "reverse", planted(reverse))
-    monkeypatch.setattr(Account, "expired_of", planted(expired_of))
+    monkeypatch.setattr(Account, "count_expired", planted(count_expired))
 
 
 def noise_kept(monkeypatch: pytest.MonkeyPatch) -> None:

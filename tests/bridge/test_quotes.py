@@ -401,6 +401,42 @@ def test_a_cart_that_a_gift_card_pays_wholly_takes_no_points(api: TestClient, me
     assert redeem(api, {"cart_id": "cart_1", "dust": "max"}).status_code == 422
 
 
+def test_points_pay_for_no_units_that_a_gift_card_pays(api: TestClient, medusa: FakeMedusa) -> None:
+    optional_price(api, "prod_mug", 300)
+    optional_price(api, "prod_cap", 200)
+    give(20_000)
+    medusa.add_cart(lines=[cart_line("prod_mug", total=30, quantity=2), cart_line("prod_cap", total=10)])
+    medusa.carts["cart_1"]["credit_lines"] = [{"amount": 20}]
+    assert [(each["product_id"], each["quantity"]) for each in quote(api)["optional"]] == [
+        ("prod_mug", 1), ("prod_cap", 1),
+    ]  # fmt: skip
+
+    def refused(*items: tuple[str, int]) -> str | None:
+        wanted = [{"product_id": product_id, "quantity": quantity} for product_id, quantity in items]
+        answer = redeem(api, {"cart_id": "cart_1", "items": wanted}).json()
+        return str(answer["code"]) if "code" in answer else None
+
+    assert refused(("prod_mug", 2)) == refused(("prod_mug", 1), ("prod_cap", 1)) == "cart_takes_no_points"
+    assert refused(("prod_mug", 1)) is None
+    medusa.carts["cart_1"]["credit_lines"] = [{"amount": 40}]
+    assert quote(api)["optional"] == []
+    assert refused(("prod_cap", 1)) == "cart_takes_no_points"
+
+
+def test_a_gift_card_does_not_pay_for_what_only_points_buy(api: TestClient, medusa: FakeMedusa) -> None:
+    offer_rewards(api, PARCEL)
+    set_dust_only(api, "prod_mug", 300)
+    give(20_000)
+    medusa.add_cart(lines=[cart_line("prod_mug", total=15), cart_line("prod_shirt", total=10)], shipping=5)
+    medusa.carts["cart_1"]["credit_lines"] = [{"amount": 12}]
+    quoted = quote(api)
+    assert (quoted["dust_only_due"], quoted["max_value"]) == (300, "3.00"), "10.00 and 5.00 for shipping, less 12.00"
+    assert [each["reason_code"] for each in quoted["rewards"]] == ["above_share"]
+    assert redeem(api, {"cart_id": "cart_1", "reward_id": "parcel"}).json()["code"] == "above_share"
+    assert redeem(api, {"cart_id": "cart_1", "dust": 301}).json()["code"] == "above_maximum"
+    assert redeem(api, {"cart_id": "cart_1", "pay": "dust_only"}).status_code == 202
+
+
 # Every number of a quote, sent back
 
 

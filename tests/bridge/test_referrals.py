@@ -171,6 +171,21 @@ def test_bonuses_are_pending_as_long_as_the_orders_points(api: TestClient) -> No
         assert (balance("cus_old").balance, balance("cus_new").balance) == (200, 60)
 
 
+def test_a_bonus_that_comes_back_waits_for_the_new_order(api: TestClient) -> None:
+    set_rules(earn={"pending_days": 30}, bonuses={"referral": {"referrer": 200, "referred": 50}})
+    refer(api)
+    settle(bought())
+    with moved(timedelta(days=31)):
+        post_due()
+        assert (balance("cus_old").balance, balance("cus_new").balance) == (200, 60)
+        settle(bought(version=2, status="canceled"))
+        settle(bought(24 * 31))
+        assert [(balance(who).balance, balance(who).pending) for who in ("cus_old", "cus_new")] == [(0, 200), (0, 60)]
+    with moved(timedelta(days=62)):
+        post_due()
+        assert (balance("cus_old").balance, balance("cus_new").balance) == (200, 60)
+
+
 def test_a_return_before_they_mature_takes_them_back(api: TestClient) -> None:
     set_rules(
         earn={"pending_days": 30},

@@ -253,6 +253,23 @@ def test_points_that_no_rule_gives_have_no_rules(api: TestClient, medusa: FakeMe
     assert rules_of(api, "order_7") == {}
 
 
+def test_points_that_expired_before_a_return_were_not_earned_by_it(api: TestClient) -> None:
+    set_rules(earn={"rates": {"eur": "1"}, "expires_after_days": 30})
+    placed = now()
+    settle(numbered(7, price=10))
+    with moved(timedelta(days=40)):
+        post_due()
+        assert order_points(api, "order_7")["earned"] == 10
+        settle(numbered(7, price=4, version=2, placed=placed))
+        shown = order_points(api, "order_7")
+        assert (shown["earned"], shown["taken_back"]) == (4, 0)
+        assert rules_of(api, "order_7") == {"rate": 4}
+        settle(numbered(7, price=4, version=3, placed=placed, status="canceled"))
+        shown = order_points(api, "order_7")
+        assert (shown["earned"], shown["taken_back"]) == (0, 0)
+        assert rules_of(api, "order_7") == {}
+
+
 def test_an_order_shows_which_lines_points_paid(api: TestClient, medusa: FakeMedusa) -> None:
     give(1500)
     medusa.add_product("prod_mug", 15)

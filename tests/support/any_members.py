@@ -47,7 +47,9 @@ from tests.support.settling import set_rules
 ACCOUNTS = tuple(CustomerId(f"cus_{name}") for name in ("ada", "bob", "cy"))
 # 10 points take 1.00 off.
 RATE = 10
-_REFERRALS = "SELECT sum(referrer_booked - referrer_not_taken + referred_booked - referred_not_taken) FROM referral"
+NET_OF_REFERRALS = (
+    "SELECT sum(referrer_booked - referrer_not_taken + referred_booked - referred_not_taken) FROM referral"
+)
 
 anybody = st.sampled_from(ACCOUNTS)
 
@@ -343,7 +345,7 @@ class AnyMembers(RuleBasedStateMachine):
     def points_exist_once(self) -> None:
         figures, spent = self._figures(), self._spent()
         there = sum(balance + pending - waived for _, balance, pending, waived in figures.values())
-        referrals = self._read(_REFERRALS)
+        referrals = self._read(NET_OF_REFERRALS)
         escrowed = self._read("SELECT sum(dust) FROM guest_escrow")
         worth = sum(each.worth() for each in self.bought)
         issued = worth + referrals + self.given + sum(self.imported.values())
@@ -363,13 +365,7 @@ class AnyMembers(RuleBasedStateMachine):
             self.points_exist_once()
             for redemption in self.holds:
                 self.release(redemption)
-            assert (
-                self._read(
-                    "SELECT sum(referrer_booked - referrer_not_taken + referred_booked - referred_not_taken)"
-                    " FROM referral"
-                )
-                == 0
-            )
+            assert self._read(NET_OF_REFERRALS) == 0
             assert sum(self._spent().values()) == 0
             assert audit() == []
         finally:

@@ -12,7 +12,7 @@ from bridge.ids import CustomerId, new_id
 from bridge.ledger.adjust import adjust_balance
 from bridge.ledger.mature_and_expire import post_due_lots
 from bridge.ledger.postings import Kind, PostingDetails
-from bridge.ledger.store import open_accounts, reserved_lots, save
+from bridge.ledger.store import open_accounts, reserved_lots, save, spent_lots
 from bridge.ledger.tables import dust_lot
 from tests.support.settling import balance
 
@@ -60,6 +60,16 @@ def _on_account(what: str, kind: Kind, who: str, redemption: str, do: Any) -> No
     with transaction() as connection:
         account = open_accounts(connection, [CustomerId(who)])[CustomerId(who)]
         do(account, details)
+        save(connection, [account])
+
+
+def refund(dust: int, who: str = "cus_1", redemption: str = "dred_1") -> None:
+    """Give back points that a redemption has spent."""
+    with transaction() as connection:
+        spent = spent_lots(connection, CustomerId(who), redemption)
+        account = open_accounts(connection, [CustomerId(who)], extra_lots=spent)[CustomerId(who)]
+        what = {"reference_type": "redemption", "reference_id": redemption, "description": "given back"}
+        account.refund(dust, spent, PostingDetails(kind=Kind.REFUND, event_at=now(), **what), now=now())
         save(connection, [account])
 
 

@@ -362,7 +362,8 @@ def _discount(promotion: dict[str, Any], cart: dict[str, Any]) -> bool:
     if method["target_type"] == "shipping_methods":
         found = [each for each in cart["shipping_methods"] if each["total"] > 0]
     else:
-        found = [each for each in cart["items"] if each["total"] > 0 and _is_target(method, each["product_id"])]
+        lines = [line for line in cart["items"] if line["total"] > 0 and line.get("is_discountable", True)]
+        found = [each for each in lines if _is_target(method, each["product_id"])]
     whole, left = sum(each["total"] for each in found), method.get("max_quantity") or 0
     for each in sorted(found, key=lambda each: each["total"] / each.get("quantity", 1)):
         if method["type"] == "fixed":

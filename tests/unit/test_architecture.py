@@ -20,7 +20,7 @@ from tests.support.source_files import ROOT, files_of, imports
 
 # A package may import itself, those after it, and the shared ones.
 LAYERS = (
-    "webhooks", "inbox", "simulation", "settlement", "redemptions", "imports", "products", "programme", "ledger",
+    "webhooks", "inbox", "simulation", "imports", "settlement", "redemptions", "products", "programme", "ledger",
     "outgoing", "medusa",
 )  # fmt: skip
 # Alembic compares the tables of all packages with the database.

@@ -34,7 +34,7 @@ def cart_of(*lines: dict[str, Any], currency_code: str = "eur", codes: tuple[str
 
 
 def basket(worth: Decimal, currency_code: str) -> Basket:
-    return Basket(currency_code=currency_code, total=worth, max_discount=worth)
+    return Basket(currency_code=currency_code, total=worth, discountable=worth, max_discount=worth)
 
 
 @given(worth=sums, most=sums, percent=st.decimals("0.1", "100", places=1), currency=currencies)

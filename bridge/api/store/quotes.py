@@ -1,7 +1,6 @@
 """Store API: what a cart or an amount would earn, and what points can pay for it."""
 
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Self
@@ -31,7 +30,7 @@ from bridge.programme.fields import CurrencyCode
 from bridge.programme.versions import current_version
 from bridge.redemptions import carts
 from bridge.redemptions.pricing.basket import basket_of_amount
-from bridge.redemptions.pricing.terms import discount_offer, unpaid_units
+from bridge.redemptions.pricing.terms import discount_offer, units_without_credit, unpaid_units
 from bridge.redemptions.repository import Redemption, open_for_cart, units_paid_for_cart
 from bridge.redemptions.reward_offers import offer_rewards
 from bridge.redemptions.service import TooManyOpenRedemptions, has_max_open
@@ -140,7 +139,7 @@ def _quote(customer_id: CustomerId, body: QuoteRequest) -> Quote:
     mixed_price_products = products_with_differing_prices(asked, get_medusa()) if asked else set()
     due = _priced_items(cart, carts.without(dust_only, mixed_price_products), paid)
     cost = sum(item.dust for item in due)
-    optional = carts.without(prices, {*dust_only, *mixed_price_products})
+    optional = [] if too_many_open else _optional_items(cart, prices, paid, dust_only, mixed_price_products)
     rewards = offer_rewards(
         rules,
         cart=cart,
@@ -162,7 +161,7 @@ def _quote(customer_id: CustomerId, body: QuoteRequest) -> Quote:
         dust_only_due=cost,
         dust_only=cost,
         dust_only_items=due,
-        optional=[] if too_many_open else _priced_items(cart, optional, paid),
+        optional=optional,
         redemptions=[_quoted_redemption(redemption) for redemption in open_redemptions],
         rewards=quoted_rewards(rules, rewards, currency_code=currency),
     )
@@ -179,8 +178,24 @@ def _future_order(
     )
 
 
+def _optional_items(
+    cart: Cart | None,
+    prices: dict[ProductId, int],
+    paid: Mapping[ProductId, int],
+    dust_only: Collection[ProductId],
+    mixed_price_products: Collection[ProductId],
+) -> list[PricedItem]:
+    if cart is None:
+        return []
+    units = unpaid_units(cart, carts.without(prices, {*dust_only, *mixed_price_products}), paid)
+    return _at_prices(units_without_credit(cart, units, dust_only), prices)
+
+
 def _priced_items(cart: Cart | None, prices: dict[ProductId, int], paid: Mapping[ProductId, int]) -> list[PricedItem]:
-    units = unpaid_units(cart, prices, paid) if cart else Counter[ProductId]()
+    return _at_prices(unpaid_units(cart, prices, paid), prices) if cart else []
+
+
+def _at_prices(units: Mapping[ProductId, int], prices: Mapping[ProductId, int]) -> list[PricedItem]:
     return [
         PricedItem(product_id=product, quantity=quantity, dust=prices[product] * quantity)
         for product, quantity in units.items()

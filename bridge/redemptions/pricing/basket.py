@@ -31,13 +31,14 @@ class OpenDiscount:
 class Basket:
     """The lines of a cart without dust-only products. Sums are in major units, with tax.
 
-    `total` is what they cost after the shop's own discounts and before points. `max_discount` is how much points may
-    still take off; `is_all_due` says whether that is all that is left to pay for them, and not a share of it.
-    `dust_only` are the products that were left out.
+    `total` is what they cost after the shop's own discounts and before points, `discountable` the part of it that
+    promotions apply to. `max_discount` is how much points may still take off; `is_all_due` says whether that is all
+    that is left to pay for them, and not a share of it. `dust_only` are the products that were left out.
     """
 
     currency_code: str
     total: Decimal
+    discountable: Decimal
     max_discount: Decimal
     is_all_due: bool = False
     dust_only: frozenset[ProductId] = frozenset()
@@ -72,28 +73,31 @@ def basket_of(
     by_code = {discount.code: discount for discount in discounts}
     taken = sum_of(line.discounts[code] for line in lines for code in line.discounts if code in by_code)
     total = sum_of(line.gross for line in lines) + taken
+    left = sum_of(line.gross for line in lines if line.discountable)
     coming = sum(
         (
-            _expected(discount, lines, total, cart.currency_code)
+            _expected(discount, lines, left + taken, cart.currency_code)
             for code, discount in by_code.items()
             if code not in cart.promotion_codes
         ),
         Decimal(0),
     )
     within_share = total * max_share - taken
-    max_discount = max(Decimal(0), min(within_share, cart.due) - coming)
+    left_to_pay = min(left, cart.due_without(dust_only))
+    max_discount = max(Decimal(0), min(within_share, left_to_pay) - coming)
     return Basket(
         currency_code=cart.currency_code,
         total=total,
+        discountable=left + taken,
         max_discount=max_discount,
-        is_all_due=max_share >= 1 or cart.due < within_share,
+        is_all_due=max_share >= 1 or left_to_pay < within_share,
         dust_only=frozenset(product for product in dust_only if product is not None),
     )
 
 
 def basket_of_amount(amount: Decimal, *, currency_code: str, max_share: Decimal) -> Basket:
     """Compute what points may take off an amount for which there is no cart yet."""
-    return Basket(currency_code=currency_code, total=amount, max_discount=amount * max_share)
+    return Basket(currency_code=currency_code, total=amount, discountable=amount, max_discount=amount * max_share)
 
 
 def millionths(value: Decimal) -> Decimal:
@@ -101,12 +105,12 @@ def millionths(value: Decimal) -> Decimal:
     return value.quantize(MILLIONTH, ROUND_CEILING)
 
 
-def _expected(discount: OpenDiscount, lines: Iterable[CartLine], total: Decimal, currency_code: str) -> Decimal:
+def _expected(discount: OpenDiscount, lines: Iterable[CartLine], discountable: Decimal, currency_code: str) -> Decimal:
     """Return what a code that is not in the cart yet will take off it."""
     if discount.value is not None:
         return discount.value
     if discount.percent is not None:
-        return percentage_of(discount.percent, total, currency_code)
+        return percentage_of(discount.percent, discountable, currency_code)
     return price_of_units(lines, discount.product_id, discount.quantity or 0, currency_code)
 
 
@@ -115,7 +119,7 @@ def price_of_units(
 ) -> Decimal:
     """Return what `quantity` units of a product cost in the cart. The cheapest come first, as in Medusa's discount."""
     price, left = Decimal(0), Decimal(quantity)
-    matching = [line for line in lines if line.product_id == product_id and line.quantity > 0]
+    matching = [line for line in lines if line.product_id == product_id and line.discountable and line.quantity > 0]
     for line in sorted(matching, key=lambda line: line.gross / line.quantity):
         units = min(left, line.quantity)
         price += line.gross * units / line.quantity

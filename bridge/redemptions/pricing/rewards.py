@@ -161,7 +161,7 @@ def reward_terms(
                 raise VariantPricesDiffer(product_id=str(reward.product_id))
             return _product_terms(rules, reward, cart, basket, min_cart)
         case RewardKind.FREE_SHIPPING:
-            return _shipping_terms(reward, cart, min_cart)
+            return _shipping_terms(reward, cart, basket, min_cart)
     assert_never(reward.kind)
 
 
@@ -174,7 +174,7 @@ def _percentage_terms(reward: Reward, basket: Basket, min_cart: Decimal | None) 
     """
     assert reward.percent is not None
     currency = basket.currency_code
-    takes = percentage_of(reward.percent, basket.total, currency)
+    takes = percentage_of(reward.percent, basket.discountable, currency)
     max_value = reward.max_value.get(currency)
     value = None if max_value is None else min(takes, round_down(max_value, currency))
     if takes <= 0 or value == 0:
@@ -187,7 +187,7 @@ def _percentage_terms(reward: Reward, basket: Basket, min_cart: Decimal | None) 
     return _terms(reward, currency, min_cart=min_cart, value=value)
 
 
-def _shipping_terms(reward: Reward, cart: Cart, min_cart: Decimal | None) -> Terms:
+def _shipping_terms(reward: Reward, cart: Cart, basket: Basket, min_cart: Decimal | None) -> Terms:
     """Return the terms of free shipping: a fixed sum, the reward's maximum or else the price of the chosen method.
 
     Medusa caps it at the price of the shipping. A shopper who then chooses a more expensive method pays the difference.
@@ -201,8 +201,9 @@ def _shipping_terms(reward: Reward, cart: Cart, min_cart: Decimal | None) -> Ter
     if price_shown <= 0 or discount <= 0:
         raise NothingToDiscount(reward.name)
     in_this_cart = min(discount, cart.shipping_gross)
-    if cart.credit and in_this_cart > cart.due:
-        raise AboveShare(takes=in_this_cart, max_discount=cart.due, currency_code=cart.currency_code)
+    due = cart.due_without(basket.dust_only)
+    if cart.credit and in_this_cart > due:
+        raise AboveShare(takes=in_this_cart, max_discount=due, currency_code=cart.currency_code)
     # Medusa 2.21.2 treats a discount on shipping as one without tax, whatever `is_tax_inclusive` says (seen in both
     # live shops: 6.25 took 7.81 off at 25 %). So the promotion gets the sum without tax.
     price_without_tax = cart.shipping_gross - cart.shipping_tax

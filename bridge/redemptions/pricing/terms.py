@@ -1,7 +1,8 @@
 """What a request to spend points costs, and whether the programme allows it. No I/O."""
 
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -13,7 +14,7 @@ from bridge.medusa.amounts import plain_text
 from bridge.medusa.carts import Cart
 from bridge.medusa.currencies import round_down
 from bridge.programme.spending import Redeem, discount_value, max_dust_within, min_redeemable, useful_dust
-from bridge.redemptions.pricing.basket import Basket
+from bridge.redemptions.pricing.basket import Basket, price_of_units
 from bridge.redemptions.tables import RedemptionKind
 
 MAX_UNITS = 1_000
@@ -228,21 +229,50 @@ def product_terms(prices: Mapping[ProductId, int], wanted: Mapping[ProductId, in
 def unpaid_units(cart: Cart, prices: Collection[ProductId], paid: Mapping[ProductId, int]) -> Counter[ProductId]:
     """Return the units of these products in the cart, less those that open redemptions already pay for.
 
-    A line with a fraction of a unit is left out: points cannot pay for it.
+    A line with a fraction of a unit is left out, and one that no promotion applies to: points cannot pay for them.
     """
     units: Counter[ProductId] = Counter()
     for line in cart.lines:
-        if line.product_id is not None and line.product_id in prices and is_whole(line.quantity):
+        if line.product_id is None or line.product_id not in prices or not line.discountable:
+            continue
+        if is_whole(line.quantity):
             units[line.product_id] += int(line.quantity)
     return +(units - Counter(paid))
 
 
+def units_without_credit(
+    cart: Cart, units: Mapping[ProductId, int], dust_only: Collection[ProductId]
+) -> Counter[ProductId]:
+    """Return those of these units that a gift card or store credit has not paid for.
+
+    Of each product by itself, as if points paid for no other. Medusa would take both off, down to a total below zero.
+    None of them is dust-only: only points pay for those.
+    """
+    if not cart.credit:
+        return Counter(units)
+    due = cart.due_without(dust_only)
+    return +Counter(
+        {
+            product_id: bisect_right(range(1, quantity + 1), due, key=_prices_of(cart, product_id))
+            for product_id, quantity in units.items()
+        }
+    )
+
+
+def _prices_of(cart: Cart, product_id: ProductId) -> Callable[[int], Decimal]:
+    return lambda quantity: price_of_units(cart.lines, product_id, quantity, cart.currency_code)
+
+
 def require_units_in_cart(
-    cart: Cart, prices: Mapping[ProductId, int], wanted: Mapping[ProductId, int], paid: Mapping[ProductId, int]
+    cart: Cart,
+    prices: Mapping[ProductId, int],
+    wanted: Mapping[ProductId, int],
+    paid: Mapping[ProductId, int],
+    dust_only: Collection[ProductId],
 ) -> None:
     """Check that the cart has these units, and that they are not paid yet.
 
-    Raises `NoDustPrice`, `NotWholeUnits`, `UnitsNotInCart`.
+    Raises `NoDustPrice`, `NotWholeUnits`, `UnitsNotInCart`, `CartTakesNoPoints`.
     """
     require_whole_units(cart, wanted)
     left = unpaid_units(cart, prices, paid)
@@ -251,6 +281,10 @@ def require_units_in_cart(
             raise NoDustPrice(product_id=product_id)
         if quantity > left[product_id]:
             raise UnitsNotInCart(product_id, left[product_id])
+    optional = {product_id: quantity for product_id, quantity in wanted.items() if product_id not in dust_only}
+    takes = sum((_prices_of(cart, product_id)(quantity) for product_id, quantity in optional.items()), Decimal(0))
+    if cart.credit and takes > cart.due_without(dust_only):
+        raise CartTakesNoPoints
 
 
 def require_whole_units(cart: Cart, dust_only: Collection[ProductId]) -> None:

@@ -28,6 +28,7 @@ CREATE TABLE import_row (
     field text,
     reason text,
     taken_back bigint NOT NULL DEFAULT 0,
+    expired bigint NOT NULL DEFAULT 0,
     gone bigint NOT NULL DEFAULT 0,
     CONSTRAINT pk_import_row PRIMARY KEY (batch_id, line),
     CONSTRAINT ck_import_row_state CHECK (state IN ('waiting', 'posted', 'refused', 'undone', 'dropped')),

@@ -39,6 +39,7 @@ const FINDINGS: [RegExp, keyof typeof findings.finding][] = [
   [/^(?<id>.+): (?<percent>\S+) % are above max_share \((?<share>\S+) of the cart\)$/, "rewardAboveShare"],
   [/ have no currency in common, so nobody could ever have it$/, "noCommonCurrency"],
   [/^a product for points only needs a price in points$/, "priceNeeded"],
+  [/^it is not discountable in Medusa, so points cannot pay for it/, "notDiscountable"],
   [/^its variants have different prices \((?<prices>.+)\), and one price in points cannot be right/s, "pricesDiffer"],
   [/^is not a tier of the programme: /, "unknownTier"],
   [/^must be a whole number between 1 and (?<limit>\d+), or the same below zero$/, "wholeEither"],

@@ -28,6 +28,7 @@ export const findings = {
     rewardAboveShare: "„{{id}}“ gibt {{percent}} % Rabatt, und Punkte dürfen nur den Anteil {{share}} eines Warenkorbs bezahlen",
     noCommonCurrency: "Die Beträge und die Währungen haben keine gemeinsam, also könnte niemand je diese Prämie bekommen",
     priceNeeded: "Ein Produkt nur für Punkte braucht einen Preis in Punkten",
+    notDiscountable: "Medusa wendet keine Aktion auf dieses Produkt an, also können Punkte es nicht bezahlen. Bitte machen Sie es zuerst rabattfähig",
     pricesDiffer: "Die Varianten haben verschiedene Preise ({{prices}}). Bitte geben Sie ihnen einen Preis, oder machen Sie aus jeder ein eigenes Produkt",
     unknownTier: "Diese Stufe gibt es in den Regeln nicht mehr. Bitte entfernen Sie den Filter.",
     wholeEither: "Bitte geben Sie eine ganze Zahl von 1 bis {{limit}} ein, oder unter null von -1 bis -{{limit}}",

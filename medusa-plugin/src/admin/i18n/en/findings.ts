@@ -29,6 +29,7 @@ export const findings = {
     rewardAboveShare: "“{{id}}” takes {{percent}} % off, and points may pay only the share {{share}} of a cart",
     noCommonCurrency: "The amounts and the currencies have none in common, so nobody could ever have this reward",
     priceNeeded: "A product for points only needs a price in points",
+    notDiscountable: "Medusa applies no promotion to this product, so points cannot pay for it. Please make it discountable first",
     pricesDiffer: "The variants have different prices ({{prices}}). Please give them one price, or make each a product of its own",
     unknownTier: "The rules do not have this tier any more. Please clear the filter.",
     wholeEither: "Please enter a whole number from 1 to {{limit}}, or below zero from -1 to -{{limit}}",
