@@ -12,6 +12,7 @@ import typer
 
 from bridge.cli.output import ACTOR, AsJson, Customer, Key, Limit, Reason, check_id, console, print_json, print_rows
 from bridge.clock import now, real_now
+from bridge.counted import counted
 from bridge.db import transaction
 from bridge.errors import Unavailable, field_error
 from bridge.ids import CustomerId, ProductId, new_id
@@ -44,7 +45,9 @@ def balance(customer: Customer, as_json: AsJson = False) -> None:
     if as_json:
         print_json(shown.model_dump(mode="json"))
         return
-    console.print(f"{shown.balance} points: {shown.available} available, {shown.held} held, {shown.pending} pending")
+    console.print(
+        f"{counted(shown.balance, 'point')}: {shown.available} available, {shown.held} held, {shown.pending} pending"
+    )
     for points in shown.expiring:
         console.print(f"  {points.amount} expire {local_date(points.expires_at, time_zone):%Y-%m-%d}")
     if shown.tier:
@@ -108,7 +111,8 @@ def adjust(
     if as_json:
         print_json(shown.model_dump(mode="json"))
     else:
-        console.print(f"{shown.amount:+d} points, balance {shown.balance_after} ({shown.id})")
+        sign = "+" if shown.amount > 0 else ""
+        console.print(f"{sign}{counted(shown.amount, 'point')}, balance {shown.balance_after} ({shown.id})")
 
 
 def merge(
@@ -128,7 +132,7 @@ def merge(
     if as_json:
         print_json({**vars(done), "balance": balance})
     else:
-        console.print(f"{customer} is merged into {into}, which has {balance} points now ({done.id}).")
+        console.print(f"{customer} is merged into {into}, which has {counted(balance, 'point')} now ({done.id}).")
 
 
 def unmerge(customer: Customer, as_json: AsJson = False) -> None:
@@ -140,7 +144,7 @@ def unmerge(customer: Customer, as_json: AsJson = False) -> None:
     if as_json:
         print_json({**vars(done.merge), "brought": done.brought, "returned": done.returned})
     else:
-        console.print(f"{customer} has {done.returned} of its {done.brought} points back.")
+        console.print(f"{customer} has {done.returned:,} of its {counted(done.brought, 'point')} back.")
 
 
 @products.command(name="set")
@@ -165,7 +169,7 @@ def product_set(
     if as_json:
         print_json({"product_id": product, "dust_only": written.dust_only, "dust_price": written.dust_price})
     else:
-        console.print(f"{product}: {written.dust_price} points" + (", points only" if dust_only else ""))
+        console.print(f"{product}: {counted(price, 'point')}" + (", points only" if dust_only else ""))
     if warning:
         typer.echo(warning, err=True)
 

@@ -7,6 +7,7 @@ import typer
 
 from bridge.cli.output import ACTOR, AsJson, as_utc, console, counting, print_json, print_rows, say
 from bridge.clock import now
+from bridge.counted import counted
 from bridge.errors import InvalidInput
 from bridge.inbox.backfill import BackfillOptions, Preview, finish_run, open_run, preview, run_backfill, start_run
 from bridge.medusa.client import get_medusa
@@ -59,7 +60,7 @@ def _print_preview(preview: Preview, *, as_json: bool) -> None:
         return
     console.print(
         f"{preview.seen} orders seen, {preview.known} of them settled already; {preview.orders} would be settled:"
-        f" {preview.dust} points for {preview.customers} customers."
+        f" {counted(preview.dust, 'point')} for {counted(preview.customers, 'customer')}."
     )
     rows = [vars(currency) for currency in preview.by_currency]
     print_rows(rows, ("currency_code", "orders", "earning", "dust"))
@@ -71,7 +72,8 @@ def _print_preview(preview: Preview, *, as_json: bool) -> None:
         )
     if preview.customers_for_signup:
         console.print(
-            f"  {preview.customers_for_signup} customers would get {preview.signup} points as a sign-up bonus"
+            f"  {counted(preview.customers_for_signup, 'customer')} would get {counted(preview.signup, 'point')} as a"
+            " sign-up bonus"
         )
     for unreadable in preview.unreadable:
         console.print(f"  ✗ {unreadable} cannot be read")

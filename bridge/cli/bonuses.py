@@ -6,6 +6,7 @@ import typer
 
 from bridge.cli.output import ACTOR, AsJson, Key, Reason, check_ids, console, print_json
 from bridge.clock import now
+from bridge.counted import counted
 from bridge.db import transaction
 from bridge.errors import field_error
 from bridge.ids import CustomerId, new_id
@@ -49,4 +50,4 @@ def bonus(
         print_json(shown.model_dump(mode="json"))
         return
     for row in shown.transactions:
-        console.print(f"{row.customer_id}: {shown.amount:+d} points, balance {row.balance_after} ({row.id})")
+        console.print(f"{row.customer_id}: +{counted(shown.amount, 'point')}, balance {row.balance_after} ({row.id})")

@@ -6,6 +6,7 @@ import typer
 
 from bridge.cli.output import ACTOR, AsJson, Customer, Limit, console, print_json, print_rows
 from bridge.clock import now
+from bridge.counted import counted
 from bridge.db import transaction
 from bridge.ids import CustomerId, OrderId
 from bridge.inbox.customers import claim_by_support
@@ -34,7 +35,7 @@ def list_waiting(
         print_json({"waiting_orders": waiting.orders, "waiting_dust": waiting.dust, "escrows": rows})
         return
     print_rows(rows, _COLUMNS, empty="There are no orders of guests yet.")
-    console.print(f"{waiting.dust} points of {waiting.orders} orders wait to be claimed.")
+    console.print(f"{counted(waiting.dust, 'point')} of {counted(waiting.orders, 'order')} wait to be claimed.")
 
 
 @group.command()
@@ -76,7 +77,7 @@ def claim(
         print_json({"customer_id": customer, "dry_run": dry_run, "dust": sum(orders.values()), "orders": rows})
         return
     print_rows(rows, ("order_id", "dust"), empty="No orders wait under this e-mail.")
-    console.print(f"{sum(orders.values())} points {'would be' if dry_run else 'were'} claimed.")
+    console.print(f"{counted(sum(orders.values()), 'point')} {'would be ' if dry_run else ''}claimed.")
 
 
 @group.command(name="replace-key")

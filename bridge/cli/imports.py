@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 from bridge.cli.output import ACTOR, AsJson, Limit, console, print_json, print_rows, say, whole_file
 from bridge.clock import now
+from bridge.counted import counted
 from bridge.csv_cells import safe_cell
 from bridge.db import transaction
 from bridge.errors import InvalidInput
@@ -143,7 +144,10 @@ def _print_checked(
         console.print(f"It was imported before, as {earlier.name}: importing it again would change nothing.")
     elif dry_run or reading.problems:
         number = len(set(customers.values()))
-        console.print(f"{len(reading.entries)} rows could be imported: {dust} points for {number} customers.")
+        console.print(
+            f"{counted(len(reading.entries), 'row')} could be imported: {counted(dust, 'point')} for"
+            f" {counted(number, 'customer')}."
+        )
     if not dry_run:
         console.print(
             "Nothing was imported." + (" Correct the file, or use --skip-refused." if reading.problems else "")
@@ -161,7 +165,9 @@ def _print_reading(reading: Reading) -> None:
     if reading.zeros:
         console.print(f"{reading.zeros} rows have a balance of 0: nothing to import.")
     if reading.left_out:
-        console.print(f"{reading.left_out} pending points are left out: the file does not say when they may be spent.")
+        console.print(
+            f"Left out: {counted(reading.left_out, 'pending point')}. The file does not say when they may be spent."
+        )
 
 
 def _print_imported(batch_id: str, earlier: batches.Batch | None, *, as_json: bool) -> None:
@@ -174,7 +180,8 @@ def _print_imported(batch_id: str, earlier: batches.Batch | None, *, as_json: bo
         went_on = f"It continued: {earlier.waiting} rows." if earlier.waiting else "Nothing was left to do."
         console.print(f"This file was imported before. {went_on}")
     console.print(
-        f"{batch.rows.get(RowState.POSTED, 0)} rows are imported: {batch.dust} points for {batch.customers} customers."
+        f"Imported: {counted(batch.rows.get(RowState.POSTED, 0), 'row')}, {counted(batch.dust, 'point')} for"
+        f" {counted(batch.customers, 'customer')}."
     )
     console.print(f"To undo it: dust import undo {batch.name}", soft_wrap=True)
 
@@ -217,7 +224,7 @@ def _print_undone(batch: batches.Batch, undone: list[UndoneCustomer], *, as_json
     if as_json:
         print_json({"batch": batch.name, "customers": len(undone), **totals, "not_found": gone})
         return
-    console.print(f"{totals['dust']} points of {len(undone)} customers were reversed.")
+    console.print(f"Reversed: {counted(totals['dust'], 'point')} of {counted(len(undone), 'customer')}.")
     if gone:
         console.print("These customers did not have all of them any more:")
         columns = ("customer_id", "dust", "expired", "gone", "waived", "balance")

@@ -9,6 +9,7 @@ import typer
 
 from bridge.cli.output import ACTOR, AsJson, Limit, as_utc, console, counting, print_json, print_rows, say, to_utc
 from bridge.clock import now
+from bridge.counted import counted
 from bridge.db import transaction
 from bridge.errors import InvalidInput
 from bridge.medusa.client import get_medusa
@@ -149,7 +150,7 @@ def _print_comparison(comparison: Comparison, version: int) -> None:
     total = comparison.total
     console.print(
         f"{total.orders} orders placed from {comparison.since:%Y-%m-%d} to {comparison.until:%Y-%m-%d}:"
-        f" {total.now} points by the current rules (version {version}), {total.then} by the changed ones:"
+        f" {counted(total.now, 'point')} by the current rules (version {version}), {total.then} by the changed ones:"
         f" {total.difference:+d}."
     )
     console.print(

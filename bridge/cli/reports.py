@@ -29,7 +29,6 @@ AsCsv = Annotated[
     Path | None, typer.Option("--csv", help="Write a CSV file instead. - is standard output.", allow_dash=True)
 ]
 AsPlot = Annotated[Path | None, typer.Option("--plot", help="Write a chart as SVG instead.")]
-_MAX_CLOSES = 100_000
 
 
 @group.command()
@@ -124,7 +123,7 @@ def closes(
     with transaction() as connection:
         close_days(connection, now=now())
     with reading() as connection:
-        closes = list_closes(connection, limit=_MAX_CLOSES)
+        closes = list_closes(connection)
         wrong: dict[date, list[str]] = {}
         if verify:
             with console.status("Recomputing each day …"):

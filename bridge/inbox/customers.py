@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from bridge.clock import now
+from bridge.counted import counted
 from bridge.db import transaction
 from bridge.errors import Conflict, field_error
 from bridge.ids import CustomerId, OrderId
@@ -168,7 +169,7 @@ def _credit_bonus(connection: Connection, event: Event, account: CustomerAccount
     amount = credit_signup_bonus(
         connection, account.customer_id, event_at=event.event_at, now=now(), quiet=origin.quiet
     )
-    return f"Sign-up bonus of {amount} points." if amount else "No sign-up bonus is due."
+    return f"Sign-up bonus of {counted(amount, 'point')}." if amount else "No sign-up bonus is due."
 
 
 def _claim(
@@ -191,7 +192,7 @@ def _claim(
     claimed = claim_orders(connection, customer_id, order_ids, Proof.REGISTRATION, now=moment)
     if not claimed.orders:
         return None
-    return f"{claimed.dust} points of {len(claimed.orders)} orders as a guest were claimed."
+    return f"{counted(claimed.dust, 'point')} of {counted(len(claimed.orders), 'order')} as a guest were claimed."
 
 
 def claim_by_support(

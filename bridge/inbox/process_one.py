@@ -14,6 +14,7 @@ import structlog
 from sqlalchemy import Connection, Row, select, update
 
 from bridge.clock import now
+from bridge.counted import counted
 from bridge.db import transaction
 from bridge.db.bulk import update_rows
 from bridge.errors import Conflict, DustError, Unavailable
@@ -241,9 +242,9 @@ def describe(settled: Settled) -> str:
     if settled.stale or (settled.note and not settled.change):
         return f"Order {settled.order_id}: {settled.note}"
     if not settled.change:
-        return f"Order {settled.order_id} holds {settled.booked} points already."
+        return f"Order {settled.order_id} holds {counted(settled.booked, 'point')} already."
     verb = "earned" if settled.change > 0 else "gave back"
-    return f"Order {settled.order_id} {verb} {abs(settled.change)} points, {settled.booked} in all."
+    return f"Order {settled.order_id} {verb} {counted(abs(settled.change), 'point')}, {settled.booked:,} in all."
 
 
 def mark_handled(connection: Connection, sentences: dict[str, str]) -> None:

@@ -19,6 +19,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Unpack
 
+from bridge.counted import counted
 from bridge.errors import Conflict
 from bridge.ids import new_id
 from bridge.ledger.account_state import AccountState
@@ -39,8 +40,7 @@ class InsufficientDust(Conflict):
     code = "insufficient_dust"
 
     def __init__(self, *, asked: int, available: int) -> None:
-        points = "point" if asked == 1 else "points"
-        super().__init__(f"You need {asked:,} {points} and have {available:,}.", available=available)
+        super().__init__(f"You need {counted(asked, 'point')} and have {available:,}.", available=available)
 
 
 class Account(AccountState):

@@ -12,6 +12,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, literal_column, or_, select, update
 
+from bridge.counted import counted
 from bridge.db.bulk import among
 from bridge.db.rows import TypedRow
 from bridge.errors import Conflict, field_error
@@ -78,8 +79,8 @@ def merge_customers(
     account = accounts[customer_id]
     if account.held:
         raise MergeRefused(
-            f"{customer_id} has {account.held:,} points held for open redemptions: release them, or wait until they "
-            "are over."
+            f"{customer_id} has {counted(account.held, 'point')} held for open redemptions: release them, or wait "
+            "until they are over."
         )
     merge = Merge(
         id=new_id("dmrg"),

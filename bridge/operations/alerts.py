@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from sqlalchemy import Connection
 
+from bridge.counted import counted
 from bridge.inbox.cursor import last_poll
 from bridge.inbox.queries import count_failed, first_received, oldest_failed, oldest_waiting
 from bridge.operations.alert_limits import (
@@ -85,7 +86,7 @@ def _inbox(connection: Connection, now: datetime) -> Iterator[Alert]:
             code=AlertCode.EVENTS_FAILED,
             since=oldest_failed(connection),
             count=failed,
-            message=f"{_counted(failed, 'event')} failed. Customers may miss points.",
+            message=f"{counted(failed, 'event')} failed. Customers may miss points.",
             action="Open Dust, Events. It shows each cause. Fix the cause, then choose Retry.",
         )
     oldest = oldest_waiting(connection)
@@ -115,7 +116,7 @@ def _outgoing(connection: Connection, now: datetime) -> Iterator[Alert]:
             code=AlertCode.OUTGOING_WEBHOOKS_FAILED,
             since=oldest_failed_webhook(connection),
             count=failed,
-            message=f"{_counted(failed, 'outgoing webhook')} failed.",
+            message=f"{counted(failed, 'outgoing webhook')} failed.",
             action="Open Dust, Outgoing webhooks. Each shows why. Fix the receiver, then choose Retry all failed.",
         )
     # Without DUST_OUTGOING_WEBHOOK_URL the remaining ones are never sent.
@@ -164,14 +165,10 @@ def _jobs(connection: Connection, now: datetime) -> Iterator[Alert]:
             code=AlertCode.BOOKS_BROKEN,
             since=datetime.fromisoformat(broken_since) if broken_since else audit.at,
             count=errors,
-            message=f"The audit of the points found {_counted(errors, 'error')}.",
+            message=f"The audit of the points found {counted(errors, 'error')}.",
             action="Ask your administrator to run `dust audit`. It names each customer, order or redemption.",
         )
 
 
 def _is_late(since: datetime | None, limit: timedelta, now: datetime) -> bool:
     return since is not None and now - since > limit
-
-
-def _counted(number: int, thing: str) -> str:
-    return f"{number} {thing}{'' if number == 1 else 's'}"

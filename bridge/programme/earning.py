@@ -16,6 +16,7 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, Field, ValidationInfo, field_validator
 
+from bridge.counted import counted
 from bridge.ledger.postings import MAX_DUST
 from bridge.programme.fields import (
     DECIMAL_PLACES,
@@ -257,7 +258,7 @@ def earning(
     return Earning(
         dust=min(dust, max_dust),
         lines=points,
-        why=f"Worth {dust} points, limited to {max_dust} an order." if dust > max_dust else None,
+        why=f"Worth {counted(dust, 'point')}, limited to {max_dust:,} an order." if dust > max_dust else None,
     )
 
 

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 from pydantic import Field
 
+from bridge.counted import counted
 from bridge.ids import CustomerId
 from bridge.ledger.postings import MAX_DUST
 from bridge.programme.days import local_date, start_of_day
@@ -96,12 +97,12 @@ def apply_limits(
     allowed: dict[str, Allowed] = {}
     tallies: dict[CustomerId, _Tally] = {}
     for request in sorted(requests, key=lambda request: (request.placed_at, request.order_id)):
-        counted = [tally for account, tally in tallies.items() if _count_together(request, account, since)]
+        tallied = [tally for account, tally in tallies.items() if _count_together(request, account, since)]
         own = Allowed(dust=request.worth)
         for maximum, since_when, wording in _limits(request):
-            left = max(0, maximum - sum(tally.earned_after(since_when) for tally in counted))
+            left = max(0, maximum - sum(tally.earned_after(since_when) for tally in tallied))
             if left < own.dust:
-                own = Allowed(dust=left, why=f"Worth {request.worth} points, limited to {wording}.")
+                own = Allowed(dust=left, why=f"Worth {counted(request.worth, 'point')}, limited to {wording}.")
         allowed[request.order_id] = own
         tallies.setdefault(request.account, _Tally()).add(request.placed_at, own.dust)
     return allowed
@@ -118,7 +119,7 @@ def _limits(request: EarningRequest) -> Iterable[tuple[int, datetime, str]]:
     limits = request.limits
     if limits.per_day is not None:
         midnight = start_of_day(local_date(request.placed_at, request.time_zone), request.time_zone)
-        yield limits.per_day, midnight - timedelta.resolution, f"{limits.per_day} a day"
+        yield limits.per_day, midnight - timedelta.resolution, f"{limits.per_day:,} a day"
     if limits.per_customer is not None:
         dust, days = limits.per_customer.dust, limits.per_customer.days
-        yield dust, request.placed_at - timedelta(days=days), f"{dust} in {days} days"
+        yield dust, request.placed_at - timedelta(days=days), f"{dust:,} in {counted(days, 'day')}"

@@ -42,9 +42,9 @@ class Redeem(Part):
                 raise ValueError(f"two rewards have the id {reward.id}")
             known.add(reward.id)
             if min_dust is not None and reward.dust < min_dust:
-                raise ValueError(f"{reward.id}: {reward.dust} points are fewer than the minimum at a time ({min_dust})")
+                raise ValueError(f"{reward.id}: the price of {reward.dust} is below the minimum at a time ({min_dust})")
             if max_dust is not None and reward.dust > max_dust:
-                raise ValueError(f"{reward.id}: {reward.dust} points are more than the maximum at a time ({max_dust})")
+                raise ValueError(f"{reward.id}: the price of {reward.dust} is above the maximum at a time ({max_dust})")
             if share is not None and reward.percent is not None and reward.percent > share * 100:
                 raise ValueError(f"{reward.id}: {reward.percent:f} % are above max_share ({share:f} of the cart)")
         return rewards

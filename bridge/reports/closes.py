@@ -61,8 +61,8 @@ def close_days(connection: Connection, *, now: datetime) -> list[date]:
     return closed
 
 
-def list_closes(connection: Connection, *, limit: int, before: date | None = None) -> list[Close]:
-    """List closes, newest first."""
+def list_closes(connection: Connection, *, limit: int | None = None, before: date | None = None) -> list[Close]:
+    """List closes, newest first; all of them without a limit."""
     # Their values are shown in the currencies' decimals.
     load_currencies(connection)
     query = select(daily_close).order_by(daily_close.c.day.desc()).limit(limit)

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from bridge.clock import now
+from bridge.counted import counted, points
 from bridge.ids import CustomerId, OrderId
 from bridge.ledger.merges import merges_of
 from bridge.ledger.postings import Kind
@@ -30,10 +31,10 @@ from bridge.settlement.tiers import read_tier
 _MAX_ROWS = 1000
 _MAX_ORDER_ROWS = 200
 _ENTRIES = {
-    "escrowed": "{dust} points of {order} were put into escrow for the guest.",
-    "taken_back": "{dust} points were taken back: the order was canceled, returned or changed.",
-    "claimed": "{dust} points went to the customer who claimed them.",
-    "expired": "{dust} points expired: they were not claimed in time.",
+    "escrowed": "{points} of {order} put into escrow for the guest.",
+    "taken_back": "{points} taken back: the order was canceled, returned or changed.",
+    "claimed": "{points} went to the customer who claimed them.",
+    "expired": "{points} expired: not claimed in time.",
 }
 # What a ledger row is about, unless it is about an order or a redemption.
 _REFERENCES = {
@@ -252,7 +253,7 @@ def _step(row: Row[Any], context: _Context, parts: tuple[LotPart, ...]) -> Step:
     earned = row.kind == Kind.EARN
     claim = context.claims.get(order_id) if earned else None
     return Step(
-        sentence=f"{_day(row.event_at, context.time_zone)}: {_sentence(row, context)} Balance {row.balance_after}.",
+        sentence=f"{_day(row.event_at, context.time_zone)}: {_sentence(row, context)} Balance {row.balance_after:,}.",
         transaction_id=row.id,
         kind=Kind(row.kind),
         amount=row.amount,
@@ -276,39 +277,37 @@ def _step(row: Row[Any], context: _Context, parts: tuple[LotPart, ...]) -> Step:
 def _sentence(row: Row[Any], context: _Context) -> str:
     amount, pending, what = abs(row.amount), abs(row.pending), row.reference_id
     later = ", to become spendable later" if row.pending > 0 else ""
-    guest = context.claim(what)
     order = context.order(row.order_id) if row.order_id else ""
     match Kind(row.kind):
         case Kind.EARN:
-            rule = _rule(row, context)
-            return f"{amount + pending} points earned with {context.order(what)}{rule}{guest}{later}."
+            why = f"{_rule(row, context)}{context.claim(what)}"
+            return f"{points(amount + pending)} earned with {context.order(what)}{why}{later}."
         case Kind.MATURE:
-            return f"{amount} points of {context.reference(row)} became spendable."
+            return f"{points(amount)} of {context.reference(row)} became spendable."
         case Kind.BONUS:
-            return f"{amount + pending} points as a bonus: {row.description}{later}."
+            return f"{points(amount + pending)} as a bonus: {row.description}{later}."
         case Kind.IMPORT:
-            return f"{amount + pending} points brought over with an import: {row.description}{later}."
+            return f"{points(amount + pending)} brought over with an import: {row.description}{later}."
         case Kind.REVERSE if row.reference_type == "import":
-            return f"{amount + pending} points of an import taken back: {row.description}."
+            return f"{points(amount + pending)} of an import taken back: {row.description}."
         case Kind.REVERSE if row.reference_type == "waived":
             way = f"given again{later}" if row.amount + row.pending > 0 else "taken back as they came back"
-            return f"{amount + pending} points of orders that were canceled or returned, {way}: {row.description}."
+            return f"{points(amount + pending)} of orders that were canceled or returned, {way}: {row.description}."
         case Kind.REVERSE:
             note = f" ({context.notes[what].rstrip('.')})" if what in context.notes else ""
-            return f"{amount + pending} points taken back for {context.reference(row)}: {row.description}{note}."
+            return f"{points(amount + pending)} taken back for {context.reference(row)}: {row.description}{note}."
         case Kind.HOLD:
-            return f"{row.held} points on hold for {context.purpose(row, dated=False)}; yours until it is used."
+            return f"{points(row.held)} on hold for {context.purpose(row, dated=False)}; yours until it is used."
         case Kind.RELEASE:
             why = row.description.replace(f" ({row.order_id})", "")
-            return f"{-row.held} points on hold for {context.purpose(row)}, are free again: {why}."
+            return f"{points(-row.held)} on hold for {context.purpose(row)}, free again: {why}."
         case Kind.REDEEM:
-            return f"{amount} points spent{order and f' on {order}'} for {context.purpose(row)}."
+            return f"{points(amount)} spent{order and f' on {order}'} for {context.purpose(row)}."
         case Kind.REFUND:
             after = order and f" after a change of {order}"
-            old = "with their old expiry dates"
-            return f"{amount} points given back{after}, {old}. They were spent for {context.purpose(row)}."
+            return f"{points(amount)} given back{after}, with the old expiry dates; spent for {context.purpose(row)}."
         case Kind.EXPIRE:
-            return f"{amount} points expired."
+            return f"{points(amount)} expired."
         case Kind.MERGE | Kind.UNMERGE:
             why = "were merged" if row.kind == Kind.MERGE else "were separated again"
             return f"{_moved(row)}, with their old dates: {row.description}, as two accounts of one person {why}."
@@ -316,12 +315,12 @@ def _sentence(row: Row[Any], context: _Context) -> str:
             way = "came with" if row.amount + row.pending > 0 else "went with"
             return f"{_moved(row)} {way} {context.order(what)}, with the old dates: {row.description}."
         case Kind.ADJUST:
-            return f"{amount} points {'added' if row.amount > 0 else 'taken'} by the shop ({what}): {row.description}."
+            return f"{points(amount)} {'added' if row.amount > 0 else 'taken'} by the shop ({what}): {row.description}."
 
 
 def _moved(row: Row[Any]) -> str:
-    figures = [f"{abs(row.amount)} points"] if row.amount or not row.pending else []
-    figures += [f"{abs(row.pending)} pending points"] if row.pending else []
+    figures = [points(abs(row.amount))] if row.amount or not row.pending else []
+    figures += [counted(abs(row.pending), "pending point")] if row.pending else []
     return " and ".join(figures)
 
 
@@ -365,13 +364,13 @@ def explain_escrow(connection: Connection, escrow: Escrow) -> list[str]:
     order = _order_name(escrow.order_id, read_order_numbers(connection, [escrow.order_id]))
     time_zone = _time_zone(connection)
     end = _day(escrow.expires_at, time_zone)
-    lines = [
-        f"{_day(entry.created_at, time_zone)}: {_ENTRIES[entry.kind].format(dust=abs(entry.amount), order=order)}"
-        for entry in read_entries(connection, escrow.order_id)
-    ]
+    lines: list[str] = []
+    for entry in read_entries(connection, escrow.order_id):
+        what = _ENTRIES[entry.kind].format(points=points(abs(entry.amount)), order=order)
+        lines.append(f"{_day(entry.created_at, time_zone)}: {what}")
     match escrow.state:
         case EscrowState.WAITING:
-            lines.append(f"The guest can claim {escrow.dust} points until {end}.")
+            lines.append(f"The guest can claim {points(escrow.dust)} until {end}.")
         case EscrowState.CLAIMED:
             lines.append(f"The order counts for the customer who claimed it (proof: {escrow.proof}).")
         case EscrowState.EXPIRED:
@@ -380,12 +379,12 @@ def explain_escrow(connection: Connection, escrow: Escrow) -> list[str]:
 
 
 def _summary(balance: Balance, time_zone: str) -> list[str]:
-    lines = [f"Your balance is {balance.balance} points, of which you may spend {balance.available}."]
+    lines = [f"Your balance is {points(balance.balance)}, of which you may spend {balance.available:,}."]
     if balance.held:
-        lines.append(f"{balance.held} points are on hold for open redemptions.")
+        lines.append(f"{points(balance.held)} on hold for open redemptions.")
     if balance.pending:
-        lines.append(f"{balance.pending} more points are pending and can be spent later.")
-    lines += [f"{lot.amount} points expire on {_day(lot.expires_at, time_zone)}." for lot in balance.expiring]
+        lines.append(f"{counted(balance.pending, 'more point')} pending, to be spent later.")
+    lines += [f"Expiring on {_day(lot.expires_at, time_zone)}: {points(lot.amount)}." for lot in balance.expiring]
     return lines
 
 

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
+from bridge.counted import counted
 from bridge.medusa.currencies import amount_to_pay
 from bridge.programme.days import local_date
 from bridge.programme.earning import SHIPPING
@@ -92,7 +93,7 @@ def order_note(plan: OrderPlan) -> str | None:
     escrow = plan.loaded.escrow
     if escrow and escrow.state is EscrowState.WAITING:
         end = local_date(escrow.expires_at, plan.loaded.version.programme.time_zone)
-        return f"A guest's order: {plan.escrowed} points can be claimed until {end:%d %b %Y}."
+        return f"A guest's order: {counted(plan.escrowed, 'point')} can be claimed until {end:%d %b %Y}."
     return PENDING_UNTIL_PAID if plan.loaded.pending_until_paid and plan.target else None
 
 

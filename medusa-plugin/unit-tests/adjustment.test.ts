@@ -9,7 +9,7 @@ it.each([
   ["50", "account.adjustEffect 340 390"],
   [" -290 ", "account.adjustEffect 340 50"],
   // What is on hold cannot be taken.
-  ["-291", "problems.insufficient_dust 290"],
+  ["-291", "problems.insufficient_dust 290 general.points 290"],
   ["0", ""],
   ["", ""],
   ["1.5", ""],

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest"
 import { idFrom, valueAt, withValueAt } from "../src/admin/lib/document"
-import { DustError, errorAt, generalError, messageOf, wholeNumber } from "../src/admin/lib/dust"
+import { DustError, errorAt, generalError, messageOf } from "../src/admin/lib/dust"
+import { wholeNumber } from "../src/admin/lib/numbers"
 import { worded } from "../src/admin/lib/wording"
 
 const PROGRAMME = { earn: { rates: { eur: "1" }, multipliers: [{ name: "a" }, { name: "b" }] }, bonuses: { signup: 0 } }
@@ -59,8 +60,8 @@ describe("errors", () => {
 
   it("are in the words of the dashboard where it knows them", () => {
     const said = (code: string, detail: string, more: object = {}): string =>
-      messageOf(new DustError({ code, detail, ...more }, 409), (name, values) => `${name} ${values?.available ?? ""}`.trim())
-    expect(said("insufficient_dust", "You need 500 points and have 1,200.", { available: 1200 })).toBe("problems.insufficient_dust 1,200")
+      messageOf(new DustError({ code, detail, ...more }, 409), (name, values) => `${name} ${values?.count ?? ""}`.trim())
+    expect(said("insufficient_dust", "You need 500 points and have 1,200.", { available: 1200 })).toBe("problems.insufficient_dust 1200")
     expect(said("medusa_unavailable", "Medusa did not answer.")).toBe("failures.medusa_unavailable")
     expect(said("merge_refused", "cus_1 is merged into cus_2 already: undo that first.")).toBe("finding.mergedAlready")
     expect(said("of_a_newer_bridge", "Its own sentence.")).toBe("Its own sentence.")
@@ -90,10 +91,10 @@ describe("wording", () => {
     ["must be after starts_at", "Must be later than the start"],
     [
       "expires_after_days (14) must be more than pending_days (30): points would expire before anybody can spend them",
-      "Must be more than the 30 days until points can be spent",
+      "Must be more than the days until points can be spent (30)",
     ],
     ["Gold must be from more than Silver, which comes before it", "“Gold” needs a higher threshold than “Silver”, which stands before it"],
-    ["ship: 300 points are fewer than the minimum at a time (500)", "“ship” costs 300 points, and the minimum at a time is 500"],
+    ["ship: the price of 300 is below the minimum at a time (500)", "The price of “ship” is 300, and the minimum at a time is 500"],
     ["'xyz' is not a currency of the shop: Medusa does not have it", "Your shop does not have the currency xyz"],
     ["must be a whole number between 1 and 1000, or the same below zero", "Please enter a whole number from 1 to 1000, or below zero from -1 to -1000"],
     ["must be more than matures_after_days, or nobody could spend it", "Must be more than the days until it can be spent"],

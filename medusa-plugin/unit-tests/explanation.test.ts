@@ -2,8 +2,10 @@ import { describe, expect, it, vi } from "vitest"
 import { de } from "../src/admin/i18n/de"
 import { en } from "../src/admin/i18n/en"
 import { described, escrowSentences, noted, rulesOf, sentenceOf, summaryOf } from "../src/admin/lib/explanation"
+import { reasonText } from "../src/admin/lib/drafts"
 import { day } from "../src/admin/lib/format"
 import type { Translate } from "../src/admin/lib/texts"
+import { knownZone } from "../src/admin/lib/time-zone"
 import type { DustBalance, DustExplanation, DustOrder } from "../src/types"
 
 type Step = DustExplanation["steps"][number]
@@ -40,13 +42,36 @@ function translating(catalogue: object): Translate {
 const english = translating(en)
 const german = translating(de)
 
+describe("one point", () => {
+  const balance = { balance: 1, available: 1, held: 1, pending: 1, expiring: [{ amount: 1, expires_at: AT }], tier: null }
+  const next = { name: "Gold", missing: "1", from: "500" }
+  const tier = { name: "Silver", factor: "1", until: null, currency_code: null, next }
+
+  it("is no plural in any sentence", () => {
+    const kinds = Object.keys(en.kinds) as Step["kind"][]
+    for (const [t, plural] of [[english, /\b1 (points|are)\b/], [german, /\b1 Punkte\b|1 Punkt sind/]] as const) {
+      const sentences = kinds.flatMap((kind) =>
+        ["order", "import", "waived", "referral"].flatMap((reference_type) =>
+          [1, -1].map((amount) => sentenceOf({ ...STEP, kind, reference_type, amount, held: amount }, t)),
+        ),
+      )
+      const entries = ["escrowed", "taken_back", "claimed", "expired"].map((kind) => ({ kind, amount: 1, created_at: AT }))
+      const escrow = { state: "waiting", dust: 1, expires_at: AT, entries }
+      const ofEscrow = escrowSentences({ order_number: "7", guest_escrow: escrow } as unknown as DustOrder, t)
+      const all = [...sentences, ...summaryOf({ ...balance, tier } as unknown as DustBalance, t), ...ofEscrow.map(({ text }) => text)]
+      expect(all.length).toBeGreaterThan(100)
+      expect(all.filter((sentence) => plural.test(sentence) || !/1 Punkt|1 point|Stufe|Tier/.test(sentence))).toEqual([])
+    }
+  })
+})
+
 describe("a transaction", () => {
   it("names the number of its order", () => {
     const earned = { ...STEP, amount: 340 }
     expect(sentenceOf(earned, english)).toBe("340 points earned with order #18.")
     expect(sentenceOf(earned, german)).toBe("340 Punkte gesammelt mit Bestellung #18.")
     expect(sentenceOf({ ...STEP, pending: 340, order_number: null }, german)).toBe(
-      "340 Punkte gesammelt mit einer Bestellung, die später frei werden.",
+      "340 Punkte gesammelt mit einer Bestellung, erst später einlösbar.",
     )
   })
 
@@ -123,17 +148,45 @@ describe("numbers", () => {
 
 describe("a stored note", () => {
   it("is in the language of the dashboard, with its values", () => {
-    expect(noted("Worth 1500 points, limited to 500 in 30 days.", german)).toBe("1500 Punkte wert, begrenzt auf 500 in 30 Tagen.")
+    expect(noted("Worth 1500 points, limited to 500 in 30 days.", german)).toBe("1500 Punkte wert, begrenzt auf 500 je 30 Tage.")
     expect(noted("Worth 1500 points, limited to 500 in 30 days.", english)).toBe("Worth 1500 points, limited to 500 in 30 days.")
+    expect(noted("Worth 1 points, limited to 1 in 1 days.", english)).toBe("Worth 1 point, limited to 1 in 1 day.")
+    expect(noted("Worth 1,500 points, limited to 1,000 a day.", german)).toBe("1500 Punkte wert, begrenzt auf 1,000 am Tag.")
     expect(noted("The order is canceled.", german)).toBe("Die Bestellung ist storniert.")
     expect(noted("Not used in time", german)).toBe("Nicht rechtzeitig benutzt")
     expect(noted("A guest's order: 30 points can be claimed until 05 Jan 2027.", german)).toBe(
-      `Die Bestellung eines Gastes: 30 Punkte können bis zum ${day("2027-01-05T00:00")} zugeordnet werden.`,
+      `Die Bestellung eines Gastes, zuzuordnen bis zum ${day("2027-01-05T00:00")}: 30 Punkte.`,
     )
   })
 
   it("that is unknown stays as it is", () => {
-    expect(noted("Medusa refused (400 invalid_data): no", german)).toBe("Medusa refused (400 invalid_data): no")
+    expect(noted("The merchant wrote this.", german)).toBe("The merchant wrote this.")
+  })
+
+  it("about a failure is translated too, and what it quotes stays", () => {
+    expect(noted("Medusa refused (400 invalid_data): no", german)).toBe("Medusa hat es abgelehnt (400 invalid_data): no")
+    expect(noted("The code was made, but could not be put into the cart: Medusa answered 500 to POST /store/carts/cart_1.", german)).toBe(
+      "Der Code wurde angelegt, aber nicht in den Warenkorb gelegt: Medusa hat 500 geantwortet: POST /store/carts/cart_1.",
+    )
+    expect(noted("Medusa did not answer POST /admin/promotions (ReadTimeout).", german)).toContain("Medusa hat nicht geantwortet")
+    expect(noted("No answer within 10 seconds.", german)).toBe("Keine Antwort in 10 Sekunden.")
+    expect(noted("Answered 302: redirects are not followed; set DUST_OUTGOING_WEBHOOK_URL to its target.", german)).toContain("Weiterleitungen")
+    expect(noted("Medusa did not answer, so only customer ids were searched, not names and e-mail addresses.", german)).toContain("nur nach Kennungen")
+  })
+
+  it("of a draft names the fields as the form does", () => {
+    const withDefault: Translate = (key, values) => {
+      try {
+        return german(key, values)
+      } catch {
+        return String(values?.defaultValue ?? key)
+      }
+    }
+    expect(reasonText("earn.rates.xyz: 'xyz' is not a currency: use an ISO 4217 code such as eur", withDefault)).toBe(
+      "Punkte je Geldeinheit (XYZ): Ihr Shop hat die Währung xyz nicht",
+    )
+    expect(reasonText("Version 3 of the rules has changed the same rules as this draft. Please open the draft, decide what should hold, and save it again.", withDefault)).toContain("Version 3 der Regeln")
+    expect(reasonText("Something else; and more", withDefault)).toBe("Something else; and more")
   })
 
   it("with rules is translated there too", () => {
@@ -149,8 +202,8 @@ describe("the escrow of a guest's order", () => {
   it("says what was put into escrow, and until when it can be claimed", () => {
     const order = { order_number: "7", guest_escrow: escrow } as unknown as DustOrder
     expect(escrowSentences(order, german)).toEqual([
-      { at: AT, text: "30 Punkte, Herkunft: Bestellung #7, wurden für den Gast zurückgelegt." },
-      { at: "", text: `Bis zum ${day(AT)} können dem Gast 30 Punkte zugeordnet werden.` },
+      { at: AT, text: "30 Punkte für den Gast zurückgelegt, Herkunft: Bestellung #7." },
+      { at: "", text: `Dem Gast zuzuordnen bis zum ${day(AT)}: 30 Punkte.` },
     ])
   })
 
@@ -159,11 +212,32 @@ describe("the escrow of a guest's order", () => {
   })
 })
 
+describe("a day", () => {
+  it("is the programme's, wherever the merchant is", () => {
+    const balance = { balance: 5, available: 5, held: 0, pending: 0, expiring: [{ amount: 5, expires_at: "2027-06-12T11:59:59Z" }], tier: null }
+    const last = (zone: string) => summaryOf(balance as unknown as DustBalance, german, zone)[1]
+    vi.stubGlobal("document", { documentElement: { lang: "de" } })
+    expect(last("Pacific/Auckland")).toBe("5 Punkte verfallen am 12.06.2027.")
+    expect(last("Pacific/Kiritimati")).toBe("5 Punkte verfallen am 13.06.2027.")
+    const redeemed = { ...SHIPPING, redeemed_at: "2027-05-12T20:00:00Z" }
+    const spent = { ...STEP, kind: "redeem", amount: -5, redeemed } as Step
+    expect(sentenceOf(spent, german, "Pacific/Auckland")).toContain("eingelöst am 13.05.2027")
+    expect(sentenceOf(spent, german, "Europe/London")).toContain("eingelöst am 12.05.2027")
+    vi.unstubAllGlobals()
+  })
+
+  it("is the browser's in a time zone that it does not know", () => {
+    expect(knownZone("Mars/Olympus")).toBeUndefined()
+    expect(knownZone("Europe/Berlin")).toBe("Europe/Berlin")
+    expect(knownZone(undefined)).toBeUndefined()
+  })
+})
+
 describe("the summary of a balance", () => {
   it("has what the balance has", () => {
     const balance = { balance: 340, available: 40, held: 300, pending: 0, expiring: [{ amount: 340, expires_at: AT }], tier: null }
     expect(summaryOf(balance as unknown as DustBalance, german)).toEqual([
-      "Der Kontostand ist 340 Punkte, davon können 40 eingelöst werden.",
+      "Der Kontostand ist 340 Punkte, davon einlösbar: 40.",
       "300 Punkte sind für offene Einlösungen reserviert.",
       `340 Punkte verfallen am ${day(AT)}.`,
     ])
@@ -174,7 +248,7 @@ describe("the summary of a balance", () => {
     const balance = { balance: 0, available: 0, held: 0, pending: 0, expiring: [], tier }
     expect(summaryOf(balance as unknown as DustBalance, english).slice(1)).toEqual([
       "Tier Silver: new orders earn 1.5 times as much.",
-      "160 points more make the tier Gold.",
+      "160 points more until the tier Gold.",
     ])
   })
 })

@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
 import { QueryClient, QueryClientProvider, type QueryState } from "@tanstack/react-query"
 import type { ReactNode } from "react"
 import { renderToStaticMarkup } from "react-dom/server"
@@ -6,7 +8,7 @@ import { Deliveries } from "../src/admin/components/deliveries"
 import { History } from "../src/admin/components/history"
 import { OverviewFigures } from "../src/admin/components/overview"
 import { Redemptions } from "../src/admin/components/redemptions"
-import { DustError } from "../src/admin/lib/dust"
+import { DustError, dust, messageOf } from "../src/admin/lib/dust"
 
 vi.mock("react-i18next", () => ({ useTranslation: () => ({ t: (key: string) => key }) }))
 vi.mock("react-router-dom", () => ({ Link: () => null }))
@@ -77,4 +79,24 @@ describe("after a failed request", () => {
     // The reason is there for everybody, and not only for those with a mouse.
     expect(page).toContain(">explanation.notes.leftTheCart<")
   })
+})
+
+it("a request that hangs ends, and says so", async () => {
+  vi.stubGlobal("__BACKEND_URL__", "/")
+  vi.stubGlobal("__AUTH_TYPE__", "session")
+  const signal = vi.spyOn(AbortSignal, "timeout").mockImplementation(() => AbortSignal.abort(new DOMException("late", "TimeoutError")))
+  vi.stubGlobal("fetch", (_: string, init: RequestInit) => Promise.reject(init.signal?.reason))
+  const error = await dust("/overview").catch((reason: Error) => reason)
+  expect(signal).toHaveBeenCalledWith(60_000)
+  expect(messageOf(error as Error, (key) => key)).toBe("general.unreachable")
+  signal.mockRestore()
+  vi.unstubAllGlobals()
+})
+
+it("a table that is wider than the page scrolls by itself", () => {
+  const folder = join(__dirname, "../src/admin/components")
+  const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".tsx"))
+  const cut = files.filter((name) => !name.endsWith("wide-table.tsx") && /<Table>/.test(readFileSync(join(folder, name), "utf8")))
+  expect(files.length).toBeGreaterThan(40)
+  expect(cut).toEqual([])
 })

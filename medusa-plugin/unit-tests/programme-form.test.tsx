@@ -99,7 +99,8 @@ const RULES: Json = {
 vi.mock("react-i18next", () => ({
   useTranslation: () => ({
     t: (key: string, values: Record<string, string | number>) => {
-      const text = valueAtPath(en, key) ?? values.defaultValue ?? key
+      const plural = valueAtPath(en, `${key}_${values?.count === 1 ? "one" : "other"}`)
+      const text = valueAtPath(en, key) ?? plural ?? values.defaultValue ?? key
       return String(text).replace(/\{\{(\w+)\}\}/g, (_, name) => String(values[name]))
     },
   }),
@@ -164,6 +165,21 @@ describe("the form of the rules", () => {
     const fields = fieldsIn(page)
     const withErrors = rendered(fields.map((field) => ({ field, message: `wrong: ${field}.` })))
     expect(fields.filter((field) => !SWITCHES.has(field) && !withErrors.includes(`wrong: ${field}.<`))).toEqual([])
+  })
+
+  it("ties to each field what is wrong with it, for screen readers", () => {
+    const withErrors = rendered(fieldsIn(page).map((field) => ({ field, message: `wrong: ${field}.` })))
+    const invalid = [...withErrors.matchAll(/<[^>]*aria-invalid="true"[^>]*>/g)].map(([tag]) => tag)
+    expect(invalid.length).toBeGreaterThan(40)
+    const notes = new Map([...withErrors.matchAll(/id="([^"]*-note)"[^>]*>(.*?)<\/span>/g)].map(([, id, text]) => [id, text]))
+    const untied = invalid.filter((tag) => !notes.get(/aria-describedby="([^"]+)"/.exec(tag)?.[1] ?? "")?.includes("wrong: "))
+    expect(untied).toEqual([])
+  })
+
+  it("points at no note that is not there", () => {
+    const ids = new Set([...page.matchAll(/ id="([^"]+)"/g)].map(([, id]) => id))
+    const described = [...page.matchAll(/aria-describedby="([^" ]+)"/g)].map(([, id]) => id)
+    expect(described.filter((id) => !ids.has(id))).toEqual([])
   })
 
   it("shows names for ids, and says which thing or currency the shop no longer has", () => {

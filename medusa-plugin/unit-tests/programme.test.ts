@@ -102,7 +102,7 @@ describe("wording", () => {
     expect(worded("String should match pattern '^[a-z0-9][a-z0-9_-]{0,62}$'")).toContain("small letters")
     expect(worded("String should match pattern '^[A-Za-z0-9_+/-]{1,64}$'")).toBe("Please choose a time zone")
     expect(worded("Decimal input should have no more than 6 decimal places")).toBe("Must have at most 6 decimal places")
-    expect(worded("Input should be a finite number")).toBe("Please enter a number with a point, such as 1.5")
+    expect(worded("Input should be a finite number")).toBe("Please enter a number without separators of thousands, such as 1000 or 1.5")
   })
 
   it("is in the language of the dashboard", () => {

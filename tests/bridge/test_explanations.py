@@ -82,7 +82,7 @@ def test_days_are_those_of_the_shop(api: TestClient, medusa: FakeMedusa) -> None
             merge_customers(connection, CustomerId("cus_2"), CustomerId("cus_1"), actor="test", now=now())
         earned, *_, expiring, tier, merged = sentences()
     assert earned.startswith("13 May 2027: 10 points earned")
-    assert expiring == "5 points expire on 12 Jun 2027."
+    assert expiring == "Expiring on 12 Jun 2027: 5 points."
     assert "until 12 Jun 2027 if no order comes" in tier
     assert merged.startswith("Since 13 May 2027 another account")
 

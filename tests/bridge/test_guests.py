@@ -423,7 +423,7 @@ def test_a_claim_is_explained_in_sentences(waiting: TestClient) -> None:
     sentences = [step["sentence"] for step in ask(waiting, "GET", "/customers/cus_1/explain")["steps"]]
     assert f"ordered as a guest, claimed on {today} by the shop's support" in sentences[0]
     assert ask(waiting, "GET", "/escrow/order_1")["sentences"] == [
-        f"{today}: 10 points of order #93 were put into escrow for the guest.",
+        f"{today}: 10 points of order #93 put into escrow for the guest.",
         f"{today}: 10 points went to the customer who claimed them.",
         "The order counts for the customer who claimed it (proof: support).",
     ]

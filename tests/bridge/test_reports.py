@@ -224,6 +224,20 @@ def test_who_rewrites_the_past_is_found_out_by_the_close(settings: dict[str, str
         owner.execute("UPDATE daily_close SET outstanding = 0")
 
 
+def test_the_csv_of_closes_has_all_of_them(api: TestClient) -> None:
+    with account_of("cus_1") as account:
+        account.earn(100, details(Kind.EARN), now=now())
+    closed: list[date] = []
+    for days in (1, 130):
+        with moved(noon_in(days)), transaction() as connection:
+            closed += close_days(connection, now=now())
+    for query in ("", "&limit=100"):
+        sheet = api.get(f"/admin/dust/reports/closes?format=csv{query}", headers=tokens.admin()).text
+        days = [row["day"] for row in csv.DictReader(io.StringIO(sheet))]
+        assert days == [day.isoformat() for day in reversed(closed)]
+    assert len(closed) == 130
+
+
 def test_reports_are_served_as_json_and_as_csv(api: TestClient) -> None:
     settle(order(lines=[line(price=250)]))
     today = now().date().isoformat()

@@ -85,8 +85,8 @@ def test_the_catalogue_is_public_and_cacheable_and_the_cheapest_is_first(api: Te
         ({**PARCEL, "min_cart": {"EUR": "5"}}, {}, "lower case"),
         ({**SHIRTS, "product_id": None}, {}, "product_id is missing"),
         ({**SHIRTS, "quantity": 0}, {}, "greater than or equal to 1"),
-        (FIFTH, {"min_dust": 500}, "fifth: 400 points are fewer than the minimum"),
-        (FIFTH, {"max_dust": 300}, "fifth: 400 points are more than the maximum"),
+        (FIFTH, {"min_dust": 500}, "fifth: the price of 400 is below the minimum"),
+        (FIFTH, {"max_dust": 300}, "fifth: the price of 400 is above the maximum"),
         (FIFTH, {"max_share": "0.1"}, "fifth: 20 % are above max_share"),
         (PARCEL, {"rewards": [PARCEL, PARCEL]}, "two rewards have the id parcel"),
     ],
@@ -229,7 +229,7 @@ def test_an_explanation_names_what_points_were_redeemed_for_and_no_ids(api: Test
     said = [step["sentence"].split(": ", 1)[1].rsplit(" Balance", 1)[0] for step in answer["steps"][1:]]
     assert said == [
         '300 points on hold for the reward "Free shipping"; yours until it is used.',
-        f'300 points on hold for the reward "Free shipping", redeemed on {now():%d %b %Y}, are free again: '
+        f'300 points on hold for the reward "Free shipping", redeemed on {now():%d %b %Y}, free again: '
         "Released on request.",
         "100 points on hold for 1.00 EUR off; yours until it is used.",
         "100 points on hold for 2 products; yours until it is used.",

@@ -96,7 +96,7 @@ def test_emails_are_looked_up_and_every_doubt_is_a_row(dust: Dust, medusa: FakeM
     wrong = tmp_path / "wrong.csv"
     said = dust("import", file, "--preset", "smile", "--skip-refused", "--refused", wrong)
     assert (said.code, balance("cus_ada"), balance("cus_Bob")) == (0, 0, 6)
-    assert "1 rows are imported: 6 points for 1 customers." in said.out
+    assert "Imported: 1 row, 6 points for 1 customer." in said.out
     refused = ["ADA@x.org", "ada@x.org", "Twin@x.org", "guest@x.org", "no@x.org"]
     assert [row["email"] for row in rows_of(wrong)] == refused
     # No address may stay behind.

@@ -28,12 +28,13 @@ ALL_TABLES = ROOT / "bridge/db/migrations/all_tables.py"
 # Neither of these imports the other.
 INDEPENDENT = {"products", "programme"}
 SHARED = {
-    "clock", "csv_cells", "db", "errors", "gc_tuning", "http", "ids", "observability", "per_process", "queue",
-    "setting_types", "settings",
+    "clock", "counted", "csv_cells", "db", "errors", "gc_tuning", "http", "ids", "observability", "per_process",
+    "queue", "setting_types", "settings",
 }  # fmt: skip
 # Modules of `bridge` itself: what is shared by all and fits into no package, and the ASGI factory.
 LOOSE_FILES = {
-    "__init__", "app", "clock", "csv_cells", "errors", "gc_tuning", "ids", "per_process", "setting_types", "settings",
+    "__init__", "app", "clock", "counted", "csv_cells", "errors", "gc_tuning", "ids", "per_process", "setting_types",
+    "settings",
 }  # fmt: skip
 # Programs of their own, and migrations, which Alembic loads.
 NO_MODULES = ("bridge.db.migrations.", "bridge.cli.__main__", "bridge.development.stack.launch")

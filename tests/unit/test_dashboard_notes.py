@@ -5,7 +5,10 @@ import re
 from tests.support.source_files import ROOT
 
 CATALOGUE = ROOT / "medusa-plugin/src/admin/i18n/en/explanation.ts"
-PACKAGES = ("programme", "settlement", "redemptions", "ledger", "inbox", "imports")
+PACKAGES = (
+    "programme", "settlement", "redemptions", "ledger", "inbox", "imports", "medusa", "outgoing", "products",
+    "simulation", "api",
+)  # fmt: skip
 WORDING = ROOT / "medusa-plugin/src/admin/lib/wording.ts"
 # Values are put into some sentences, so only the beginning of each part is compared.
 COMPARED_CHARACTERS = 30

@@ -283,12 +283,13 @@ def report_breakage(format: Format = "json") -> CohortListResponse | Response:
 
 @router.get("/closes", response_model=CloseListResponse, responses=_AS_CSV | describe_problems(422))
 def report_closes(limit: Limit = 20, cursor: Cursor = None, format: Format = "json") -> CloseListResponse | Response:
-    """List the daily closes, newest first."""
+    """List the daily closes, newest first. The CSV has all of them, whatever `limit` and `cursor` are."""
+    before = _day(decode_cursor(Listing.CLOSES, cursor))
     with reading() as connection:
-        closes = list_closes(connection, limit=limit + 1, before=_day(decode_cursor(Listing.CLOSES, cursor)))
+        if format == "csv":
+            return _csv(sheets.closes_sheet(list_closes(connection)), "closes")
+        closes = list_closes(connection, limit=limit + 1, before=before)
     page, following = split_page(Listing.CLOSES, closes, limit, lambda close: close.day.isoformat())
-    if format == "csv":
-        return _csv(sheets.closes_sheet(page), "closes")
     return CloseListResponse(closes=[_close(close) for close in page], next_cursor=following)
 
 

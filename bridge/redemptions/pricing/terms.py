@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from bridge.counted import counted
 from bridge.errors import Conflict, DustError, InvalidInput
 from bridge.ids import ProductId
 from bridge.ledger.account import InsufficientDust
@@ -37,7 +38,7 @@ class BelowMinimum(InvalidInput):
     code = "below_minimum"
 
     def __init__(self, *, min_dust: int) -> None:
-        super().__init__(f"Please use at least {min_dust:,} points at a time.", min_dust=min_dust)
+        super().__init__(f"Please use at least {counted(min_dust, 'point')} at a time.", min_dust=min_dust)
 
 
 class AboveMaximum(InvalidInput):
@@ -46,7 +47,7 @@ class AboveMaximum(InvalidInput):
     code = "above_maximum"
 
     def __init__(self, *, max_dust: int) -> None:
-        super().__init__(f"You can use at most {max_dust:,} points here.", max_dust=max_dust)
+        super().__init__(f"You can use at most {counted(max_dust, 'point')} here.", max_dust=max_dust)
 
 
 class CartTooSmall(InvalidInput):
@@ -56,7 +57,7 @@ class CartTooSmall(InvalidInput):
 
     def __init__(self, *, min_dust: int, max_dust: int) -> None:
         super().__init__(
-            f"This cart takes at most {max_dust:,} points, and at least {min_dust:,} can be used at a time. "
+            f"This cart takes at most {counted(max_dust, 'point')}, and at least {min_dust:,} can be used at a time. "
             "Please put more into it.",
             min_dust=min_dust,
             max_dust=max_dust,

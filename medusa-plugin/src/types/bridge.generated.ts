@@ -1298,7 +1298,7 @@ export interface paths {
         };
         /**
          * Report Closes
-         * @description List the daily closes, newest first.
+         * @description List the daily closes, newest first. The CSV has all of them, whatever `limit` and `cursor` are.
          */
         get: operations["report_closes"];
         put?: never;

@@ -153,9 +153,9 @@ export const de: Messages = {
 
   thanksTitle: "Vielen Dank",
   thanksEarned: "Diese Bestellung bringt Ihnen {points}.",
-  thanksPending: "{points} sind unterwegs.",
-  thanksPendingDate: "Einlösen können Sie sie ab {date}.",
-  thanksPendingPayment: "Einlösen können Sie sie, sobald die Bestellung bezahlt ist.",
+  thanksPending: "Unterwegs: {points}.",
+  thanksPendingDate: "Einlösbar ab {date}.",
+  thanksPendingPayment: "Einlösbar, sobald die Bestellung bezahlt ist.",
   thanksLater: "Ihre {many} kommen, sobald die Bestellung bezahlt ist.",
   thanksWaiting: "Ihre {many} für diese Bestellung kommen gleich.",
   thanksTakenBack: "Nach einer Rückgabe oder Stornierung zurückgebucht: {points}.",

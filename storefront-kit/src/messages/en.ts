@@ -150,9 +150,9 @@ export const en = {
 
   thanksTitle: "Thank you",
   thanksEarned: "You earned {points} with this order.",
-  thanksPending: "{points} are on the way.",
-  thanksPendingDate: "You can spend them from {date}.",
-  thanksPendingPayment: "You can spend them when the order is paid.",
+  thanksPending: "On the way: {points}.",
+  thanksPendingDate: "Ready to use from {date}.",
+  thanksPendingPayment: "Ready to use when the order is paid.",
   thanksLater: "Your {many} for this order come when it is paid.",
   thanksWaiting: "Your {many} for this order arrive in a moment.",
   thanksTakenBack: "A return or a cancel took back {points}.",

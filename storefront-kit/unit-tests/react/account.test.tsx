@@ -416,7 +416,7 @@ describe("ThankYou", () => {
     actions.order.mockResolvedValue({ data: { ...ORDER, pending: 45, matures_at: "2026-12-09T12:00:00Z" } })
     await act(() => vi.advanceTimersByTimeAsync(1_100))
 
-    expect(screen.getByText("You earned 45 stars with this order. You can spend them from Dec 9, 2026.")).toBeTruthy()
+    expect(screen.getByText("You earned 45 stars with this order. Ready to use from Dec 9, 2026.")).toBeTruthy()
   })
 
   test("stops asking for an order that Dust never hears of", async () => {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest"
-import { de } from "../../src/index.js"
+import { de, en } from "../../src/index.js"
 import { createTexts } from "../../src/react/texts.js"
 
 const texts = createTexts({ locale: "en", timeZone: "UTC", name: { one: "star", many: "stars" } })
@@ -16,6 +16,12 @@ test("German needs no other form of the shop's word", () => {
   const dative = /\b(mit|von|zu|bei|nach|aus) \{(many|points)\}/
 
   expect(flat(de).filter((sentence) => dative.test(sentence))).toEqual([])
+})
+
+test.each([["English", en], ["German", de]])("every %s sentence is right for one point too", (_, messages) => {
+  const plural = /\{(points|missing|available|amount)\} (are|were|have|come|sind|wurden|werden|haben|kommen|gehen)\b/
+
+  expect(flat(messages).filter((sentence) => plural.test(sentence))).toEqual([])
 })
 
 function flat(messages: object): string[] {

@@ -21,6 +21,13 @@ const getActionTexts = async () => (await getTexts()).actions
 
 const text = (form: FormData, name: string) => String(form.get(name) ?? "").trim()
 
+/** The number of units; undefined for what is none, such as an empty field. */
+function quantityOf(form: FormData, least: number): number | undefined {
+  const typed = text(form, "quantity")
+  const quantity = Number(typed)
+  return /^\d+$/.test(typed) && quantity >= least && quantity <= MAX_QUANTITY ? quantity : undefined
+}
+
 /** Run calls to Medusa. All pages are rendered again afterwards, also the layout with the cart and the balance. */
 async function attempt(otherwise: string, calls: () => Promise<ActionState | void>): Promise<ActionState> {
   try {
@@ -38,9 +45,8 @@ async function attempt(otherwise: string, calls: () => Promise<ActionState | voi
 
 export async function addToCart(_: ActionState, form: FormData): Promise<ActionState> {
   const t = await getActionTexts()
-  const quantity = Number(text(form, "quantity"))
-  if (!Number.isInteger(quantity) || quantity < 1 || quantity > MAX_QUANTITY)
-    return { error: t.wholeNumber(1, MAX_QUANTITY) }
+  const quantity = quantityOf(form, 1)
+  if (quantity === undefined) return { error: t.wholeNumber(1, MAX_QUANTITY) }
   return attempt(t.notAdded, async () => {
     const headers = await authHeaders()
     let cartId = (await getCart())?.id
@@ -56,9 +62,8 @@ export async function addToCart(_: ActionState, form: FormData): Promise<ActionS
 
 export async function changeQuantity(_: ActionState, form: FormData): Promise<ActionState> {
   const t = await getActionTexts()
-  const quantity = Number(text(form, "quantity"))
-  if (!Number.isInteger(quantity) || quantity < 0 || quantity > MAX_QUANTITY)
-    return { error: t.wholeNumber(0, MAX_QUANTITY) }
+  const quantity = quantityOf(form, 0)
+  if (quantity === undefined) return { error: t.wholeNumber(0, MAX_QUANTITY) }
   const cartId = await getCartId()
   if (!cartId) return { error: t.noCart }
   return attempt(t.notChanged, async () => {

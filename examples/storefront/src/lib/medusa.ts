@@ -24,9 +24,12 @@ export const sessionEnded = (error: unknown) => error instanceof FetchError && e
 /** Whether the thing that was asked for does not exist, or belongs to another customer. */
 export const missing = (error: unknown) => error instanceof FetchError && (error.status === 404 || error.status === 403)
 
+/** Medusa fails or is too busy: whatever the shopper sent may be right. */
+const cannotAnswer = ({ status }: FetchError) => status === undefined || status >= 500 || status === 429
+
 /** What to tell the shopper about a failed call. */
 export function shopperMessage(error: unknown, otherwise: string, texts: Texts["actions"]): string {
-  if (!(error instanceof FetchError)) return texts.noAnswer
+  if (!(error instanceof FetchError) || cannotAnswer(error)) return texts.noAnswer
   const known = Object.entries(KNOWN).find(([message]) => error.message.includes(message))
   return known ? texts[known[1]] : otherwise
 }

@@ -2,9 +2,10 @@ import { Button, Text, toast } from "@medusajs/ui"
 import { useMutation, useQueryClient } from "@tanstack/react-query"
 import { useState, type ReactNode } from "react"
 import type { DustBalance, DustTransaction } from "../../types"
-import { dust, errorAt, newKey, wholeNumber } from "../lib/dust"
+import { dust, errorAt, newKey } from "../lib/dust"
 import { shown, signed } from "../lib/format"
-import { useTexts, type Translate } from "../lib/texts"
+import { wholeNumber } from "../lib/numbers"
+import { counted, useTexts, type Translate } from "../lib/texts"
 import { TextField } from "./field"
 import { FormDrawer } from "./form-drawer"
 
@@ -42,7 +43,7 @@ function Form({ customerId, balance, close }: Props & { close: () => void }): Re
       ),
     onSuccess: async (row) => {
       await client.invalidateQueries({ queryKey: ["dust"] })
-      toast.success(t("account.adjusted", { points: signed(row.amount), balance: shown(row.balance_after) }))
+      toast.success(t("account.adjusted", { count: row.amount, amount: signed(row.amount), balance: shown(row.balance_after) }))
       close()
     },
   })
@@ -78,6 +79,6 @@ function Form({ customerId, balance, close }: Props & { close: () => void }): Re
 export function adjustmentEffect(typed: string, { balance, available }: DustBalance, t: Translate): string {
   const amount = wholeNumber(typed)
   if (typeof amount !== "number" || amount === 0) return ""
-  if (-amount > available) return t("problems.insufficient_dust", { available: shown(available) })
+  if (-amount > available) return t("problems.insufficient_dust", counted(available, t))
   return t("account.adjustEffect", { before: shown(balance), after: shown(balance + amount) })
 }

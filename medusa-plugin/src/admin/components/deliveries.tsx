@@ -10,6 +10,7 @@ import { Field, TextField } from "./field"
 import { Figures } from "./figures"
 import { MoreButton, usePages } from "./page-of"
 import { Loaded, Nothing } from "./states"
+import { WideTable } from "./wide-table"
 
 // An event is sent after the answer to a retry, so the list is read again by itself.
 const REFRESH_MS = 5_000
@@ -126,7 +127,7 @@ type Event = DustDeliveries["undelivered"][number]
 function Events({ events }: { events: Event[] }): ReactNode {
   const t = useTexts()
   return (
-    <Table>
+    <WideTable>
       <Table.Header>
         <Table.Row>
           <Table.HeaderCell>{t("deliveries.when")}</Table.HeaderCell>
@@ -145,7 +146,7 @@ function Events({ events }: { events: Event[] }): ReactNode {
           <Row key={event.id} event={event} />
         ))}
       </Table.Body>
-    </Table>
+    </WideTable>
   )
 }
 

@@ -6,6 +6,7 @@ import { dust } from "../lib/dust"
 import { rulesOf, sentenceOf, summaryOf } from "../lib/explanation"
 import { moment, shown, signed } from "../lib/format"
 import { useTexts, type Translate } from "../lib/texts"
+import { useTimeZone } from "../lib/time-zone"
 import { Loaded, Nothing } from "./states"
 
 /** Why a balance is what it is, in sentences that can be read out to a customer. */
@@ -33,6 +34,7 @@ export function ExplainDrawer({ customerId }: { customerId: string }): ReactNode
 /** Asked for when the drawer opens, and not before. */
 function Explanation({ customerId }: { customerId: string }): ReactNode {
   const t = useTexts()
+  const timeZone = useTimeZone()
   const path = `/customers/${customerId}/explain`
   const query = useQuery({ queryKey: ["dust", path], queryFn: () => dust<DustExplanation>(path) })
   return (
@@ -40,7 +42,7 @@ function Explanation({ customerId }: { customerId: string }): ReactNode {
       {({ balance, steps }) => (
         <div className="divide-y">
           <div className="flex flex-col gap-y-1 px-6 py-4">
-            {summaryOf(balance, t).map((sentence) => (
+            {summaryOf(balance, t, timeZone).map((sentence) => (
               <Text key={sentence} size="small" weight="plus">
                 {sentence}
               </Text>
@@ -48,7 +50,7 @@ function Explanation({ customerId }: { customerId: string }): ReactNode {
           </div>
           {steps.length === 0 && <Nothing>{t("account.nothingHappened")}</Nothing>}
           {[...steps].reverse().map((step) => (
-            <Explained key={step.transaction_id} sentence={sentenceOf(step, t)} details={detailsOf(step, t)} />
+            <Explained key={step.transaction_id} sentence={sentenceOf(step, t, timeZone)} details={detailsOf(step, t, timeZone)} />
           ))}
         </div>
       )}
@@ -73,8 +75,8 @@ export function Explained({ sentence, details }: { sentence: string; details: st
 }
 
 /** When it was, the points and the balance then, and the rules. */
-export function detailsOf(step: DustExplanation["steps"][number], t: Translate): string[] {
+export function detailsOf(step: DustExplanation["steps"][number], t: Translate, timeZone?: string): string[] {
   const { event_at: at, amount, balance_after: balance, programme_version: version } = step
-  const rules = version === null ? [] : [t("account.rulesVersion", { version }), ...rulesOf(step, t)]
-  return [moment(at), signed(amount), t("account.balanceThen", { balance: shown(balance) }), ...rules]
+  const rules = version === null ? [] : [t("account.rulesVersion", { version }), ...rulesOf(step, t, timeZone)]
+  return [moment(at, timeZone), signed(amount), t("account.balanceThen", { balance: shown(balance) }), ...rules]
 }

@@ -1,5 +1,6 @@
-import { Hint, Input, Label, Text } from "@medusajs/ui"
-import { useId, type ComponentProps, type ReactNode } from "react"
+import { DatePicker, Hint, Input, Label, Text } from "@medusajs/ui"
+import { useId, useState, type ComponentProps, type ReactNode } from "react"
+import { decimalNumber, readings } from "../lib/numbers"
 import { useTexts } from "../lib/texts"
 import { worded } from "../lib/wording"
 
@@ -19,7 +20,7 @@ export function Field({ label, hint, error, name, id, children }: Frame & { id?:
         {label}
       </Label>
       {children}
-      <Note hint={hint} error={error} id={id && noteId(id)} />
+      <Note hint={hint} error={error} id={id && noteOf(id, hint, error)} />
     </div>
   )
 }
@@ -43,9 +44,9 @@ export function Note({ hint, error, id }: { hint?: string; error?: string; id?: 
   )
 }
 
-/** The id of the note below the input with this id, for `aria-describedby`. */
-export function noteId(id: string): string {
-  return `${id}-note`
+/** The id of the note below the input with this id, for `aria-describedby`. Undefined where it has none. */
+export function noteOf(id: string, hint?: string, error?: string): string | undefined {
+  return hint || error ? `${id}-note` : undefined
 }
 
 type TextFieldProps = Frame & Omit<ComponentProps<typeof Input>, "value" | "onChange" | "size" | "name"> & {
@@ -63,9 +64,44 @@ export function TextField({ label, hint, error, name, value, onChange, ...input 
         size="small"
         value={value}
         aria-invalid={Boolean(error)}
-        aria-describedby={hint || error ? noteId(id) : undefined}
+        aria-describedby={noteOf(id, hint, error)}
         onChange={(event) => onChange(event.target.value)}
       />
     </Field>
+  )
+}
+
+type DateFieldProps = Frame & Pick<ComponentProps<typeof DatePicker>, "granularity" | "minValue" | "maxValue"> & {
+  value: Date | null
+  onChange: (date: Date | null) => void
+}
+
+/** A day, or with the granularity `minute` a moment, in the browser's time zone. */
+export function DateField({ label, hint, error, name, ...picker }: DateFieldProps): ReactNode {
+  const id = useId()
+  return (
+    <Field label={label} hint={hint} error={error} name={name} id={id}>
+      <DatePicker {...picker} size="small" aria-label={label} aria-describedby={noteOf(id, hint, error)} />
+    </Field>
+  )
+}
+
+/** A number with a decimal point or comma. `value` is as the server reads it; the field shows it as it was typed. */
+export function DecimalField({ value, error, onChange, ...field }: Omit<TextFieldProps, "inputMode">): ReactNode {
+  const t = useTexts()
+  const [typed, setTyped] = useState(value)
+  const isTyped = decimalNumber(typed) === value
+  const unclear = isTyped ? readings(typed) : undefined
+  return (
+    <TextField
+      {...field}
+      inputMode="decimal"
+      value={isTyped ? typed : value}
+      error={unclear ? t("finding.unclear", unclear) : error}
+      onChange={(text) => {
+        setTyped(text)
+        onChange(decimalNumber(text))
+      }}
+    />
   )
 }

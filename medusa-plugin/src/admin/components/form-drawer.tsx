@@ -1,6 +1,7 @@
 import { Alert, Button, Drawer } from "@medusajs/ui"
-import { useEffect, useRef, type ReactNode } from "react"
+import type { ReactNode } from "react"
 import { generalError } from "../lib/dust"
+import { useFocusWrong } from "../lib/focus-wrong"
 import { useTexts } from "../lib/texts"
 
 type Props = {
@@ -21,11 +22,8 @@ type Props = {
 /** A form in an open drawer: fields, what the server says about none of them, a button that cancels and one that acts. */
 export function FormDrawer({ title, submit, close, onSubmit, isPending, error, fields, disabled, danger, children }: Props): ReactNode {
   const t = useTexts()
-  const form = useRef<HTMLFormElement>(null)
+  const form = useFocusWrong(error)
   const general = generalError(error, t, fields)
-  useEffect(() => {
-    if (error) form.current?.querySelector<HTMLElement>("[aria-invalid=true]")?.focus()
-  }, [error])
   return (
     <Drawer open onOpenChange={(open) => !open && close()}>
       <Drawer.Content>

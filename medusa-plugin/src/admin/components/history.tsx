@@ -8,6 +8,7 @@ import { kindName } from "../lib/report-texts"
 import { useTexts } from "../lib/texts"
 import { MoreButton, usePages } from "./page-of"
 import { Loaded, Nothing } from "./states"
+import { WideTable } from "./wide-table"
 
 const PAGE = 10
 
@@ -34,7 +35,7 @@ export function History({ customerId }: { customerId: string }): ReactNode {
 function Rows({ rows }: { rows: DustTransaction[] }): ReactNode {
   const t = useTexts()
   return (
-    <Table>
+    <WideTable>
       <Table.Header>
         <Table.Row>
           <Table.HeaderCell>{t("account.when")}</Table.HeaderCell>
@@ -59,7 +60,7 @@ function Rows({ rows }: { rows: DustTransaction[] }): ReactNode {
           </Table.Row>
         ))}
       </Table.Body>
-    </Table>
+    </WideTable>
   )
 }
 

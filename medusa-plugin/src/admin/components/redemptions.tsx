@@ -8,6 +8,7 @@ import { useTexts, type Translate } from "../lib/texts"
 import { CustomerLink, OrderLink } from "./links"
 import { MoreButton, usePages } from "./page-of"
 import { Loaded, Nothing } from "./states"
+import { WideTable } from "./wide-table"
 
 const COLORS: Record<DustRedemption["state"], ComponentProps<typeof StatusBadge>["color"]> = {
   pending: "orange",
@@ -31,7 +32,7 @@ export function Redemptions(): ReactNode {
         if (rows.length === 0) return <Nothing>{t("redemptions.none")}</Nothing>
         return (
           <>
-            <Table>
+            <WideTable>
               <Table.Header>
                 <Table.Row>
                   <Table.HeaderCell>{t("redemptions.when")}</Table.HeaderCell>
@@ -47,7 +48,7 @@ export function Redemptions(): ReactNode {
                   <Row key={row.id} row={row} person={people[row.customer_id]} number={numbers[row.order_id ?? ""]} />
                 ))}
               </Table.Body>
-            </Table>
+            </WideTable>
             <MoreButton pages={pages} />
           </>
         )

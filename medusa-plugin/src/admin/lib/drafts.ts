@@ -1,6 +1,8 @@
 import { DustError } from "./dust"
+import { noted } from "./explanation"
 import { fieldLabel } from "./change-texts"
 import type { Translate } from "./texts"
+import { worded } from "./wording"
 
 /** Where the drafts are, and the key of their list. */
 export const DRAFTS = "/programme/drafts"
@@ -20,4 +22,13 @@ export function isFuture(moment: string | null | undefined, now = Date.now()): b
 /** The labels of fields, as the form has them, in one line. */
 export function fieldLabels(fields: string[], t: Translate): string {
   return fields.map((field) => fieldLabel(field, t)).join(", ")
+}
+
+/** Why a draft could not start: a sentence, or what is wrong with which fields, such as `redeem.min_dust: must be …; …`. */
+export function reasonText(reason: string, t: Translate): string {
+  const sentence = noted(reason, t)
+  if (sentence !== reason) return sentence
+  const findings = reason.split("; ").map((finding) => /^([a-z_]+(?:\.\w+)*): (.+)$/s.exec(finding) ?? [])
+  if (!findings.every(([found]) => found)) return reason
+  return findings.map(([, field, message]) => `${fieldLabel(field, t)}: ${worded(message, t)}`).join("; ")
 }

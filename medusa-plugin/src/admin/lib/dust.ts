@@ -1,8 +1,7 @@
 import type { Problem } from "../../types"
 import { failures } from "../i18n/en/failures"
 import { problems } from "../i18n/en/problems"
-import { shown } from "./format"
-import type { Translate } from "./texts"
+import { counted, type Translate } from "./texts"
 import { worded } from "./wording"
 
 // Written into the dashboard by Medusa's build.
@@ -32,11 +31,15 @@ export async function admin<T>(path: string, method = "GET", body?: unknown, hea
   return (await request(path, method, body, headers)).json() as Promise<T>
 }
 
+// The longest that a merchant waits for an answer, also on a slow line.
+const TIMEOUT_MS = 60_000
+
 /** Not with Medusa's JS SDK, whose errors leave out which field is wrong. */
 async function request(path: string, method: string, body: unknown, headers: HeadersInit): Promise<Response> {
   const response = await fetch(`${(__BACKEND_URL__ ?? "").replace(/\/$/, "")}/admin${path}`, {
     method,
     credentials: "include",
+    signal: AbortSignal.timeout(TIMEOUT_MS),
     headers: { ...bearer(), "content-type": "application/json", ...headers },
     body: body === undefined ? undefined : JSON.stringify(body),
   })
@@ -81,13 +84,8 @@ export function messageOf(error: Error, t: Translate): string {
   if (status === 403) return t("general.notAllowed")
   const { code = "", errors, available, detail = problem.message } = problem
   if (errors?.length) return errors.map(({ message }) => worded(message, t)).join(" ")
-  if (code in problems) return t(`problems.${code}`, { available: shown(available ?? 0) })
+  if (code in problems) return t(`problems.${code}`, counted(available ?? 0, t))
   if (code in failures) return t(`failures.${code}`)
   // No answer at all, or a page of a proxy.
   return detail ? worded(detail, t) : t("general.unreachable")
-}
-
-/** A whole number, for the server; anything else goes as it is, so that the server can say what is wrong with it. */
-export function wholeNumber(text: string): number | string {
-  return /^[+-]?\d+$/.test(text.trim()) ? Number(text) : text
 }

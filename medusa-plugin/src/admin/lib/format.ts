@@ -1,12 +1,12 @@
-const byLanguage = new Map<string | undefined, ReturnType<typeof formatsFor>>()
+const known = new Map<string, ReturnType<typeof formatsFor>>()
 
-function formatsFor(language: string | undefined) {
+function formatsFor(language: string | undefined, timeZone: string | undefined) {
   return {
     number: new Intl.NumberFormat(language),
     // With the marks that a sign needs from right to left.
     signed: new Intl.NumberFormat(language, { signDisplay: "exceptZero" }),
-    day: new Intl.DateTimeFormat(language, { dateStyle: "medium" }),
-    moment: new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" }),
+    day: new Intl.DateTimeFormat(language, { dateStyle: "medium", timeZone }),
+    moment: new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short", timeZone }),
   }
 }
 
@@ -20,11 +20,12 @@ function language(): string | undefined {
   return globalThis.navigator?.languages?.find((preferred) => preferred.split("-")[0] === code) ?? code
 }
 
-function formats() {
+function formats(timeZone?: string) {
   const code = language()
-  const known = byLanguage.get(code) ?? formatsFor(code)
-  byLanguage.set(code, known)
-  return known
+  const key = `${code} ${timeZone}`
+  const found = known.get(key) ?? formatsFor(code, timeZone)
+  known.set(key, found)
+  return found
 }
 
 /** Dust with thousands separated. */
@@ -48,10 +49,11 @@ export function numbered(count: number): { count: number; shown: string } {
   return { count, shown: shown(count) }
 }
 
-export function day(iso: string): string {
-  return formats().day.format(new Date(iso))
+/** A day in a time zone; in the browser's without one. */
+export function day(iso: string, timeZone?: string): string {
+  return formats(timeZone).day.format(new Date(iso))
 }
 
-export function moment(iso: string): string {
-  return formats().moment.format(new Date(iso))
+export function moment(iso: string, timeZone?: string): string {
+  return formats(timeZone).moment.format(new Date(iso))
 }

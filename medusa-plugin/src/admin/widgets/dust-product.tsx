@@ -7,7 +7,10 @@ import type { DustProductSettings } from "../../types"
 import { TextField } from "../components/field"
 import { Loaded } from "../components/states"
 import { SwitchField } from "../components/switch-field"
-import { DustError, dust, errorAt, generalError, wholeNumber } from "../lib/dust"
+import { DustError, dust, errorAt, generalError } from "../lib/dust"
+import { useFocusWrong } from "../lib/focus-wrong"
+import { noted } from "../lib/explanation"
+import { wholeNumber } from "../lib/numbers"
 import { useTexts } from "../lib/texts"
 
 type Settings = DustProductSettings | null
@@ -49,20 +52,22 @@ function Form({ productId, settings }: { productId: string; settings: Settings }
     mutationFn: () => writeSettings(productId, price, dustOnly, settings),
     onSuccess: (written) => {
       client.setQueryData(["dust", "product", productId], written)
-      if (written?.warning) toast.warning(t("product.saved"), { description: written.warning })
+      if (written?.warning) toast.warning(t("product.saved"), { description: noted(written.warning, t) })
       else toast.success(t(written ? "product.saved" : "product.removed"))
     },
   })
+  const form = useFocusWrong(save.error)
   const unchanged = price === (settings?.dust_price?.toString() ?? "") && dustOnly === (settings?.dust_only ?? false)
   return (
     <form
+      ref={form}
       className="flex flex-col gap-y-4 px-6 py-4"
       onSubmit={(event) => {
         event.preventDefault()
         save.mutate()
       }}
     >
-      {generalError(save.error, t) && <Alert variant="error">{generalError(save.error, t)}</Alert>}
+      {generalError(save.error, t) && <Alert role="alert" variant="error">{generalError(save.error, t)}</Alert>}
       <TextField
         label={t("product.price")}
         placeholder={t("product.pricePlaceholder")}
@@ -78,7 +83,7 @@ function Form({ productId, settings }: { productId: string; settings: Settings }
         checked={dustOnly}
         onChange={setDustOnly}
       />
-      {settings?.mirror_error && <Alert variant="warning">{t("product.mirrorError", { reason: settings.mirror_error })}</Alert>}
+      {settings?.mirror_error && <Alert variant="warning">{t("product.mirrorError", { reason: noted(settings.mirror_error, t) })}</Alert>}
       <div className="flex items-center justify-between">
         <Text size="xsmall" className="text-ui-fg-muted">
           {settings && !settings.mirrored && !settings.mirror_error ? t("product.onItsWay") : ""}

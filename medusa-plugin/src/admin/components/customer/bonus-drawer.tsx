@@ -2,9 +2,9 @@ import { toast } from "@medusajs/ui"
 import { useMutation, useQueryClient } from "@tanstack/react-query"
 import { useState, type ReactNode } from "react"
 import type { DustBonus } from "../../../types"
-import { dust, errorAt, newKey, wholeNumber } from "../../lib/dust"
-import { shown } from "../../lib/format"
-import { useTexts } from "../../lib/texts"
+import { dust, errorAt, newKey } from "../../lib/dust"
+import { wholeNumber } from "../../lib/numbers"
+import { counted, useTexts } from "../../lib/texts"
 import { TextField } from "../field"
 import { FormDrawer } from "../form-drawer"
 
@@ -23,7 +23,7 @@ export function BonusDrawer({ customerIds, close, given }: Props): ReactNode {
     mutationFn: () => dust<DustBonus>("/bonuses", "POST", requestOf(customerIds, bonus), { "idempotency-key": key }),
     onSuccess: async ({ amount, customers }) => {
       await client.invalidateQueries({ queryKey: ["dust"] })
-      toast.success(t("bonus.given", { points: shown(amount), count: customers }))
+      toast.success(t("bonus.given", { ...counted(amount, t), count: customers }))
       given?.()
       close()
     },
@@ -41,7 +41,7 @@ export function BonusDrawer({ customerIds, close, given }: Props): ReactNode {
   return (
     <FormDrawer
       title={t("bonus.title", { count: customerIds.length })}
-      submit={total ? t("bonus.submitTotal", { points: shown(total) }) : t("bonus.submit")}
+      submit={total ? t("bonus.submitTotal", counted(total, t)) : t("bonus.submit")}
       close={close}
       onSubmit={() => give.mutate()}
       isPending={give.isPending}

@@ -5,7 +5,7 @@ import type { DustClaim } from "../../../types"
 import { dust, errorAt } from "../../lib/dust"
 import { shown } from "../../lib/format"
 import { useOrderNumbers } from "../../lib/people"
-import { useTexts } from "../../lib/texts"
+import { counted, useTexts } from "../../lib/texts"
 import { TextField } from "../field"
 import { FormDrawer } from "../form-drawer"
 
@@ -20,7 +20,7 @@ export function ClaimDrawer({ customerId, close }: { customerId: string; close: 
     mutationFn: () => dust<DustClaim>(path, "POST", { email }),
     onSuccess: async ({ dust: points }) => {
       await client.invalidateQueries({ queryKey: ["dust"] })
-      toast.success(t("claim.done", { points: shown(points) }))
+      toast.success(t("claim.done", counted(points, t)))
       close()
     },
   })
@@ -28,7 +28,7 @@ export function ClaimDrawer({ customerId, close }: { customerId: string; close: 
   return (
     <FormDrawer
       title={t("claim.title")}
-      submit={found ? t("claim.submit", { points: shown(found.dust) }) : t("claim.look")}
+      submit={found ? t("claim.submit", counted(found.dust, t)) : t("claim.look")}
       close={close}
       onSubmit={() => (found ? claim : look).mutate()}
       isPending={look.isPending || claim.isPending}
@@ -60,7 +60,7 @@ function Found({ claim }: { claim: DustClaim }): ReactNode {
   return (
     <div className="flex flex-col gap-y-2" role="status">
       <Alert variant={claim.orders.length ? "info" : "warning"}>
-        {claim.orders.length ? t("claim.found", { count: claim.orders.length, points: shown(claim.dust) }) : t("claim.none")}
+        {claim.orders.length ? t("claim.found", { ...counted(claim.dust, t), count: claim.orders.length }) : t("claim.none")}
       </Alert>
       {claim.orders.map((order) => (
         <div key={order.order_id} className="flex justify-between">

@@ -74,7 +74,7 @@ function useErase(customer: AdminCustomer, balance?: DustBalance): () => Promise
     mutationFn: () => dust<{ events_stripped: number }>(`/customers/${customer.id}/erase`, "POST"),
     onSuccess: async ({ events_stripped: events }) => {
       await client.invalidateQueries({ queryKey: ["dust"] })
-      toast.success(t("customer.erased", { events: shown(events) }))
+      toast.success(t("customer.erased", { count: events }))
     },
     onError: (error) => toast.error(messageOf(error, t)),
   })

@@ -6,7 +6,7 @@ import type { DustBalance } from "../../../types"
 import { admin, dust, errorAt, messageOf } from "../../lib/dust"
 import { shown } from "../../lib/format"
 import { nameOf, type Person } from "../../lib/people"
-import { useTexts } from "../../lib/texts"
+import { counted, useTexts } from "../../lib/texts"
 import { TextField } from "../field"
 import { FormDrawer } from "../form-drawer"
 
@@ -80,9 +80,9 @@ function Effect({ customer, survivor }: { customer: AdminCustomer; survivor: Per
   const theirs = useQuery({ queryKey: ["dust", to], queryFn: () => dust<DustBalance>(to) })
   if (!mine.data || !theirs.data) return null
   const values = {
-    points: shown(mine.data.balance),
+    ...counted(mine.data.balance, t),
     pending: shown(mine.data.pending),
-    total: shown(mine.data.balance + theirs.data.balance),
+    total: counted(mine.data.balance + theirs.data.balance, t).points,
     name: nameOf(survivor),
   }
   return <Alert variant="warning">{t(mine.data.held ? "merge.held" : "merge.effect", values)}</Alert>

@@ -3,6 +3,7 @@ import { useQuery } from "@tanstack/react-query"
 import { useState, type ReactNode } from "react"
 import type { DustMember, DustMemberList, DustProgramme } from "../../../types"
 import { dust } from "../../lib/dust"
+import { noted } from "../../lib/explanation"
 import { membersPath, type MemberRow } from "../../lib/members"
 import { nameOf, usePeople } from "../../lib/people"
 import { useTexts } from "../../lib/texts"
@@ -86,12 +87,13 @@ function useRows(pages: Pages<DustMemberList>): MemberRow[] {
 }
 
 function Notes({ pages }: { pages: Pages<DustMemberList> }): ReactNode {
+  const t = useTexts()
   const warning = pages.data?.pages[0]?.warning
   if (pages.isLoadingError || pages.isRefetchError) return <Failed query={pages} />
   if (!warning) return null
   return (
     <div className="px-6 py-4">
-      <Alert variant="warning">{warning}</Alert>
+      <Alert variant="warning">{noted(warning, t)}</Alert>
     </div>
   )
 }

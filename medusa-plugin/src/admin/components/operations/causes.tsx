@@ -6,6 +6,7 @@ import { dust, messageOf } from "../../lib/dust"
 import { moment } from "../../lib/format"
 import { useTexts } from "../../lib/texts"
 import { meaningOf, Reason } from "./reason"
+import { WideTable } from "../wide-table"
 
 type Cause = DustCauses["causes"][number]
 
@@ -21,13 +22,13 @@ export function Causes(): ReactNode {
       <Text size="small" weight="plus" className="px-6 pt-4">
         {t("causes.title")}
       </Text>
-      <Table>
+      <WideTable>
         <Table.Body>
           {causes.map((cause) => (
             <Row key={`${cause.type} ${cause.error_code}`} cause={cause} />
           ))}
         </Table.Body>
-      </Table>
+      </WideTable>
     </div>
   )
 }

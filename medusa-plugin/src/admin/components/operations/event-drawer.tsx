@@ -7,6 +7,7 @@ import { readableBody } from "../../lib/events"
 import { moment } from "../../lib/format"
 import { useTexts } from "../../lib/texts"
 import { Loaded } from "../states"
+import { Reason } from "./reason"
 
 /** One event: its body as it came, and its failed attempts. */
 export function EventDrawer({ eventId }: { eventId: string }): ReactNode {
@@ -46,7 +47,8 @@ function Detail({ eventId }: { eventId: string }): ReactNode {
           {event.history.length === 0 && <Text size="small">{t("events.noAttempts")}</Text>}
           {event.history.map((attempt, index) => (
             <div key={index}>
-              <Text size="small">{[moment(attempt.at), t(`events.outcomes.${attempt.outcome}`), attempt.reason].filter(Boolean).join(" · ")}</Text>
+              <Text size="small">{[moment(attempt.at), t(`events.outcomes.${attempt.outcome}`)].join(" · ")}</Text>
+              {attempt.reason && <Reason code={attempt.error_code} reason={attempt.reason} />}
               <Text size="xsmall" className="text-ui-fg-muted">
                 {[attempt.error_code, attempt.actor].filter(Boolean).join(" · ")}
               </Text>

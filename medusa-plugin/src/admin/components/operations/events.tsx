@@ -1,4 +1,4 @@
-import { Button, Checkbox, DatePicker, Select, StatusBadge, Table, Text, toast } from "@medusajs/ui"
+import { Button, Checkbox, Select, StatusBadge, Table, Text, toast } from "@medusajs/ui"
 import { useMutation, useQueryClient } from "@tanstack/react-query"
 import { useState, type ComponentProps, type ReactNode } from "react"
 import { Link } from "react-router-dom"
@@ -8,12 +8,13 @@ import { eventsPath, type EventQuery } from "../../lib/events"
 import { moment } from "../../lib/format"
 import { nameOf, useOrderNumbers, usePeople } from "../../lib/people"
 import { useTexts } from "../../lib/texts"
-import { Field, TextField } from "../field"
+import { DateField, Field, TextField } from "../field"
 import { MoreButton, usePages } from "../page-of"
 import { Loaded, Nothing } from "../states"
 import { Causes } from "./causes"
 import { EventDrawer } from "./event-drawer"
 import { Reason } from "./reason"
+import { WideTable } from "../wide-table"
 
 const COLORS: Record<DustEvent["state"], ComponentProps<typeof StatusBadge>["color"]> = {
   pending: "orange",
@@ -54,7 +55,7 @@ export function Events(): ReactNode {
             if (rows.length === 0) return <Nothing>{t("events.none", { state: t(`events.${query.state}`) })}</Nothing>
             return (
               <>
-                <Table>
+                <WideTable>
                   <Table.Body>
                     {rows.map((event) => (
                       <Row
@@ -66,7 +67,7 @@ export function Events(): ReactNode {
                       />
                     ))}
                   </Table.Body>
-                </Table>
+                </WideTable>
                 <MoreButton pages={pages} />
               </>
             )
@@ -109,9 +110,7 @@ function Filters({ query, change, wrong }: FiltersProps): ReactNode {
           value={query.subject}
           onChange={(subject) => change({ subject })}
         />
-        <Field label={t("events.since")}>
-          <DatePicker size="small" granularity="minute" aria-label={t("events.since")} value={query.since} onChange={(since) => change({ since })} />
-        </Field>
+        <DateField label={t("events.since")} granularity="minute" value={query.since} onChange={(since) => change({ since })} />
       </div>
     </div>
   )

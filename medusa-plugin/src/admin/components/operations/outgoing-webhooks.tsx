@@ -3,6 +3,7 @@ import { useMutation, useQueryClient } from "@tanstack/react-query"
 import { useState, type ComponentProps, type ReactNode } from "react"
 import type { DustOutgoingWebhook, DustOutgoingWebhookList } from "../../../types"
 import { dust, messageOf } from "../../lib/dust"
+import { noted } from "../../lib/explanation"
 import { moment, numbered } from "../../lib/format"
 import { usePeople, type Person } from "../../lib/people"
 import { useTexts } from "../../lib/texts"
@@ -11,6 +12,7 @@ import { MoreButton, usePages } from "../page-of"
 import { Loaded, Nothing } from "../states"
 import { ReplayDrawer } from "./replay-drawer"
 import { TestWebhook, WebhookDrawer } from "./webhook-drawer"
+import { WideTable } from "../wide-table"
 
 type State = DustOutgoingWebhook["state"]
 const COLORS: Record<State, ComponentProps<typeof StatusBadge>["color"]> = { waiting: "orange", delivered: "green", failed: "red" }
@@ -55,13 +57,13 @@ export function OutgoingWebhooks(): ReactNode {
           if (rows.length === 0) return <Nothing>{t("webhooks.none")}</Nothing>
           return (
             <>
-              <Table>
+              <WideTable>
                 <Table.Body>
                   {rows.map((webhook) => (
                     <Row key={webhook.id} webhook={webhook} person={people[webhook.customer_id ?? ""]} />
                   ))}
                 </Table.Body>
-              </Table>
+              </WideTable>
               <MoreButton pages={pages} />
             </>
           )
@@ -129,7 +131,7 @@ function Row({ webhook, person }: { webhook: DustOutgoingWebhook; person?: Perso
       </Table.Cell>
       <Table.Cell className="w-full">
         <Text size="small" className="py-2">
-          {webhook.reason ?? t(`webhooks.${webhook.state}`)}
+          {webhook.reason ? noted(webhook.reason, t) : t(`webhooks.${webhook.state}`)}
         </Text>
       </Table.Cell>
       <Table.Cell className="whitespace-nowrap">

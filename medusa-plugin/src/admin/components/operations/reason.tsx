@@ -1,19 +1,22 @@
 import { Text } from "@medusajs/ui"
 import type { ReactNode } from "react"
 import { failures } from "../../i18n/en/failures"
+import { noted } from "../../lib/explanation"
 import { useTexts, type Translate } from "../../lib/texts"
 
 type Props = { code: string | null; reason: string | null }
 
-/** Why an event failed: what its error code means, then the bridge's sentence with the details, which is in English. */
+/** Why an event failed: what its error code means, then the bridge's sentence with the details. */
 export function Reason({ code, reason }: Props): ReactNode {
-  const meaning = meaningOf(code, useTexts())
-  if (!meaning) return <Text size="small">{reason ?? code}</Text>
+  const t = useTexts()
+  const meaning = meaningOf(code, t)
+  const details = reason && noted(reason, t)
+  if (!meaning) return <Text size="small">{details ?? code}</Text>
   return (
     <>
       <Text size="small">{meaning}</Text>
       <Text size="xsmall" className="text-ui-fg-muted break-words">
-        {reason}
+        {details}
       </Text>
     </>
   )

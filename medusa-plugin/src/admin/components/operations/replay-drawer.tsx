@@ -1,11 +1,11 @@
-import { Alert, DatePicker, Text, toast } from "@medusajs/ui"
+import { Alert, Text, toast } from "@medusajs/ui"
 import { useMutation, useQueryClient } from "@tanstack/react-query"
 import { useState, type ReactNode } from "react"
 import type { DustReplay } from "../../../types"
 import { dust, errorAt } from "../../lib/dust"
 import { numbered } from "../../lib/format"
 import { useTexts } from "../../lib/texts"
-import { Field } from "../field"
+import { DateField } from "../field"
 import { FormDrawer } from "../form-drawer"
 
 /** Send the webhooks of a time window again: first how many, then the replay. */
@@ -45,13 +45,16 @@ export function ReplayDrawer({ close }: { close: () => void }): ReactNode {
       <Text size="small" className="text-ui-fg-subtle">
         {t("replay.intro")}
       </Text>
-      <Field label={t("replay.since")} error={errorAt(error, "since")}>
-        <DatePicker granularity="minute" aria-label={t("replay.since")} value={since} onChange={change(setSince)} />
-      </Field>
-      <Field label={t("replay.until")} hint={t("replay.untilHint")} error={errorAt(error, "until")}>
-        <DatePicker granularity="minute" aria-label={t("replay.until")} value={until} onChange={change(setUntil)} />
-      </Field>
-      {found && <Alert variant={found.count ? "info" : "warning"}>{t("replay.found", found)}</Alert>}
+      <DateField label={t("replay.since")} error={errorAt(error, "since")} granularity="minute" value={since} onChange={change(setSince)} />
+      <DateField
+        label={t("replay.until")}
+        hint={t("replay.untilHint")}
+        error={errorAt(error, "until")}
+        granularity="minute"
+        value={until}
+        onChange={change(setUntil)}
+      />
+      {found && <Alert role="status" variant={found.count ? "info" : "warning"}>{t("replay.found", found)}</Alert>}
     </FormDrawer>
   )
 }

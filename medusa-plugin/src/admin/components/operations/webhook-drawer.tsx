@@ -3,7 +3,8 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query"
 import type { ReactNode } from "react"
 import type { DustOutgoingWebhookDetail } from "../../../types"
 import { dust, messageOf } from "../../lib/dust"
-import { moment } from "../../lib/format"
+import { noted } from "../../lib/explanation"
+import { moment, shown } from "../../lib/format"
 import { useTexts } from "../../lib/texts"
 import { Loaded } from "../states"
 
@@ -77,7 +78,7 @@ function Detail({ webhookId }: { webhookId: string }): ReactNode {
           {webhook.deliveries.length === 0 && <Text size="small">{t("webhooks.notSent")}</Text>}
           {webhook.deliveries.map((delivery, index) => (
             <Text key={index} size="small">
-              {[moment(delivery.at), delivery.status ?? "–", `${delivery.milliseconds} ms`, delivery.reason].filter(Boolean).join(" · ")}
+              {[moment(delivery.at), delivery.status ?? "–", `${shown(delivery.milliseconds)} ms`, delivery.reason && noted(delivery.reason, t)].filter(Boolean).join(" · ")}
             </Text>
           ))}
           <Text size="small" weight="plus">

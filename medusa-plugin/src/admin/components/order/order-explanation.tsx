@@ -4,6 +4,7 @@ import type { DustOrder } from "../../../types"
 import { escrowSentences, sentenceOf } from "../../lib/explanation"
 import { moment } from "../../lib/format"
 import { useTexts } from "../../lib/texts"
+import { useTimeZone } from "../../lib/time-zone"
 import { detailsOf, Explained } from "../explain-drawer"
 import { Nothing } from "../states"
 
@@ -31,15 +32,16 @@ export function OrderExplanation({ order }: { order: DustOrder }): ReactNode {
 
 export function OrderSteps({ order }: { order: DustOrder }): ReactNode {
   const t = useTexts()
-  const ofEscrow = escrowSentences(order, t)
+  const timeZone = useTimeZone()
+  const ofEscrow = escrowSentences(order, t, timeZone)
   if (ofEscrow.length + order.steps.length === 0) return <Nothing>{t("order.nothingHappened")}</Nothing>
   return (
     <>
       {ofEscrow.map(({ text, at }, index) => (
-        <Explained key={index} sentence={text} details={at ? [moment(at)] : []} />
+        <Explained key={index} sentence={text} details={at ? [moment(at, timeZone)] : []} />
       ))}
       {order.steps.map((step, index) => (
-        <Explained key={index} sentence={sentenceOf(step, t)} details={detailsOf(step, t)} />
+        <Explained key={index} sentence={sentenceOf(step, t, timeZone)} details={detailsOf(step, t, timeZone)} />
       ))}
     </>
   )

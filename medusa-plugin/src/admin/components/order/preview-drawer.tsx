@@ -4,9 +4,10 @@ import { useMutation } from "@tanstack/react-query"
 import { useId, useState, type ReactNode } from "react"
 import type { DustPreview } from "../../../types"
 import { dust, errorAt, generalError } from "../../lib/dust"
+import { useFocusWrong } from "../../lib/focus-wrong"
 import { isEmpty, requestOf, type Change, type ChangeKind } from "../../lib/preview"
 import { useTexts } from "../../lib/texts"
-import { Field, TextField } from "../field"
+import { DecimalField, Field } from "../field"
 import { PreviewResult } from "./preview-result"
 
 /** What a change of the order would do to the customer's points, before it is made. */
@@ -38,6 +39,7 @@ function Form({ order }: { order: AdminOrder }): ReactNode {
   const preview = useMutation({
     mutationFn: (wanted: Change) => dust<DustPreview>(`/orders/${order.id}/preview`, "POST", requestOf(wanted)),
   })
+  const form = useFocusWrong(preview.error)
   // A result is about what was filled in when it was asked for.
   const set = (changed: Partial<Change>): void => {
     preview.reset()
@@ -45,6 +47,7 @@ function Form({ order }: { order: AdminOrder }): ReactNode {
   }
   return (
     <form
+      ref={form}
       className="flex flex-1 flex-col overflow-hidden"
       onSubmit={(event) => {
         event.preventDefault()
@@ -57,7 +60,7 @@ function Form({ order }: { order: AdminOrder }): ReactNode {
         </Text>
         <Kind kind={change.kind} set={(kind) => set({ kind })} />
         {change.kind === "return" && <Returned order={order} change={change} set={set} error={preview.error} />}
-        {generalError(preview.error, t) && <Alert variant="error">{generalError(preview.error, t)}</Alert>}
+        {generalError(preview.error, t) && <Alert role="alert" variant="error">{generalError(preview.error, t)}</Alert>}
         {preview.data && <PreviewResult preview={preview.data} />}
       </Drawer.Body>
       <Drawer.Footer>
@@ -102,20 +105,18 @@ function Returned({ order, change, set, error }: ReturnedProps): ReactNode {
   return (
     <>
       {order.items.map((item) => (
-        <TextField
+        <DecimalField
           key={item.id}
           label={t("preview.quantity", { title: item.title })}
           hint={t("preview.ofUnits", { units: item.quantity - (item.detail?.return_received_quantity ?? 0) })}
-          inputMode="decimal"
           error={asked.includes(item.id) ? errorAt(error, `returns.${asked.indexOf(item.id)}`) : undefined}
           value={quantities[item.id] ?? ""}
           onChange={(text) => set({ quantities: { ...quantities, [item.id]: text } })}
         />
       ))}
-      <TextField
+      <DecimalField
         label={t("preview.refund", { currency: order.currency_code.toUpperCase() })}
         hint={t("preview.refundHint")}
-        inputMode="decimal"
         error={errorAt(error, "refund")}
         value={refund}
         onChange={(text) => set({ refund: text })}

@@ -1,4 +1,4 @@
-import { DatePicker, toast } from "@medusajs/ui"
+import { toast } from "@medusajs/ui"
 import { useMutation, useQueryClient } from "@tanstack/react-query"
 import { useState, type ReactNode } from "react"
 import type { DustDraft } from "../../../types"
@@ -6,7 +6,7 @@ import type { Json } from "../../lib/document"
 import { DustError, dust, errorAt } from "../../lib/dust"
 import { DRAFTS, isFuture, wrongRules } from "../../lib/drafts"
 import { useTexts } from "../../lib/texts"
-import { Field, TextField } from "../field"
+import { DateField, TextField } from "../field"
 import { FormDrawer } from "../form-drawer"
 
 /** What was filled in. */
@@ -74,15 +74,14 @@ export function DraftDrawer({ draft, typed = draft, document, basedOn, close, on
       error={save.error}
     >
       <TextField label={t("drafts.name")} hint={t("drafts.nameHint")} error={errorAt(save.error, "name")} autoFocus value={name} onChange={changeName} />
-      <Field label={t("drafts.start")} hint={t("drafts.startHint")} error={errorAt(save.error, "starts_at")}>
-        <DatePicker
-          size="small"
-          granularity="minute"
-          aria-label={t("drafts.start")}
-          value={startsAt ? new Date(startsAt) : null}
-          onChange={changeStart}
-        />
-      </Field>
+      <DateField
+        label={t("drafts.start")}
+        hint={t("drafts.startHint")}
+        error={errorAt(save.error, "starts_at")}
+        granularity="minute"
+        value={startsAt ? new Date(startsAt) : null}
+        onChange={changeStart}
+      />
     </FormDrawer>
   )
 }

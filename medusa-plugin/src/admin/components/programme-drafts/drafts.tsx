@@ -3,12 +3,13 @@ import { useQuery } from "@tanstack/react-query"
 import type { ReactNode } from "react"
 import type { DustDraftList, DustDraftSummary } from "../../../types"
 import { useAuthors } from "../../lib/authors"
-import { DRAFTS } from "../../lib/drafts"
+import { DRAFTS, reasonText } from "../../lib/drafts"
 import { dust } from "../../lib/dust"
 import { moment } from "../../lib/format"
 import { useTexts } from "../../lib/texts"
 import { Loaded, Nothing } from "../states"
 import { DraftActions } from "./draft-actions"
+import { WideTable } from "../wide-table"
 
 const REFRESH_MS = 15_000
 
@@ -34,7 +35,7 @@ export function Drafts(): ReactNode {
 function Rows({ drafts, authorOf }: { drafts: DustDraftSummary[]; authorOf: (author: string) => string }): ReactNode {
   const t = useTexts()
   return (
-    <Table>
+    <WideTable>
       <Table.Header>
         <Table.Row>
           <Table.HeaderCell>{t("drafts.name")}</Table.HeaderCell>
@@ -52,7 +53,7 @@ function Rows({ drafts, authorOf }: { drafts: DustDraftSummary[]; authorOf: (aut
               {draft.starts_at ? moment(draft.starts_at) : t("drafts.noStart")}
               {draft.reason && (
                 <Text size="small" className="text-ui-fg-error whitespace-normal py-2">
-                  {t("drafts.failed", { reason: draft.reason })}
+                  {t("drafts.failed", { reason: reasonText(draft.reason, t) })}
                 </Text>
               )}
             </Table.Cell>
@@ -62,6 +63,6 @@ function Rows({ drafts, authorOf }: { drafts: DustDraftSummary[]; authorOf: (aut
           </Table.Row>
         ))}
       </Table.Body>
-    </Table>
+    </WideTable>
   )
 }

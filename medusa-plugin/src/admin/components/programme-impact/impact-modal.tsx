@@ -4,6 +4,7 @@ import { useState, type ReactNode } from "react"
 import type { DustSimulation } from "../../../types"
 import type { Json } from "../../lib/document"
 import { DustError, dust, messageOf, newKey } from "../../lib/dust"
+import { noted } from "../../lib/explanation"
 import { DAYS, since } from "../../lib/impact"
 import { useTexts } from "../../lib/texts"
 import { ImpactResult } from "./impact-result"
@@ -87,7 +88,7 @@ function Waiting({ simulation }: { simulation?: DustSimulation }): ReactNode {
     <div className="flex flex-col gap-y-3" role="status">
       <Skeleton className="h-40 w-full" />
       <Text size="small">{t("impact.waiting")}</Text>
-      {slow && simulation?.state === "pending" && <Alert variant="warning">{simulation.reason ?? t("impact.slow")}</Alert>}
+      {slow && simulation?.state === "pending" && <Alert variant="warning">{simulation.reason ? noted(simulation.reason, t) : t("impact.slow")}</Alert>}
     </div>
   )
 }
@@ -97,8 +98,8 @@ function Failed({ error, reason, again }: { error: Error | null; reason?: string
   const wrong = error instanceof DustError ? (error.problem.errors?.length ?? 0) : 0
   return (
     <div className="flex flex-col items-start gap-y-3">
-      <Alert variant="error" className="w-full">
-        {wrong > 0 ? t("impact.wrong", { count: wrong }) : `${t("impact.failed")} ${error ? messageOf(error, t) : (reason ?? "")}`}
+      <Alert role="alert" variant="error" className="w-full">
+        {wrong > 0 ? t("impact.wrong", { count: wrong }) : `${t("impact.failed")} ${error ? messageOf(error, t) : noted(reason ?? "", t)}`}
       </Alert>
       {wrong === 0 && (
         <Button size="small" variant="secondary" onClick={again}>

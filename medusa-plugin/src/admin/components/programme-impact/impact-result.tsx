@@ -6,6 +6,7 @@ import { DAYS, ruleName } from "../../lib/impact"
 import { useTexts } from "../../lib/texts"
 import { Figures } from "../figures"
 import { ImpactChart } from "./impact-chart"
+import { WideTable } from "../wide-table"
 
 type Slice = DustSimulationResult["by_month"][number]
 
@@ -50,7 +51,7 @@ function Slices({ title, label, slices, nameOf }: SlicesProps): ReactNode {
   return (
     <section className="flex flex-col gap-y-2">
       <Heading level="h2">{title}</Heading>
-      <Table>
+      <WideTable>
         <Table.Header>
           <Table.Row>
             <Table.HeaderCell>{label}</Table.HeaderCell>
@@ -72,7 +73,7 @@ function Slices({ title, label, slices, nameOf }: SlicesProps): ReactNode {
             </Table.Row>
           ))}
         </Table.Body>
-      </Table>
+      </WideTable>
     </section>
   )
 }

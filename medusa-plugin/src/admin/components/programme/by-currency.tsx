@@ -1,8 +1,9 @@
 import { Checkbox, Label, Select, Text } from "@medusajs/ui"
 import { useId, type ReactNode } from "react"
+import { messageOf } from "../../lib/dust"
 import { useCurrencies } from "../../lib/shop"
 import { useTexts } from "../../lib/texts"
-import { Note, TextField } from "../field"
+import { DecimalField, Note, noteOf } from "../field"
 import { useField } from "./fields"
 
 /** The shop's currencies, and after them those that the rules name and the shop no longer has. */
@@ -13,7 +14,7 @@ function useCodes(named: string[]): { codes: string[]; nameOf: (code: string) =>
   return {
     codes: [...own, ...named.filter((code) => !own.includes(code))],
     nameOf: (code) => (data && !own.includes(code) ? t("rules.deleted", { id: code.toUpperCase() }) : code.toUpperCase()),
-    failure: error?.message,
+    failure: error ? messageOf(error, t) : undefined,
   }
 }
 
@@ -34,7 +35,7 @@ export function ByCurrencyAt({ at }: { at: string }): ReactNode {
 
 function Amount({ at, name }: { at: string; name: string }): ReactNode {
   const { value, set, error } = useField<string>(at)
-  return <TextField name={at} label={name} error={error} inputMode="decimal" value={value ?? ""} onChange={(text) => set(text || undefined)} />
+  return <DecimalField name={at} label={name} error={error} value={value ?? ""} onChange={(number) => set(number || undefined)} />
 }
 
 /** Some of the currencies, or none of them. */
@@ -77,7 +78,7 @@ export function CurrencyAt({ at }: { at: string }): ReactNode {
         {frame.label}
       </Label>
       <Select size="small" value={value ?? ""} onValueChange={set}>
-        <Select.Trigger id={id} aria-invalid={Boolean(error)}>
+        <Select.Trigger id={id} aria-invalid={Boolean(error)} aria-describedby={noteOf(id, frame.hint, error ?? failure)}>
           <Select.Value placeholder="–" />
         </Select.Trigger>
         <Select.Content>
@@ -88,7 +89,7 @@ export function CurrencyAt({ at }: { at: string }): ReactNode {
           ))}
         </Select.Content>
       </Select>
-      <Note hint={frame.hint} error={error ?? failure} />
+      <Note hint={frame.hint} error={error ?? failure} id={noteOf(id, frame.hint, error ?? failure)} />
     </div>
   )
 }
@@ -99,12 +100,12 @@ type GroupProps = { name: string; label: string; hint: string; error?: string; c
 function Group({ name, label, hint, error, children }: GroupProps): ReactNode {
   const id = useId()
   return (
-    <div role="group" aria-labelledby={id} className="flex flex-col gap-y-2" data-field={name}>
+    <div role="group" aria-labelledby={id} aria-describedby={noteOf(id, hint, error)} className="flex flex-col gap-y-2" data-field={name}>
       <Text size="small" weight="plus" id={id}>
         {label}
       </Text>
       {children}
-      <Note hint={hint} error={error} />
+      <Note hint={hint} error={error} id={noteOf(id, hint, error)} />
     </div>
   )
 }

@@ -9,6 +9,7 @@ import { moment } from "../../lib/format"
 import { useTexts } from "../../lib/texts"
 import { useChangeTexts } from "../programme-history/change-list"
 import { Loaded } from "../states"
+import { WideTable } from "../wide-table"
 
 type Props = { mine: Json; reload: (theirs: DustProgramme) => void; overwrite: (theirs: DustProgramme) => void }
 
@@ -27,7 +28,7 @@ export function ProgrammeConflict({ mine, reload, overwrite }: Props): ReactNode
     <Loaded query={query}>
       {(theirs) => (
         <div className="flex flex-col gap-y-3">
-          <Alert variant="warning">
+          <Alert role="alert" variant="warning">
             {t("conflict.saved", { version: theirs.version, author: authorOf(theirs.author), date: moment(theirs.created_at ?? "") })}
           </Alert>
           <div className="flex flex-wrap gap-2">
@@ -51,7 +52,7 @@ function Comparison({ theirs, mine, overwrite }: { theirs: DustProgramme; mine: 
   if (found.length === 0) return <Text size="small">{t("conflict.same")}</Text>
   return (
     <>
-      <Table>
+      <WideTable>
         <Table.Header>
           <Table.Row>
             <Table.HeaderCell>{t("conflict.field")}</Table.HeaderCell>
@@ -68,7 +69,7 @@ function Comparison({ theirs, mine, overwrite }: { theirs: DustProgramme; mine: 
             </Table.Row>
           ))}
         </Table.Body>
-      </Table>
+      </WideTable>
       <Button size="small" variant="danger" type="button" className="self-start" onClick={overwrite}>
         {t("conflict.overwrite", { version: theirs.version })}
       </Button>

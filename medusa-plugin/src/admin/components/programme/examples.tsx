@@ -2,9 +2,9 @@ import { Text } from "@medusajs/ui"
 import type { ReactNode } from "react"
 import { valueAt, type Json } from "../../lib/document"
 import { discountFor, earnedPoints, exampleAmount, examplePoints } from "../../lib/examples"
-import { amount as amountShown, shown } from "../../lib/format"
+import { amount as amountShown } from "../../lib/format"
 import { useCurrencies, type Currency } from "../../lib/shop"
-import { useTexts } from "../../lib/texts"
+import { counted, useTexts } from "../../lib/texts"
 import { useEditor } from "./editor"
 
 /** What an order earns by the rules as they are edited, in each currency. `factorAt` is a factor on top. */
@@ -19,7 +19,7 @@ export function EarnExample({ factorAt }: { factorAt?: string }): ReactNode {
         const points = earnedPoints(document, code, amount, factor)
         return points === undefined
           ? undefined
-          : t("rules.example.earn", { amount: `${amountShown(price)} ${code.toUpperCase()}`, points: shown(points) })
+          : t("rules.example.earn", { amount: `${amountShown(price)} ${code.toUpperCase()}`, ...counted(points, t) })
       }}
     />
   )
@@ -34,7 +34,7 @@ export function DiscountExample({ pointsAt }: { pointsAt?: string }): ReactNode 
     <Examples
       of={({ code, digits }) => {
         const value = discountFor(document, code, digits, points)
-        return value && t("rules.example.worth", { points: shown(points), value: `${amountShown(value)} ${code.toUpperCase()}` })
+        return value && t("rules.example.worth", { ...counted(points, t), value: `${amountShown(value)} ${code.toUpperCase()}` })
       }}
     />
   )

@@ -1,11 +1,11 @@
-import { DatePicker, Select, Textarea } from "@medusajs/ui"
+import { Select, Textarea } from "@medusajs/ui"
 import { useId, useMemo, type ReactNode } from "react"
 import { valueAt, type Json } from "../../lib/document"
-import { wholeNumber } from "../../lib/dust"
 import { messageAt, messageWithin } from "../../lib/field-errors"
 import { ruleText } from "../../lib/rule-texts"
+import { wholeNumber } from "../../lib/numbers"
 import { useTexts } from "../../lib/texts"
-import { Field, noteId, TextField } from "../field"
+import { DateField, DecimalField, Field, noteOf, TextField } from "../field"
 import { SwitchField } from "../switch-field"
 import { useEditor } from "./editor"
 
@@ -62,7 +62,7 @@ export function WholeAt({ at }: At): ReactNode {
 /** A number with places, which travels as text, so that it stays exact. */
 export function DecimalAt({ at }: At): ReactNode {
   const { value, set, error, frame } = useField<string | null>(at)
-  return <TextField {...frame} error={error} inputMode="decimal" value={value ?? ""} onChange={set} />
+  return <DecimalField {...frame} error={error} value={value ?? ""} onChange={set} />
 }
 
 export function TextAt({ at, onLeave }: At & { onLeave?: (value: string) => void }): ReactNode {
@@ -80,7 +80,7 @@ export function LinesAt({ at }: At): ReactNode {
         id={id}
         rows={2}
         aria-invalid={Boolean(errorWithin)}
-        aria-describedby={noteId(id)}
+        aria-describedby={noteOf(id, frame.hint, errorWithin)}
         value={value.join("\n")}
         onChange={({ target }) => set(target.value ? target.value.split("\n") : [])}
         onBlur={() => value.some((line) => !line.trim()) && set(value.filter((line) => line.trim()))}
@@ -101,7 +101,7 @@ export function ChoiceAt({ at, choices, onChange }: At & { choices: string[]; on
   return (
     <Field {...frame} error={error} id={id}>
       <Select size="small" value={value} onValueChange={onChange ?? set}>
-        <Select.Trigger id={id} aria-invalid={Boolean(error)}>
+        <Select.Trigger id={id} aria-invalid={Boolean(error)} aria-describedby={noteOf(id, frame.hint, error)}>
           <Select.Value />
         </Select.Trigger>
         <Select.Content>
@@ -120,16 +120,14 @@ export function MomentAt({ at }: At): ReactNode {
   const { value, set, error, frame } = useField<string | null>(at)
   const moment = useMemo(() => (value ? new Date(value) : null), [value])
   return (
-    <Field {...frame} error={error}>
-      <DatePicker
-        size="small"
-        granularity="minute"
-        aria-label={frame.label}
-        value={moment}
-        // The picker also reports a moment that it was given, without its seconds (Medusa UI 4.2.6).
-        onChange={(picked) => minuteOf(picked) !== minuteOf(moment) && set(picked?.toISOString() ?? null)}
-      />
-    </Field>
+    <DateField
+      {...frame}
+      error={error}
+      granularity="minute"
+      value={moment}
+      // The picker also reports a moment that it was given, without its seconds (Medusa UI 4.2.6).
+      onChange={(picked) => minuteOf(picked) !== minuteOf(moment) && set(picked?.toISOString() ?? null)}
+    />
   )
 }
 

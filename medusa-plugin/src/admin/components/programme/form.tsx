@@ -1,9 +1,10 @@
 import { Alert, Text } from "@medusajs/ui"
-import { useEffect, useRef, type ReactNode } from "react"
+import type { ReactNode } from "react"
 import type { DustProgramme } from "../../../types"
 import { useAuthors } from "../../lib/authors"
 import { DustError, messageOf } from "../../lib/dust"
 import { generalMessages, type FieldError } from "../../lib/field-errors"
+import { useFocusWrong } from "../../lib/focus-wrong"
 import { moment } from "../../lib/format"
 import { useTexts, type Translate } from "../../lib/texts"
 import { worded } from "../../lib/wording"
@@ -20,12 +21,9 @@ export function ProgrammeForm(): ReactNode {
   const { base, document, draft, errors, load, save } = useEditor()
   const t = useTexts()
   const authorOf = useAuthors([base.author])
-  const form = useRef<HTMLFormElement>(null)
+  // The form is long: show the first field that is wrong.
+  const form = useFocusWrong(save.error)
   const conflict = save.error instanceof DustError && save.error.status === 412
-  useEffect(() => {
-    // The form is long: show the first field that is wrong.
-    if (save.error) form.current?.querySelector<HTMLElement>("[aria-invalid=true]")?.focus()
-  }, [save.error])
   return (
     <form
       ref={form}

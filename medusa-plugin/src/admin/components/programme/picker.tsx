@@ -5,7 +5,7 @@ import { useId, useState, type ReactNode } from "react"
 import { messageOf } from "../../lib/dust"
 import { readNames, searchThings, shownName, type Kind, type Thing } from "../../lib/shop"
 import { useTexts } from "../../lib/texts"
-import { Field } from "../field"
+import { Field, noteOf } from "../field"
 import { useField } from "./fields"
 
 const MAX_SHOWN = 30
@@ -46,7 +46,7 @@ function Picker({ frame, error, kind, ids, choose, single }: PickerProps): React
       <Chosen kind={kind} ids={ids} remove={toggle} />
       <Popover open={open} onOpenChange={setOpen}>
         <Popover.Trigger asChild>
-          <Button id={id} size="small" variant="secondary" type="button" className="self-start" aria-invalid={Boolean(error)}>
+          <Button id={id} size="small" variant="secondary" type="button" className="self-start" aria-invalid={Boolean(error)} aria-describedby={noteOf(id, frame.hint, error)}>
             {t("rules.choose")}
           </Button>
         </Popover.Trigger>

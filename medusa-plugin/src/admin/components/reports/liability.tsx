@@ -1,4 +1,4 @@
-import { Alert, DatePicker } from "@medusajs/ui"
+import { Alert } from "@medusajs/ui"
 import { useQuery } from "@tanstack/react-query"
 import { useState, type ReactNode } from "react"
 import type { DustLiability, DustMovements } from "../../../types"
@@ -7,7 +7,7 @@ import { amount, moment, shown, signed } from "../../lib/format"
 import { kindName, lastYear, monthOf } from "../../lib/report-texts"
 import { useTexts } from "../../lib/texts"
 import { BarChart } from "../bar-chart"
-import { Field } from "../field"
+import { DateField } from "../field"
 import { Figures } from "../figures"
 import { Loaded } from "../states"
 import { Report } from "./report"
@@ -33,9 +33,7 @@ export function LiabilityReport(): ReactNode {
         </>
       )}
     >
-      <Field label={t("reports.at")} hint={t("reports.atHint")}>
-        <DatePicker size="small" granularity="minute" aria-label={t("reports.at")} value={at} onChange={setAt} />
-      </Field>
+      <DateField label={t("reports.at")} hint={t("reports.atHint")} granularity="minute" value={at} onChange={setAt} />
     </Report>
   )
 }

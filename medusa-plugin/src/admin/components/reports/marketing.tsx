@@ -1,11 +1,11 @@
-import { DatePicker, Text } from "@medusajs/ui"
+import { Text } from "@medusajs/ui"
 import { useState, type ReactNode } from "react"
 import type { DustMarketing } from "../../../types"
 import { amount, shown } from "../../lib/format"
 import { amountsOf, dayOf, monthOf, percent } from "../../lib/report-texts"
 import { useTexts } from "../../lib/texts"
 import { BarChart } from "../bar-chart"
-import { Field } from "../field"
+import { DateField } from "../field"
 import { Figures } from "../figures"
 import { Report } from "./report"
 
@@ -49,24 +49,8 @@ export function MarketingReport(): ReactNode {
         </>
       )}
     >
-      <Field label={t("marketing.from")} hint={t("marketing.fromHint")}>
-        <DatePicker
-          size="small"
-          aria-label={t("marketing.from")}
-          value={from}
-          maxValue={to ?? undefined}
-          onChange={setFrom}
-        />
-      </Field>
-      <Field label={t("marketing.to")} hint={t("marketing.toHint")}>
-        <DatePicker
-          size="small"
-          aria-label={t("marketing.to")}
-          value={to}
-          minValue={from ?? undefined}
-          onChange={setTo}
-        />
-      </Field>
+      <DateField label={t("marketing.from")} hint={t("marketing.fromHint")} value={from} maxValue={to ?? undefined} onChange={setFrom} />
+      <DateField label={t("marketing.to")} hint={t("marketing.toHint")} value={to} minValue={from ?? undefined} onChange={setTo} />
     </Report>
   )
 }

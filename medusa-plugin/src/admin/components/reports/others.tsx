@@ -49,8 +49,7 @@ export function BreakageReport(): ReactNode {
 /** What was owed at the end of each day, with the digest of the ledger. */
 export function ClosesReport(): ReactNode {
   const t = useTexts()
-  const query = { limit: "100" }
-  const pages = usePages<DustCloses>(`/reports/closes?${new URLSearchParams(query)}`)
+  const pages = usePages<DustCloses>("/reports/closes?limit=100")
   const columns: Column<DustCloses["closes"][number]>[] = [
     { label: t("reports.day"), value: ({ day }) => day, text: true },
     { label: t("reports.outstanding"), value: ({ outstanding }) => shown(outstanding) },
@@ -60,7 +59,7 @@ export function ClosesReport(): ReactNode {
   ]
   return (
     <>
-      <Head name="closes" query={query} />
+      <Head name="closes" />
       <Loaded query={pages}>
         {({ pages: loaded }) => {
           const closes = loaded.flatMap((page) => page.closes)

@@ -5,6 +5,7 @@ import { download } from "../../lib/download"
 import { dust, dustText, messageOf } from "../../lib/dust"
 import { useTexts } from "../../lib/texts"
 import { Loaded, Nothing } from "../states"
+import { WideTable } from "../wide-table"
 
 export type Column<Row> = { label: string; value: (row: Row) => string; text?: boolean }
 
@@ -58,30 +59,28 @@ export function Head({ name, query, children }: Pick<Props<unknown, unknown>, "n
 
 export function Rows<Row>({ rows, columns }: { rows: Row[]; columns: Column<Row>[] }): ReactNode {
   return (
-    <div className="overflow-x-auto">
-      <Table>
-        <Table.Header>
-          <Table.Row>
-            {columns.map(({ label, text }) => (
-              <Table.HeaderCell key={label} className={text ? "" : "text-right"}>
-                {label}
-              </Table.HeaderCell>
+    <WideTable>
+      <Table.Header>
+        <Table.Row>
+          {columns.map(({ label, text }) => (
+            <Table.HeaderCell key={label} className={text ? "" : "text-right"}>
+              {label}
+            </Table.HeaderCell>
+          ))}
+        </Table.Row>
+      </Table.Header>
+      <Table.Body>
+        {rows.map((row, index) => (
+          <Table.Row key={index}>
+            {columns.map(({ label, value, text }) => (
+              <Table.Cell key={label} className={text ? "whitespace-nowrap" : "text-right"}>
+                {value(row)}
+              </Table.Cell>
             ))}
           </Table.Row>
-        </Table.Header>
-        <Table.Body>
-          {rows.map((row, index) => (
-            <Table.Row key={index}>
-              {columns.map(({ label, value, text }) => (
-                <Table.Cell key={label} className={text ? "whitespace-nowrap" : "text-right"}>
-                  {value(row)}
-                </Table.Cell>
-              ))}
-            </Table.Row>
-          ))}
-        </Table.Body>
-      </Table>
-    </div>
+        ))}
+      </Table.Body>
+    </WideTable>
   )
 }
 

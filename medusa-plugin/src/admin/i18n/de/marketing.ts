@@ -11,7 +11,7 @@ export const marketing = {
     redeeming: "Haben eingelöst",
     redeemingHint: "{{share}} der aktiven Mitglieder",
     redemptionRate: "Einlösequote",
-    redemptionRateHint: "{{spent}} von {{issued}} Punkten",
+    redemptionRateHint: "Punkte: {{spent}} von {{issued}}",
     repeatRedeemers: "Wiederkaufsrate, Einlösende",
     repeatOthers: "Wiederkaufsrate, andere",
     repeatHint: "{{repeaters}} von {{buyers}} bestellten erneut",

@@ -9,7 +9,7 @@ export const problems: typeof english = {
   draft_conflicts: "Die geltenden Regeln haben dieselben Felder geändert wie dieser Entwurf. Bitte öffnen Sie den Entwurf, entscheiden Sie, was gelten soll, und speichern Sie ihn.",
   draft_replaced: "Jemand anderes hat diesen Entwurf gespeichert, seit Sie ihn geöffnet haben. Schließen Sie dies, um ihn anzusehen, oder ersetzen Sie ihn durch Ihren.",
   idempotency_key_reused: "Das wurde schon mit anderen Werten gesendet. Bitte schließen Sie das Formular, sehen Sie nach, was gebucht wurde, und versuchen Sie es noch einmal.",
-  insufficient_dust: "Dem Kunden lassen sich höchstens {{available}} Punkte nehmen.",
+  insufficient_dust: "Sie können dem Kunden höchstens {{points}} nehmen.",
   internal_error: "Dust hat hier einen Fehler. Bitte melden Sie ihn mit der Uhrzeit.",
   medusa_busy: "Im Shop ist gerade viel los. Bitte versuchen Sie es in einigen Sekunden noch einmal.",
   not_merged: "Die Konten sind nicht mehr zusammengeführt.",

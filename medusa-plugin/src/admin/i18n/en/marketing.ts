@@ -11,7 +11,7 @@ export const marketing = {
     redeeming: "Redeemed",
     redeemingHint: "{{share}} of active members",
     redemptionRate: "Redemption rate",
-    redemptionRateHint: "{{spent}} of {{issued}} points",
+    redemptionRateHint: "Points: {{spent}} of {{issued}}",
     repeatRedeemers: "Repeat rate, redeemers",
     repeatOthers: "Repeat rate, others",
     repeatHint: "{{repeaters}} of {{buyers}} ordered again",

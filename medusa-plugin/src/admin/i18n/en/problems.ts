@@ -8,7 +8,7 @@ export const problems = {
   draft_conflicts: "The rules in force have changed the same fields as this draft. Please open the draft, choose which values to keep, and save it.",
   draft_replaced: "Another user has saved this draft since you opened it. Close this to see their version, or replace it with yours.",
   idempotency_key_reused: "This was sent before with other values. Please close the form, look at what was booked, and try again.",
-  insufficient_dust: "The customer has {{available}} points that can be taken, and no more.",
+  insufficient_dust: "The customer has {{points}} that can be taken, and no more.",
   internal_error: "Dust has a fault here. Please report it, with the time.",
   medusa_busy: "The shop is very busy at the moment. Please try again in a few seconds.",
   not_merged: "The accounts are not merged any more.",

@@ -20,8 +20,9 @@ export const programme = {
     removeNamed: "Remove {{name}}",
     deleted: "deleted: {{id}}",
     example: {
-      earn: "An order of {{amount}} earns {{points}} points.",
-      worth: "{{points}} points are worth {{value}}.",
+      earn: "An order of {{amount}} earns {{points}}.",
+      worth_one: "{{points}} is worth {{value}}.",
+      worth_other: "{{points}} are worth {{value}}.",
     },
     section: {
       earning: "Earning",
