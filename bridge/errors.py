@@ -65,8 +65,9 @@ class KeyReused(Conflict):
 
 # A body can have sixty thousand wrong fields. A response or log line of megabytes would not help to fix them.
 MAX_FIELDS = 50
-# Field names come from the sender and can have any length.
+# Field names come from the sender and can have any length, and a message can quote a wrong value.
 _MAX_FIELD_CHARACTERS = 200
+_MAX_MESSAGE_CHARACTERS = 500
 
 
 def listed(fields: Iterable[str], separator: str = ", ") -> str:
@@ -92,8 +93,11 @@ def field_problems(errors: Sequence[Mapping[str, Any]], *, skipped_steps: int = 
 
 def _field(steps: Sequence[int | str]) -> str:
     # Pydantic adds the step `[key]` if the key is wrong and not its value.
-    name = ".".join(str(step) for step in steps if step != "[key]") or "body"
-    return name if len(name) <= _MAX_FIELD_CHARACTERS else f"{name[:_MAX_FIELD_CHARACTERS]}…"
+    return ".".join(str(step) for step in steps if step != "[key]") or "body"
+
+
+def _cut(text: str, characters: int) -> str:
+    return text if len(text) <= characters else f"{text[:characters]}…"
 
 
 class FieldErrors(InvalidInput):
@@ -102,8 +106,14 @@ class FieldErrors(InvalidInput):
     code = "invalid_fields"
 
     def __init__(self, errors: list[dict[str, str]]) -> None:
-        first = errors[:MAX_FIELDS]
-        super().__init__(listed((_named(error) for error in errors), "; "), errors=first)
+        short = [
+            {
+                "field": _cut(error["field"], _MAX_FIELD_CHARACTERS),
+                "message": _cut(error["message"], _MAX_MESSAGE_CHARACTERS),
+            }
+            for error in errors
+        ]
+        super().__init__(listed(map(_named, short), "; "), errors=short[:MAX_FIELDS])
 
 
 def _named(error: dict[str, str]) -> str:

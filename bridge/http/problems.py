@@ -17,6 +17,7 @@ from bridge.errors import (
     NotAuthentic,
     NotFound,
     Unavailable,
+    field_error,
     field_problems,
 )
 
@@ -30,6 +31,11 @@ STATUS_OF_FAMILY: dict[type[DustError], int] = {
     Unavailable: 503,
 }
 RETRY_AFTER_SECONDS = 5
+# Python's parser refuses these although their JSON may be valid.
+_UNREADABLE_JSON = (
+    "The body cannot be read as JSON: send it in UTF-8, without thousands of brackets in each other and without "
+    "numbers of thousands of digits."
+)
 _TITLES = {
     400: "Bad request",
     401: "Not authenticated",
@@ -105,13 +111,24 @@ def install_problems(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
-        if any(detail["type"] == "json_invalid" for detail in error.errors()):
-            return problem(400, "invalid_json", "The body is not valid JSON.")
+        first = error.errors()[0]
+        if first["type"] == "json_invalid":
+            where = f"{first['ctx']['error']} at character {first['loc'][-1]}"
+            return problem(400, "invalid_json", f"The body is not valid JSON: {where}.")
+        if isinstance(error.body, bytes):
+            # FastAPI reads a body as JSON only if its type says so.
+            return error_response(request, field_error("Content-Type", "must be application/json"))
         # The first step of a path is the location: path, query, header or body.
         return error_response(request, FieldErrors(field_problems(error.errors(), skipped_steps=1)))
 
     @app.exception_handler(HTTPException)
     async def _http_error(request: Request, error: HTTPException) -> JSONResponse:
+        # FastAPI answers 400 to any error that reading the body raises.
+        cause = error.__cause__
+        if isinstance(cause, DustError):
+            return error_response(request, cause)
+        if error.status_code == 400 and isinstance(cause, ValueError | RecursionError):
+            return problem(400, "invalid_json", _UNREADABLE_JSON)
         code = {404: "not_found", 405: "method_not_allowed", 400: "bad_request"}.get(error.status_code, "error")
         headers = dict(error.headers) if error.headers else None
         return problem(error.status_code, code, str(error.detail), headers)

@@ -1,0 +1,112 @@
+"""Bodies that are no JSON object, or more than Dust takes: the answer says what to send instead, and is short."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from fastapi.testclient import TestClient
+
+from bridge.http.body_limits import MAX_BYTES, TooSlow
+from tests.support import tokens
+
+CALLS = {
+    "PUT /admin/dust/programme": tokens.admin,
+    "POST /admin/dust/events/retry": tokens.admin,
+    "POST /store/dust/quote": tokens.customer,
+    "POST /store/dust/quote/guest": dict,
+}
+
+
+@pytest.fixture(params=CALLS)
+def call(request: pytest.FixtureRequest) -> tuple[str, str, dict[str, str]]:
+    method, path = request.param.split()
+    return method, path, CALLS[request.param]()
+
+
+def test_a_body_of_unknown_length_is_413_once_it_is_too_long(
+    api: TestClient, call: tuple[str, str, dict[str, str]]
+) -> None:
+    def chunks() -> Iterator[bytes]:
+        for _ in range(20):
+            yield b" " * 65_536
+
+    method, path, headers = call
+    headers = {**headers, "content-type": "application/json"}
+    answer = api.request(method, path, content=chunks(), headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+    assert answer.json()["max_bytes"] == MAX_BYTES
+
+
+def test_a_body_that_takes_too_long_is_408(api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def body(_: object) -> bytes:
+        raise TooSlow
+
+    monkeypatch.setattr("starlette.requests.Request.body", body)
+    answer = api.post("/store/dust/quote", json={}, headers=tokens.customer())
+    assert (answer.status_code, answer.json()["code"]) == (408, "too_slow")
+
+
+@pytest.mark.parametrize(
+    "given", [None, "text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ";;"]
+)
+def test_another_content_type_is_named(
+    api: TestClient, call: tuple[str, str, dict[str, str]], given: str | None
+) -> None:
+    method, path, headers = call
+    answer = api.request(
+        method, path, content=b"{}", headers=headers if given is None else {**headers, "content-type": given}
+    )
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [{"field": "Content-Type", "message": "must be application/json"}]
+
+
+@pytest.mark.parametrize(
+    "given", ["application/json; charset=utf-8", "APPLICATION/JSON", "application/merge-patch+json"]
+)
+def test_json_by_any_of_its_names_is_fine(api: TestClient, given: str) -> None:
+    headers = {**tokens.admin(), "content-type": given}
+    assert api.put("/admin/dust/programme", content=b"{}", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"a": 1,}', "at character 8"),
+        (b"{'a': 1}", "at character 1"),
+        (b'{"a": "line\nbreak"}', "at character 11"),
+        (b'{"a": "\xff"}', "UTF-8"),
+        (b'{"a": ' + b"9" * 5000 + b"}", "digits"),
+        (b"[" * 100_000, "brackets"),
+    ],
+)
+def test_what_is_no_json_is_400_and_says_where(
+    api: TestClient, call: tuple[str, str, dict[str, str]], body: bytes, said: str
+) -> None:
+    method, path, headers = call
+    answer = api.request(method, path, content=body, headers={**headers, "content-type": "application/json"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_json")
+    assert said in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/store/dust/quote", {"amount": "5", "currency_code": "x" * 900_000}),
+        ("PUT", "/admin/dust/programme", {"tiers": {"currency_code": "x" * 900_000}}),
+        ("PUT", "/admin/dust/programme", {"earn": {"rates": {"x" * 900_000: "1"}}}),
+        ("PUT", "/admin/dust/programme", {"redeem": {"rewards": [{"currency_codes": ["x" * 900_000]}]}}),
+    ],
+)
+def test_a_wrong_value_of_a_megabyte_is_not_sent_back(api: TestClient, method: str, path: str, body: object) -> None:
+    headers = tokens.customer() if path.startswith("/store") else tokens.admin()
+    answer = api.request(
+        method, path, content=json.dumps(body), headers={**headers, "content-type": "application/json"}
+    )
+    assert answer.status_code == 422
+    assert len(answer.content) < 5_000
+
+
+def test_an_unknown_parameter_of_sixty_thousand_characters_is_not_sent_back(api: TestClient) -> None:
+    answer = api.get(f"/store/dust/products?{'x' * 60_000}=1")
+    assert answer.status_code == 422
+    assert len(answer.content) < 5_000
