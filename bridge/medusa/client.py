@@ -204,7 +204,8 @@ class Medusa:
         Raises `MedusaRefused` for a completed cart, and `MedusaAway` for one that is locked or does not exist: Medusa
         2.21.2 answers 500 to both.
         """
-        self._http.store("DELETE", _path("/store/carts", cart_id, "/promotions"), body={"promo_codes": sorted(codes)})
+        path = _path("/store/carts", cart_id, "/promotions")
+        self._http.store("DELETE", path, body={"promo_codes": sorted(codes)}).one("cart")
 
     def remove_codes_from_all_carts(self, codes: Collection[str], *, dry_run: bool = False) -> Withdrawal | None:
         """Have the plugin remove these codes from every open cart; None if Medusa has no such route.
@@ -256,7 +257,8 @@ class Medusa:
     def delete_promotion(self, promotion_id: str) -> None:
         """Delete a promotion. A promotion that does not exist is ignored."""
         try:
-            self._http.admin("DELETE", _path("/admin/promotions", promotion_id))
+            # Read, because points become free by this answer: another program's 200 must not free them.
+            _ = self._http.admin("DELETE", _path("/admin/promotions", promotion_id))["deleted"]
         except UnknownInMedusa:
             log.info("promotion_was_gone", promotion_id=promotion_id)
 
@@ -285,7 +287,7 @@ class Medusa:
 
     def set_product_metadata(self, product_id: ProductId, metadata: Json) -> None:
         """Merge these keys into a product's metadata; an empty string removes a key. Raises `UnknownInMedusa`."""
-        self._http.admin("POST", _path("/admin/products", product_id), body={"metadata": metadata})
+        self._http.admin("POST", _path("/admin/products", product_id), body={"metadata": metadata}).one("product")
 
     def _matching(
         self,

@@ -23,6 +23,8 @@ from bridge.observability.tracing import current_traceparent, span
 
 # A page of a hundred large orders has a few megabytes.
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
+# The `type` of Medusa's 404.
+_UNKNOWN = "not_found"
 
 Params = Mapping[str, str] | list[tuple[str, str | int | float | bool | None]]
 
@@ -161,21 +163,25 @@ def _answer(response: httpx.Response, content: bytes, method: str, path: str) ->
             f"Medusa's address redirects {method} {path} ({response.status_code}), which Dust does not follow: set "
             "DUST_MEDUSA_URL to the address that it redirects to, often https:// for http://."
         )
-    answer = _json(response, content, f"{method} {path}")
+    call = f"{method} {path}"
+    answer = _json(response, content, call)
+    kind, message = answer.get("type"), str(answer.get("message", "no reason given"))
     if response.status_code in {401, 403}:
-        raise _key_refused(response, f"{method} {path}")
-    if "publishable" in str(answer.get("message", "")).lower() and answer.get("type") == "not_allowed":
+        raise _key_refused(response, call)
+    if "publishable" in message.lower() and kind == "not_allowed":
         # The Store API reports a refused key with 400.
-        raise _key_refused(response, f"{method} {path}")
+        raise _key_refused(response, call)
+    if response.status_code >= 400 and (
+        not isinstance(kind, str) or (response.status_code == 404) != (kind == _UNKNOWN)
+    ):
+        # Medusa names a type in each of these (2.13 to 2.21: `error-handler.js`), a gateway in front of it does not.
+        # Believed, its 404 would mean that an order, a cart or a promotion is gone.
+        raise not_medusa(call, f"{response.status_code} without a type of Medusa's")
     if response.status_code == 404:
         raise UnknownInMedusa(f"Medusa knows nothing under {path}.")
     if response.status_code >= 400:
-        raise MedusaRefused(
-            status=response.status_code,
-            kind=str(answer.get("type", "error")),
-            message=str(answer.get("message", "no reason given")),
-        )
-    return Answer(answer, call=f"{method} {path}")
+        raise MedusaRefused(status=response.status_code, kind=str(kind), message=message)
+    return Answer(answer, call=call)
 
 
 def _key_refused(response: httpx.Response, call: str) -> MedusaAway:
