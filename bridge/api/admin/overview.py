@@ -36,7 +36,7 @@ class Overview(BaseModel):
     waiting_events: int
     failed_events: int
     oldest_waiting_event_at: datetime | None
-    unpaid_orders: list[str] = Field(description="The newest orders with dust-only products not paid with points")
+    unpaid_orders: list[str] = Field(description="The newest orders with points-only products not paid with points")
 
 
 @router.get("/overview")

@@ -225,8 +225,8 @@ function mixedPricesRefusal(
 }
 
 /**
- * A dust-only product is paid when every unit of it is: units are counted by what the redemptions for items cover, not by
- * the money taken off. A discount in money that happens to reach the price was bought at the rate of money, not at the
+ * A points-only product is paid when every unit of it is: units are counted by what the redemptions for items cover, not
+ * by the money taken off. A discount in money that happens to reach the price was bought at the rate of money, not at the
  * product's price in points. A product whose price is 0 is refused: Medusa applies no discount to it, so nothing proves
  * that points paid for it.
  */
