@@ -363,13 +363,7 @@ class AnyMembers(RuleBasedStateMachine):
             self.points_exist_once()
             for redemption in self.holds:
                 self.release(redemption)
-            assert (
-                self._read(
-                    "SELECT sum(referrer_booked - referrer_not_taken + referred_booked - referred_not_taken)"
-                    " FROM referral"
-                )
-                == 0
-            )
+            assert self._read(_REFERRALS) == 0
             assert sum(self._spent().values()) == 0
             assert audit() == []
         finally:

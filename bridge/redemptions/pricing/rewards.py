@@ -20,12 +20,6 @@ from bridge.redemptions.tables import RedemptionKind
 
 log = structlog.get_logger(__name__)
 
-_KINDS = {
-    RewardKind.PERCENTAGE: RedemptionKind.PERCENTAGE,
-    RewardKind.FREE_SHIPPING: RedemptionKind.FREE_SHIPPING,
-    RewardKind.FREE_PRODUCT: RedemptionKind.FREE_PRODUCT,
-}
-
 
 class UnknownReward(NotFound):
     """The catalogue does not have this reward, or not any more."""
@@ -252,7 +246,7 @@ def _terms(
         quantity=reward.units if is_product else None,
     )
     return Terms(
-        kind=_KINDS[reward.kind],
+        kind=RedemptionKind(reward.kind),
         dust=reward.dust,
         codes=(code,),
         value=value,
