@@ -207,11 +207,11 @@ function hasPassed(moment: unknown, now: Date): boolean {
 }
 
 function linesByProduct(cart: GuardedCart): Map<string, GuardedLine[]> {
-  const found = new Map<string, GuardedLine[]>()
+  const lines = new Map<string, GuardedLine[]>()
   for (const line of cart.items ?? []) {
-    if (line.product_id) found.set(line.product_id, [...(found.get(line.product_id) ?? []), line])
+    if (line.product_id) lines.set(line.product_id, [...(lines.get(line.product_id) ?? []), line])
   }
-  return found
+  return lines
 }
 
 /** One price in points cannot be right for variants of which one costs more than another. */

@@ -31,16 +31,16 @@ export function ReplayDrawer({ close }: { close: () => void }): ReactNode {
     replay.reset()
   }
   const error = replay.error ?? count.error
-  const found = count.data && numbered(count.data.webhooks)
+  const counted = count.data && numbered(count.data.webhooks)
   return (
     <FormDrawer
       title={t("replay.title")}
-      submit={found ? t("replay.submit", found) : t("replay.count")}
+      submit={counted ? t("replay.submit", counted) : t("replay.count")}
       close={close}
-      onSubmit={() => (found ? replay : count).mutate()}
+      onSubmit={() => (counted ? replay : count).mutate()}
       isPending={count.isPending || replay.isPending}
       error={error}
-      disabled={!since || found?.count === 0}
+      disabled={!since || counted?.count === 0}
     >
       <Text size="small" className="text-ui-fg-subtle">
         {t("replay.intro")}
@@ -51,7 +51,7 @@ export function ReplayDrawer({ close }: { close: () => void }): ReactNode {
       <Field label={t("replay.until")} hint={t("replay.untilHint")} error={errorAt(error, "until")}>
         <DatePicker granularity="minute" aria-label={t("replay.until")} value={until} onChange={change(setUntil)} />
       </Field>
-      {found && <Alert variant={found.count ? "info" : "warning"}>{t("replay.found", found)}</Alert>}
+      {counted && <Alert variant={counted.count ? "info" : "warning"}>{t("replay.found", counted)}</Alert>}
     </FormDrawer>
   )
 }
