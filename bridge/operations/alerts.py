@@ -13,7 +13,8 @@ from enum import StrEnum
 from sqlalchemy import Connection
 
 from bridge.inbox.cursor import last_poll
-from bridge.inbox.queries import count_failed, first_received, oldest_failed, oldest_waiting
+from bridge.inbox.queries import count_events, first_received, oldest_failed, oldest_waiting
+from bridge.inbox.tables import EventState
 from bridge.operations.alert_limits import (
     AUDIT_STOPPED,
     CLOCK_STOPPED,
@@ -80,7 +81,7 @@ def find_alerts(connection: Connection, *, now: datetime) -> list[Alert]:
 
 
 def _inbox(connection: Connection, now: datetime) -> Iterator[Alert]:
-    if failed := count_failed(connection):
+    if failed := count_events(connection, EventState.FAILED):
         yield Alert(
             code=AlertCode.EVENTS_FAILED,
             since=oldest_failed(connection),
