@@ -18,7 +18,8 @@ from bridge.csv_cells import safe_cell
 from bridge.db import transaction
 from bridge.errors import InvalidInput
 from bridge.ids import CustomerId
-from bridge.imports import batches, writing
+from bridge.imports import batches
+from bridge.imports import export as export_rows
 from bridge.imports.customers import find_customers
 from bridge.imports.presets import PresetName
 from bridge.imports.reading import Reading, read_balances, rows_at
@@ -269,7 +270,7 @@ def export(
     """Write all balances as CSV, in the format that dust import reads. Example: dust export balances.csv --lots"""
     if lots and transactions:
         raise InvalidInput("Choose --lots or --transactions.")
-    write = writing.lots if lots else writing.transactions if transactions else writing.balances
+    write = export_rows.lots if lots else export_rows.transactions if transactions else export_rows.balances
     lines = 0
     with report_snapshot() as connection, whole_file(file) if file else nullcontext(sys.stdout) as out:
         writer = csv.writer(out, lineterminator="\n")

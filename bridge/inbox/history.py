@@ -23,13 +23,8 @@ class Attempt(TypedRow):
     actor: str | None = None
 
 
-def store_attempt(connection: Connection, event_id: str, attempt: Attempt) -> None:
-    """Add an attempt to the event's history."""
-    store_attempts(connection, [event_id], attempt)
-
-
-def store_attempts(connection: Connection, event_ids: Iterable[str], attempt: Attempt) -> None:
-    """Add the same attempt to the history of many events."""
+def store_attempt(connection: Connection, event_ids: Iterable[str], attempt: Attempt) -> None:
+    """Add the same attempt to the history of each of these events."""
     rows = [{"event_id": event_id, **attempt.columns()} for event_id in event_ids]
     if rows:
         connection.execute(webhook_attempt.insert().values(rows))

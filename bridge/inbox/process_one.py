@@ -264,7 +264,7 @@ def mark_failed(connection: Connection, event_id: str, *, code: str, reason: str
     )
     if (failed := failed_rows.one_or_none()) is not None:
         attempt = Attempt(at=now(), outcome=Outcome.FAILED, attempt=attempts, error_code=code, reason=reason)
-        store_attempt(connection, event_id, attempt)
+        store_attempt(connection, [event_id], attempt)
         data = {
             "what": "event",
             "event_id": event_id,
@@ -343,7 +343,7 @@ def _store_retry(row: Row[Any], error: Unavailable) -> DustError:
         attempt = Attempt(
             at=now(), outcome=Outcome.RESCHEDULED, attempt=attempts, error_code=error.code, reason=error.message
         )
-        store_attempt(connection, row.id, attempt)
+        store_attempt(connection, [row.id], attempt)
     EVENTS_RESCHEDULED.labels(error.code).inc()
     log.warning("event_rescheduled", type=row.type, code=error.code, reason=error.message, attempt=attempts)
     return RetryLater(row.id, error.message, wait)

@@ -119,19 +119,9 @@ def list_failure_causes(connection: Connection, *, limit: int) -> list[FailureCa
     return [FailureCause(**row._mapping) for row in connection.execute(query)]
 
 
-def count_failed(connection: Connection) -> int:
-    """Number of failed events; a partial index covers them."""
-    return _count(connection, EventState.FAILED)
-
-
-def count_waiting(connection: Connection) -> int:
-    """Number of pending events, due now or later."""
-    return _count(connection, EventState.PENDING)
-
-
-def _count(connection: Connection, state: EventState) -> int:
-    query = select(func.count()).where(webhook_event.c.state == state)
-    return int(connection.execute(query).scalar_one())
+def count_events(connection: Connection, state: EventState) -> int:
+    """Number of pending or of failed events. Partial indexes cover these states."""
+    return connection.execute(select(func.count()).where(webhook_event.c.state == state)).scalar_one()
 
 
 def _position(cursor: str) -> tuple[datetime, str]:

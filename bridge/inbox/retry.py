@@ -8,7 +8,7 @@ from sqlalchemy import Connection, func, select, update
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import NotFound
-from bridge.inbox.history import Attempt, store_attempt, store_attempts
+from bridge.inbox.history import Attempt, store_attempt
 from bridge.inbox.list_filter import EventFilter
 from bridge.inbox.tables import EventState, Outcome, webhook_attempt, webhook_event
 from bridge.medusa.errors import UnknownInMedusa
@@ -45,7 +45,7 @@ def retry_event(
         .where(webhook_event.c.id == event_id)
         .values(state=EventState.PENDING, next_attempt_at=now + due_in, attempts=0)
     )
-    store_attempt(connection, event_id, Attempt(at=now, outcome=Outcome.RETRIED, attempt=0, actor=actor))
+    store_attempt(connection, [event_id], Attempt(at=now, outcome=Outcome.RETRIED, attempt=0, actor=actor))
     EVENTS_RETRIED.inc()
     return True
 
@@ -100,6 +100,6 @@ def _retry_some(connection: Connection, only: EventFilter, started: datetime, ac
         .values(state=EventState.PENDING, next_attempt_at=started, attempts=0)
         .returning(webhook_event.c.id)
     ).all()
-    store_attempts(connection, event_ids, Attempt(at=now(), outcome=Outcome.RETRIED, attempt=0, actor=actor))
+    store_attempt(connection, event_ids, Attempt(at=now(), outcome=Outcome.RETRIED, attempt=0, actor=actor))
     EVENTS_RETRIED.inc(len(event_ids))
     return len(event_ids)

@@ -14,7 +14,8 @@ from sqlalchemy import Connection
 
 from bridge.counted import counted
 from bridge.inbox.cursor import last_poll
-from bridge.inbox.queries import count_failed, first_received, oldest_failed, oldest_waiting
+from bridge.inbox.queries import count_events, first_received, oldest_failed, oldest_waiting
+from bridge.inbox.tables import EventState
 from bridge.operations.alert_limits import (
     AUDIT_STOPPED,
     CLOCK_STOPPED,
@@ -81,7 +82,7 @@ def find_alerts(connection: Connection, *, now: datetime) -> list[Alert]:
 
 
 def _inbox(connection: Connection, now: datetime) -> Iterator[Alert]:
-    if failed := count_failed(connection):
+    if failed := count_events(connection, EventState.FAILED):
         yield Alert(
             code=AlertCode.EVENTS_FAILED,
             since=oldest_failed(connection),

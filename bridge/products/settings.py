@@ -166,7 +166,7 @@ def list_products(connection: Connection, *, limit: int, after: str | None = Non
 
 
 def dust_only_among(connection: Connection, product_ids: Collection[str]) -> set[ProductId]:
-    """Return the products among these that are dust-only, or were before they were deleted in Medusa."""
+    """Return the products among these that are points-only, or were before they were deleted in Medusa."""
     query = select(dust_product.c.product_id).where(
         among(dust_product.c.product_id, product_ids), dust_product.c.dust_only
     )
@@ -174,7 +174,7 @@ def dust_only_among(connection: Connection, product_ids: Collection[str]) -> set
 
 
 def newest_dust_only(connection: Connection, *, limit: int) -> list[ProductId]:
-    """Return dust-only products, by id; if there are more than `limit`, those changed last."""
+    """Return points-only products, by id; if there are more than `limit`, those changed last."""
     query = select(dust_product.c.product_id).where(dust_product.c.dust_only, ~dust_product.c.deleted)
     newest = query.order_by(dust_product.c.updated_at.desc(), dust_product.c.product_id).limit(limit)
     return sorted(ProductId(product_id) for product_id in connection.scalars(newest))

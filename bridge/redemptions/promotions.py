@@ -12,7 +12,7 @@ from bridge.medusa.currencies import smallest_unit
 from bridge.redemptions.repository import Code, Redemption
 from bridge.redemptions.tables import RedemptionKind
 
-# The kinds that take money off the lines that are not dust-only. Units bought at their own price in points are no
+# The kinds that take money off the lines that are not points-only. Units bought at their own price in points are no
 # discount, and free shipping takes nothing off the lines.
 _COUNTS_FOR_SHARE = {RedemptionKind.FIXED, RedemptionKind.PERCENTAGE, RedemptionKind.FREE_PRODUCT}
 
@@ -114,7 +114,7 @@ def _fixed(redemption: Redemption, code: Code) -> Json:
 
 
 def _ordinary_lines(dust_only: Sequence[ProductId]) -> Json:
-    """Target all lines without dust-only products.
+    """Target all lines without points-only products.
 
     Medusa refuses target rules for the target `order`, so it is `items`.
     """

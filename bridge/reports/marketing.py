@@ -6,8 +6,8 @@ requires (`earn.when`, `earn.pending_until_paid`). It counts in the month in whi
 it today: a later return changes an earlier month.
 
 Revenue is the money that tiers count: by the basis of the rules (without tax and shipping by default), after discounts,
-less returns, without dust-only products. Merged accounts are one member. An erased customer still counts, by an id that
-no longer leads to a person. Balances from other programmes (imports) and manual corrections are not points issued.
+less returns, without points-only products. Merged accounts are one member. An erased customer still counts, by an id
+that no longer leads to a person. Balances from other programmes (imports) and manual corrections are not points issued.
 """
 
 from collections import defaultdict

@@ -14,7 +14,7 @@ from bridge.settlement.stored_lines import StoredLine
 
 
 def dust_only_lines(order: Order, known: Mapping[str, StoredLine], products: Collection[ProductId]) -> frozenset[str]:
-    """Return the ids of dust-only lines; `products` are those that are dust-only now.
+    """Return the ids of points-only lines; `products` are those that are points-only now.
 
     This is decided when a line is first seen: a setting changed later does not affect old orders.
     """

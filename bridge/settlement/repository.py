@@ -119,7 +119,7 @@ def change_rows(connection: Connection, rows: Sequence[Values]) -> None:
 
 
 def orders_with_unpaid_dust_only(connection: Connection, *, limit: int) -> list[OrderId]:
-    """Return the newest orders with dust-only products that were not paid with points."""
+    """Return the newest orders with points-only products that were not paid with points."""
     query = select(order_settlement.c.order_id).where(order_settlement.c.unpaid_dust_only)
     newest = query.order_by(order_settlement.c.order_id.desc()).limit(limit)
     return [OrderId(order_id) for order_id in connection.scalars(newest)]

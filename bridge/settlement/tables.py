@@ -74,7 +74,7 @@ order_settlement = Table(
     Column("lines", JSONB, nullable=False, server_default="{}"),
     # What its shipping earns, before rounding; null if it earns nothing.
     Column("shipping_points", Numeric),
-    # It has a dust-only product that points have not paid: placed by the merchant, past the checkout's guard.
+    # It has a points-only product that points have not paid: placed by the merchant, past the checkout's guard.
     Column("unpaid_dust_only", Boolean, nullable=False, server_default="false"),
     # A payment would change what it earns, or a referral. Medusa's payments change neither the order's version nor its
     # `updated_at`, so the poll asks for orders with this mark.

@@ -91,7 +91,7 @@ describe("the facts of a redemption", () => {
 describe("codes", () => {
   const cart = { items: [mugs(1, { "DUST-MONEY": 5 })] }
 
-  it("lets a good dust code through", () => {
+  it("lets a good code through", () => {
     expect(judge(cart, [forMoney])).toBeUndefined()
   })
 
@@ -120,7 +120,7 @@ describe("codes", () => {
     ["used", { used: 1 }, "used already"],
     ["another customer's", { rules: rulesOf({ customer_id: "cus_bob" }) }, "another customer"],
     ["nobody's", { rules: rulesOf({}) }, "another customer"],
-  ])("refuses a dust code that is %s", (_, changes, words) => {
+  ])("refuses a code that is %s", (_, changes, words) => {
     expect(judge(cart, [{ ...forMoney, ...changes }])).toContain(words)
   })
 
@@ -136,7 +136,7 @@ describe("codes", () => {
     expect(judge({ shipping_methods }, [stolen])).toContain("another customer")
   })
 
-  it("refuses a guest's cart with a dust code", () => {
+  it("refuses a guest's cart with a code", () => {
     expect(judge({ ...cart, customer_id: null }, [forMoney])).toContain("another customer")
   })
 
@@ -145,7 +145,7 @@ describe("codes", () => {
   })
 })
 
-describe("dust-only products", () => {
+describe("points-only products", () => {
   const judgeMugs = (items: GuardedLine[], promotions: GuardedPromotion[]): string | undefined =>
     judge({ items }, promotions, ["prod_mug"])
 
@@ -174,7 +174,7 @@ describe("dust-only products", () => {
     expect(judgeMugs([mugs(1, { SUMMER: 15 })], [ordinary])).toContain("only be bought with points")
   })
 
-  it("are refused for dust that became a discount in money", () => {
+  it("are refused for points that became a discount in money", () => {
     expect(judgeMugs([mugs(1, { "DUST-MONEY": 15 })], [forMoney])).toContain("only be bought with points")
   })
 
@@ -336,7 +336,7 @@ describe("the programme's share", () => {
     expect(judge({ items: [thing(50, { A: 25, B: 25 })] }, [half("A", "1"), half("B", "1")])).toBeUndefined()
   })
 
-  it("leaves out dust-only lines, units at their own price in points, and shipping", () => {
+  it("leaves out points-only lines, units at their own price in points, and shipping", () => {
     const items = [thing(50, { A: 25 }), mugs(1, { "DUST-MUG": 15 }), thing(30, { UNITS: 30 }, "prod_cap")]
     const shipping_methods = [{ adjustments: [{ code: "DUST-PARCEL", amount: 5 }] }]
     const promotions = [half("A"), forMugs(1), forMugs(1, "UNITS"), forShipping]

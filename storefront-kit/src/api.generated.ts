@@ -3669,7 +3669,7 @@ export interface components {
             oldest_waiting_event_at: string | null;
             /**
              * Unpaid Orders
-             * @description The newest orders with dust-only products not paid with points
+             * @description The newest orders with points-only products not paid with points
              */
             unpaid_orders: string[];
         };
@@ -4210,7 +4210,7 @@ export interface components {
             available: number;
             /**
              * Dust Only Due
-             * @description Points still due for dust-only lines, after what is already paid
+             * @description Points still due for points-only lines, after what is already paid
              */
             dust_only_due: number;
             /**
@@ -4220,7 +4220,7 @@ export interface components {
             dust_only: number;
             /**
              * Dust Only Items
-             * @description Dust-only units that are not paid yet
+             * @description Points-only units that are not paid yet
              */
             dust_only_items: components["schemas"]["PricedItem"][];
             /**

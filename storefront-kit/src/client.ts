@@ -133,8 +133,8 @@ export function createDustClient(config: DustClientConfig): DustClient {
   }
 
   async function guestQuote(cartId: string): Promise<DustResult<Quote>> {
-    const found = await call("public", "post", "/store/dust/quote/guest", { body: { cart_id: cartId } }, timeoutMs)
-    return mapped(found, (quote) => ({ ...quote, guest: true }))
+    const result = await call("public", "post", "/store/dust/quote/guest", { body: { cart_id: cartId } }, timeoutMs)
+    return mapped(result, (quote) => ({ ...quote, guest: true }))
   }
 
   async function readRedemption(id: string, wait = 0): Promise<DustResult<Redemption>> {
@@ -146,9 +146,9 @@ export function createDustClient(config: DustClientConfig): DustClient {
   async function finished(redemption: Redemption): Promise<DustResult<Redemption>> {
     let latest = redemption
     for (let waits = 0; latest.state === "pending" && waits < MAX_WAITS; waits++) {
-      const found = await readRedemption(latest.id, WAIT_SECONDS)
-      if (found.data) latest = found.data
-      else if (found.error.code === "not_authenticated") return found
+      const result = await readRedemption(latest.id, WAIT_SECONDS)
+      if (result.data) latest = result.data
+      else if (result.error.code === "not_authenticated") return result
     }
     return outcomeOf(latest)
   }
@@ -161,12 +161,12 @@ export function createDustClient(config: DustClientConfig): DustClient {
       const pages = Array.from({ length: Math.ceil(unique.length / MAX_PRODUCTS) }, (_, page) =>
         unique.slice(page * MAX_PRODUCTS, (page + 1) * MAX_PRODUCTS),
       )
-      const found = await Promise.all(
+      const results = await Promise.all(
         pages.map((product_id) => call("public", "get", "/store/dust/products", { params: { query: { product_id } } })),
       )
-      const failed = found.find((each) => each.error)
+      const failed = results.find(({ error }) => error)
       if (failed?.error) return { error: failed.error }
-      return { data: Object.assign({}, ...found.map((each) => each.data?.products)) as Products }
+      return { data: Object.assign({}, ...results.map(({ data }) => data?.products)) as Products }
     },
 
     rewards: async () => mapped(await call("public", "get", "/store/dust/rewards", {}), ({ rewards }) => rewards),
@@ -174,9 +174,9 @@ export function createDustClient(config: DustClientConfig): DustClient {
     async forecast(currencyCode, items) {
       const body = { currency_code: currencyCode, items: items.map((item) => ({ quantity: 1, ...item })) }
       const send = (access: Access) => call(access, "post", "/store/dust/forecast", { body }, timeoutMs)
-      const found = await send("anybody")
+      const result = await send("anybody")
       // An expired token: show what everybody earns.
-      return found.error?.status === 401 ? send("public") : found
+      return result.error?.status === 401 ? send("public") : result
     },
 
     balance: () => call("customer", "get", "/store/dust/balance", {}),
@@ -189,17 +189,17 @@ export function createDustClient(config: DustClientConfig): DustClient {
 
     async orders(ids) {
       if (!ids.length) return { data: [] }
-      const found = await call("customer", "get", "/store/dust/orders", { params: { query: { order_id: ids } } })
-      return mapped(found, ({ orders }) => orders)
+      const result = await call("customer", "get", "/store/dust/orders", { params: { query: { order_id: ids } } })
+      return mapped(result, ({ orders }) => orders)
     },
 
     async quote(cartId) {
-      const found = await call("customer", "post", "/store/dust/quote", { body: { cart_id: cartId } }, timeoutMs)
-      const { error } = found
+      const result = await call("customer", "post", "/store/dust/quote", { body: { cart_id: cartId } }, timeoutMs)
+      const { error } = result
       // Without a token nothing was sent. With a cookie, only Medusa knows whether it is a guest's.
       const isGuest = error?.code === "not_authenticated" && (!error.status || credentials === "include")
       if (isGuest) return guestQuote(cartId)
-      return mapped(found, (quote) => ({ ...quote, guest: false }))
+      return mapped(result, (quote) => ({ ...quote, guest: false }))
     },
 
     async redeem(request, key) {

@@ -10,8 +10,8 @@ interface Refusal {
 /** What the checkout guard says with this sentence; undefined for a sentence that is not the guard's. */
 export function guardRefusal(sentence: string): Refusal | undefined {
   for (const [code, message] of Object.entries(GUARD_SENTENCES)) {
-    const found = patternOf(message).exec(sentence)
-    if (found) return { code, message, values: { ...found.groups } }
+    const match = patternOf(message).exec(sentence)
+    if (match) return { code, message, values: { ...match.groups } }
   }
   return undefined
 }

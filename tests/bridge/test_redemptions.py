@@ -1,4 +1,4 @@
-"""Spending dust: held first, then a promotion in Medusa, then captured or given back; never twice, never in doubt."""
+"""Spending points: held first, then a promotion in Medusa, then captured or given back; never twice, never in doubt."""
 
 import asyncio
 import json

@@ -211,7 +211,7 @@ def test_free_shipping(api: TestClient, shop: FakeMedusa) -> None:
     shipping = {"shipping_code": redemption["code"], "shipping_discount": 5}
     settle(api, order(lines=lines, **shipping))
     assert show(api, redemption["id"])["dust_captured"] == 300
-    # The shop does not pay shipping back for a return, so the dust for it stays spent.
+    # The shop does not pay shipping back for a return, so the points for it stay spent.
     lines = [line(price=10, quantity=2, returned=1)]
     settle(api, order(lines=lines, version=2, **shipping), "order.return_received")
     assert figures(api)[0] == 1000 - 300 + 10

@@ -194,7 +194,7 @@ def test_an_export_that_fails_leaves_the_file_as_it_was(
 
     file = write(tmp_path, "of yesterday")
     before = list(tmp_path.iterdir())
-    monkeypatch.setattr("bridge.imports.writing.balances", half)
+    monkeypatch.setattr("bridge.imports.export.balances", half)
     said = dust("export", file)
     assert (said.code, file.read_text()) == (1, "of yesterday\n")
     assert dust("export", tmp_path / "new.csv").code == 1

@@ -28,7 +28,7 @@ def shopper(world: World) -> Iterator[Storefront]:
 
 
 def paid_cart(world: World, shopper: Storefront, product: SeededProduct, quantity: int = 1) -> tuple[str, str]:
-    """A cart whose dust-only lines are paid, at which only "place order" is missing; its id and the code."""
+    """A cart whose points-only lines are paid, at which only "place order" is missing; its id and the code."""
     cart_id = ready_cart(shopper, product, quantity)
     redemption = world.redeem(shopper, {"cart_id": cart_id, "pay": "dust_only"})
     shopper.pay(cart_id)

@@ -1,4 +1,4 @@
-"""A real guest: their dust waits, and goes with the order to the account that it is transferred to."""
+"""A real guest: their points wait, and go with the order to the account that it is transferred to."""
 
 import secrets
 

@@ -11,9 +11,7 @@ from hypothesis.stateful import initialize, invariant, rule
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.ledger.mature_and_expire import post_due_lots
-from bridge.operations.audit import audit
 from tests.support.any_members import NET_OF_REFERRALS, RATE, AnyMembers
-from tests.support.clock import advance as advance_clock
 from tests.support.settling import set_rules
 
 lives = st.sampled_from([None, 5, 5, 9])
@@ -67,18 +65,3 @@ class ExpiringMembers(AnyMembers):
         if not self.debited:
             owed = sum(max(0, -balance) for _, balance, *_ in figures.values())
             assert owed <= sum(max(0, points) for points in spent.values()), "a customer owes what is not spent"
-
-    def teardown(self) -> None:
-        try:
-            for bought in self.bought:
-                self.cancel(bought)
-            self.points_exist_once()
-            for batch in list(self.imported):
-                self.undo(batch)
-            self.points_exist_once()
-            for redemption in self.holds:
-                self.release(redemption)
-            assert sum(self._spent().values()) == 0
-            assert audit() == []
-        finally:
-            advance_clock(-self.clock_moved)

@@ -89,7 +89,7 @@ class Purchase:
         return Fraction(0) if self.canceled else self.discount * self.share_that_stands()
 
     def dust_used(self, dust: int, value: Fraction) -> int:
-        """How much of a redemption of so much dust, worth so much money, the order uses."""
+        """How much of a redemption of these points, worth this amount of money, the order uses."""
         return min(dust, ceil(self.discount_used() / value * dust))
 
     def hear(self, facts: dict[str, Any], *, rate: int, waits: bool) -> bool:

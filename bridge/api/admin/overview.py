@@ -7,7 +7,8 @@ from pydantic import BaseModel, Field
 from bridge.api.admin.routing import admin_router
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.inbox.queries import count_failed, count_waiting, oldest_waiting
+from bridge.inbox.queries import count_events, oldest_waiting
+from bridge.inbox.tables import EventState
 from bridge.ledger.queries import read_expiring, read_totals
 from bridge.redemptions.repository import count_open
 from bridge.settlement.escrow import read_escrow_totals
@@ -36,7 +37,7 @@ class Overview(BaseModel):
     waiting_events: int
     failed_events: int
     oldest_waiting_event_at: datetime | None
-    unpaid_orders: list[str] = Field(description="The newest orders with dust-only products not paid with points")
+    unpaid_orders: list[str] = Field(description="The newest orders with points-only products not paid with points")
 
 
 @router.get("/overview")
@@ -52,8 +53,8 @@ def read_overview() -> Overview:
             expiring=read_expiring(connection, until=until),
             expiring_until=until,
             open_redemptions=count_open(connection),
-            waiting_events=count_waiting(connection),
-            failed_events=count_failed(connection),
+            waiting_events=count_events(connection, EventState.PENDING),
+            failed_events=count_events(connection, EventState.FAILED),
             oldest_waiting_event_at=oldest_waiting(connection),
             unpaid_orders=[str(order) for order in orders_with_unpaid_dust_only(connection, limit=_MAX_UNPAID)],
         )

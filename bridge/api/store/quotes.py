@@ -96,9 +96,9 @@ class Quote(BaseModel):
         examples=["cart_too_small"], description="The error `code` that redeeming `max` would return"
     )
     available: int = Field(description="Points that the customer can spend")
-    dust_only_due: int = Field(description="Points still due for dust-only lines, after what is already paid")
+    dust_only_due: int = Field(description="Points still due for points-only lines, after what is already paid")
     dust_only: int = Field(description="Same as dust_only_due")
-    dust_only_items: list[PricedItem] = Field(description="Dust-only units that are not paid yet")
+    dust_only_items: list[PricedItem] = Field(description="Points-only units that are not paid yet")
     optional: list[PricedItem] = Field(
         description="Units that points or money can pay for and that points do not pay yet"
     )

@@ -5,7 +5,8 @@ time passes, everything that becomes due is done at its time.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -305,20 +306,17 @@ class _Stage:
 
 
 def _by_day(expiring: list[dict[str, Any]]) -> dict[str, int]:
-    days: dict[str, int] = {}
+    days: Counter[str] = Counter()
     for lot in expiring:
-        day = str(lot["expires_at"])[:10]
-        days[day] = days.get(day, 0) + lot["amount"]
+        days[str(lot["expires_at"])[:10]] += lot["amount"]
     return days
 
 
-def _compare(customer_id: str, wanted: dict[str, Any], figures: dict[str, Any]) -> None:
-    wrong = list(_differences(wanted, figures))
-    if wrong:
-        raise _StepFailed(f"{customer_id}: " + "; ".join(wrong))
-
-
-def _differences(wanted: dict[str, Any], figures: dict[str, Any]) -> Iterator[str]:
-    for name, value in wanted.items():
-        if value is not None and value != figures[name]:
-            yield f"{name} should be {value}, and is {figures[name]}"
+def _compare(name: str, expected: dict[str, Any], actual: dict[str, Any]) -> None:
+    differences = [
+        f"{field} should be {value}, and is {actual[field]}"
+        for field, value in expected.items()
+        if value is not None and value != actual[field]
+    ]
+    if differences:
+        raise _StepFailed(f"{name}: " + "; ".join(differences))

@@ -6,7 +6,8 @@ import httpx
 
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.inbox.queries import count_failed, oldest_waiting
+from bridge.inbox.queries import count_events, oldest_waiting
+from bridge.inbox.tables import EventState
 from bridge.observability.logs import redact
 from bridge.operations import alert_limits
 from bridge.operations.alert_limits import minutes
@@ -24,7 +25,7 @@ _FLOWER_SECONDS = 5.0
 
 def _inbox(_: Settings) -> str:
     with transaction() as connection:
-        oldest, failed = oldest_waiting(connection), count_failed(connection)
+        oldest, failed = oldest_waiting(connection), count_events(connection, EventState.FAILED)
     age = now() - oldest if oldest else timedelta()
     if age > alert_limits.EVENTS_WAIT:
         raise Wrong(

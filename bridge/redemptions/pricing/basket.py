@@ -29,7 +29,7 @@ class OpenDiscount:
 
 @dataclass(frozen=True, kw_only=True)
 class Basket:
-    """The lines of a cart without dust-only products. Sums are in major units, with tax.
+    """The lines of a cart without points-only products. Sums are in major units, with tax.
 
     `total` is what they cost after the shop's own discounts and before points, `discountable` the part of it that
     promotions apply to. `max_discount` is how much points may still take off; `is_all_due` says whether that is all

@@ -20,12 +20,6 @@ from bridge.redemptions.tables import RedemptionKind
 
 log = structlog.get_logger(__name__)
 
-_KINDS = {
-    RewardKind.PERCENTAGE: RedemptionKind.PERCENTAGE,
-    RewardKind.FREE_SHIPPING: RedemptionKind.FREE_SHIPPING,
-    RewardKind.FREE_PRODUCT: RedemptionKind.FREE_PRODUCT,
-}
-
 
 class UnknownReward(NotFound):
     """The catalogue does not have this reward, or not any more."""
@@ -53,7 +47,7 @@ class RewardNotInCurrency(InvalidInput):
 
 
 class CartBelowMinimum(InvalidInput):
-    """The cart's items cost less than the reward's `min_cart`; dust-only products do not count."""
+    """The cart's items cost less than the reward's `min_cart`; points-only products do not count."""
 
     code = "cart_below_minimum"
 
@@ -223,7 +217,7 @@ def _product_terms(rules: Redeem, reward: Reward, cart: Cart, basket: Basket, mi
     takes = price_of_units(cart.lines, product_id, reward.units, cart.currency_code)
     if takes <= 0:
         raise NothingToDiscount(reward.name)
-    # Dust-only lines do not count for the share.
+    # Points-only lines do not count for the share.
     if (rules.max_share < 1 or cart.credit) and product_id not in basket.dust_only:
         if takes > basket.max_discount:
             raise AboveShare(takes=takes, max_discount=basket.max_discount, currency_code=cart.currency_code)
@@ -253,7 +247,7 @@ def _terms(
         quantity=reward.units if is_product else None,
     )
     return Terms(
-        kind=_KINDS[reward.kind],
+        kind=RedemptionKind(reward.kind),
         dust=reward.dust,
         codes=(code,),
         value=value,

@@ -79,7 +79,7 @@ class NoDustPrice(InvalidInput):
 
 
 class NothingToPay(Conflict):
-    """The cart has no dust-only line that is still unpaid."""
+    """The cart has no points-only line that is still unpaid."""
 
     code = "nothing_to_pay"
     message = "The cart has no product that still has to be paid with points."
@@ -289,7 +289,7 @@ def require_units_in_cart(
 
 
 def require_whole_units(cart: Cart, dust_only: Collection[ProductId]) -> None:
-    """Raise `NotWholeUnits` if the cart has a fraction of a unit of a dust-only product."""
+    """Raise `NotWholeUnits` if the cart has a fraction of a unit of a points-only product."""
     for line in cart.lines:
         if line.product_id in dust_only and not is_whole(line.quantity):
             raise NotWholeUnits(line.quantity)

@@ -57,8 +57,8 @@ async function onlyTheOwnerPays(req: MedusaRequest, _res: MedusaResponse, next: 
 }
 
 /**
- * A request with `promo_codes` that makes or changes a cart: its dust codes are bound to the cart before the answer goes
- * out, when their owner is who asks. Anybody else's request binds nothing, and the checkout guard refuses the cart.
+ * A request with `promo_codes` that makes or changes a cart: if the codes' owner sends it, they are bound to the cart
+ * before the answer goes out. Anybody else's request binds nothing, and the checkout guard refuses the cart.
  */
 function bindAppliedCodes(req: MedusaRequest, res: MedusaResponse, next: MedusaNextFunction): void {
   const codes = (req.body as { promo_codes?: unknown } | undefined)?.promo_codes

@@ -9,6 +9,6 @@ export function problem(status: number, code: string, detail: string): Problem {
 
 /** A problem of the bridge with its sentence under `message` too, which is where Medusa's JS SDK looks for one. */
 export function readable(document: string): string {
-  const found = JSON.parse(document) as Problem
-  return JSON.stringify({ ...found, message: found.detail })
+  const problem = JSON.parse(document) as Problem
+  return JSON.stringify({ ...problem, message: problem.detail })
 }

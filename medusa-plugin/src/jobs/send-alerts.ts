@@ -1,6 +1,6 @@
 import type { CreateNotificationDTO, MedusaContainer } from "@medusajs/framework/types"
 import { ContainerRegistrationKeys, Modules } from "@medusajs/framework/utils"
-import { alertNotifications, BRIDGE_AWAY, type AlertNews } from "../lib/alert-notifications"
+import { alertNotifications, BRIDGE_AWAY, type AlertChange } from "../lib/alert-notifications"
 import { DUST_MODULE } from "../modules/dust"
 import type DustModuleService from "../modules/dust/service"
 import type { DustAlert, DustAlertList } from "../types"
@@ -15,7 +15,7 @@ const AWAY_QUIET_SECONDS = 600
  */
 export default async function sendAlerts(container: MedusaContainer): Promise<void> {
   const dust = container.resolve<DustModuleService>(DUST_MODULE)
-  const notify = (news: AlertNews): Promise<void> => send(container, alertNotifications(news, dust.alertEmail))
+  const notify = (change: AlertChange): Promise<void> => send(container, alertNotifications(change, dust.alertEmail))
   const alerts = await readAlerts(dust.bridge)
   if (!alerts) {
     // What else is wrong stays unknown meanwhile, so no other alert ends.

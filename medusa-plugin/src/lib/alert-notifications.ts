@@ -1,7 +1,7 @@
 import type { CreateNotificationDTO } from "@medusajs/framework/types"
 
 /** An alert that has begun, or one that has ended. */
-export type AlertNews =
+export type AlertChange =
   | { state: "open"; code: string; severity: string; since: string | null; message: string; action: string }
   | { state: "solved"; code: string; message: string }
 
@@ -19,8 +19,8 @@ export const BRIDGE_AWAY = {
 }
 
 /** What to send: to Medusa's notifications, and to this address if there is one. */
-export function alertNotifications(news: AlertNews, email?: string): CreateNotificationDTO[] {
-  const { state, code, message } = news
+export function alertNotifications(change: AlertChange, email?: string): CreateNotificationDTO[] {
+  const { state, code, message } = change
   const about = { trigger_type: `dust.alert.${state}`, resource_type: "dust_alert", resource_id: code }
   const solved = state === "solved"
   const feed: CreateNotificationDTO = {
@@ -29,10 +29,10 @@ export function alertNotifications(news: AlertNews, email?: string): CreateNotif
     to: "",
     channel: "feed",
     template: "admin-ui",
-    data: { title: solved ? "Dust: solved" : "Dust", description: solved ? message : `${message} ${news.action}` },
+    data: { title: solved ? "Dust: solved" : "Dust", description: solved ? message : `${message} ${change.action}` },
   }
   if (!email) return [feed]
-  const { severity, since, action } = solved ? { severity: null, since: null, action: null } : news
+  const { severity, since, action } = solved ? { severity: null, since: null, action: null } : change
   const data = { state, code, severity, since, message, action }
   return [feed, { ...about, to: email, channel: "email", template: EMAIL_TEMPLATE, data }]
 }

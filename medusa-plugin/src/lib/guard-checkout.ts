@@ -25,10 +25,10 @@ const PROMOTION_FIELDS = [
 ]
 
 /**
- * Refuse to complete a cart with a dust code that is no longer valid or is not bound to this cart, with codes that take
- * more off than the programme's share, or with a dust-only product that points do not pay for. Throws `not_allowed` with a
- * code, which the storefront gets as a 400; cart and payment session stay as they are. Holds on every way to completion,
- * a payment provider's webhook included.
+ * Refuse to complete a cart with a code of a redemption that is no longer valid or is not bound to this cart, with codes
+ * that take more off than the programme's share, or with a points-only product that points do not pay for. Throws
+ * `not_allowed` with a code, which the storefront gets as a 400; cart and payment session stay as they are. Holds on every
+ * way to completion, a payment provider's webhook included.
  *
  * Asks Medusa's database only, so a checkout does not need the bridge. For a shop whose own `completeCart.validate`
  * handler leaves no room for ours:

@@ -207,11 +207,11 @@ function hasPassed(moment: unknown, now: Date): boolean {
 }
 
 function linesByProduct(cart: GuardedCart): Map<string, GuardedLine[]> {
-  const found = new Map<string, GuardedLine[]>()
+  const lines = new Map<string, GuardedLine[]>()
   for (const line of cart.items ?? []) {
-    if (line.product_id) found.set(line.product_id, [...(found.get(line.product_id) ?? []), line])
+    if (line.product_id) lines.set(line.product_id, [...(lines.get(line.product_id) ?? []), line])
   }
-  return found
+  return lines
 }
 
 /** One price in points cannot be right for variants of which one costs more than another. */
@@ -225,8 +225,8 @@ function mixedPricesRefusal(
 }
 
 /**
- * A dust-only product is paid when every unit of it is: units are counted by what the redemptions for items cover, not by
- * the money taken off. A discount in money that happens to reach the price was bought at the rate of money, not at the
+ * A points-only product is paid when every unit of it is: units are counted by what the redemptions for items cover, not
+ * by the money taken off. A discount in money that happens to reach the price was bought at the rate of money, not at the
  * product's price in points. A product whose price is 0 is refused: Medusa applies no discount to it, so nothing proves
  * that points paid for it.
  */

@@ -23,7 +23,7 @@ export type DustTransaction = Schemas["CustomerTransaction"]
 export type DustTransactionList = Schemas["CustomerTransactionListResponse"]
 /** By product id; products without dust settings are left out. */
 export type DustProducts = Schemas["ProductMapResponse"]
-/** Something of the catalogue that has one price in dust. */
+/** Something of the catalogue that has one price in points. */
 export type DustReward = Schemas["RewardResponse"]
 export type DustRewardList = Schemas["RewardListResponse"]
 /** What a shopper may know of the rules. */

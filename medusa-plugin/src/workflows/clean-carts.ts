@@ -7,7 +7,7 @@ import { removeCodesFromCartsStep } from "./steps/remove-codes-from-carts"
  * when it deletes a promotion; this is for carts from before it did, and for what it could not reach.
  */
 export const cleanDustCartsWorkflow = createWorkflow("clean-dust-carts", (input: DeletedPromotions) => {
-  const found = findCartsWithDeletedCodesStep(input)
-  const { carts } = removeCodesFromCartsStep({ carts: found.carts })
-  return new WorkflowResponse({ promotions: found.promotions, carts })
+  const withDeletedCodes = findCartsWithDeletedCodesStep(input)
+  const { carts } = removeCodesFromCartsStep({ carts: withDeletedCodes.carts })
+  return new WorkflowResponse({ promotions: withDeletedCodes.promotions, carts })
 })

@@ -62,7 +62,7 @@ export interface UseDust extends Pick<Texts, "t" | "points" | "money" | "date"> 
   /** Redeem for the shopper's cart; twice with one key redeems once. */
   redeem(request: CartRedemption): Promise<DustResult<unknown>>
   release(id: string): Promise<DustResult<unknown>>
-  /** Load again whatever is shown: call it after a change of the cart. */
+  /** Reload everything that is shown: call it after a change of the cart. */
   refresh(): Promise<void>
 }
 

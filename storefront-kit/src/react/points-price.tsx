@@ -26,14 +26,14 @@ export function PointsPrice({ productId, price, quantity = 1, children, amount }
     once: true,
   })
   const money = children ?? (amount === undefined ? null : texts.money(amount))
-  const found = price === undefined ? data : price
+  const product = price === undefined ? data : price
   // Money only when it is certain: it would be wrong for a product that only points can buy.
-  if (mustAsk && found === undefined && !error) return <span className="dust dust-price dust-price-empty" aria-hidden="true" />
-  if (!found?.dust_price) return <>{money}</>
-  const points = texts.points(found.dust_price * quantity)
+  if (mustAsk && product === undefined && !error) return <span className="dust dust-price dust-price-empty" aria-hidden="true" />
+  if (!product?.dust_price) return <>{money}</>
+  const points = texts.points(product.dust_price * quantity)
   return (
     <span className="dust dust-price" dir={dir}>
-      {found.dust_only ? (
+      {product.dust_only ? (
         <strong>{texts.t("price", { points })}</strong>
       ) : (
         <>

@@ -109,7 +109,7 @@ export function DustProvider(props: DustProviderProps) {
         store.put(BUSY, id)
         store.put(noticeKey(place), undefined)
         const { data, error } = await settled(work)
-        // The sentence stays until the next action, or until it is over, whatever happens to the component that started this one.
+        // The sentence stays until the next action, even if the component that started this one is gone.
         const result: LastResult = error ? { error } : { text: done(data) }
         store.put(noticeKey(place), result)
         await refresh(error)

@@ -29,7 +29,7 @@ const WRITE_MS = 45_000
 /** The result of a call that got no answer. */
 export const UNREACHABLE: { error: DustError } = { error: { code: "unreachable", message: "" } }
 
-/** The result of an action, whatever it does: a call that throws or never ends is an error too. */
+/** The result of an action. A call that throws or never ends is an error too. */
 export async function settled<T>(action: Load<T>, ms = WRITE_MS): Promise<DustResult<T>> {
   let timer: ReturnType<typeof setTimeout> | undefined
   const late = new Promise<DustResult<T>>((resolve) => {
@@ -154,7 +154,7 @@ export function createStore(seed: Record<string, unknown> = {}) {
         setTimeout(() => shown.get(key) || set(key, UNKNOWN), LINGER_MS)
       }
     },
-    /** Load again whatever is shown. */
+    /** Reload everything that is shown. */
     async refresh(): Promise<void> {
       await Promise.all([...watched].map(([key, { load: action }]) => load(key, action)))
     },

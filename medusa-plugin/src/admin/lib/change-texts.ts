@@ -46,7 +46,7 @@ export function fieldLabel(field: string, t: Translate): string {
 }
 
 /** The ids in some changes, by the kind of what they are the ids of. */
-export function idsIn(found: Change[]): Partial<Record<Kind, string[]>> {
+export function idsIn(changes: Change[]): Partial<Record<Kind, string[]>> {
   const ids: Partial<Record<Kind, string[]>> = {}
   const collect = (field: string, value: Json | undefined): void => {
     if (isFields(value)) Object.entries(value).forEach(([key, inner]) => collect(key, inner))
@@ -54,7 +54,7 @@ export function idsIn(found: Change[]): Partial<Record<Kind, string[]>> {
     const kind = KINDS.find(([pattern]) => pattern.test(field))?.[1]
     if (kind && typeof value === "string") ids[kind] = [...new Set([...(ids[kind] ?? []), value])]
   }
-  for (const { steps, before, after } of found) {
+  for (const { steps, before, after } of changes) {
     const last = steps[steps.length - 1]
     const field = "field" in last ? last.field : ""
     collect(field, before)

@@ -2,7 +2,7 @@
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json }
 
 export function valueAt(document: Json, field: string): Json | undefined {
-  return field.split(".").reduce<Json | undefined>((found, step) => (found as Record<string, Json> | null)?.[step], document)
+  return field.split(".").reduce<Json | undefined>((value, step) => (value as Record<string, Json> | null)?.[step], document)
 }
 
 /** The document with another value there, everything around it as it was. `undefined` takes the key out. */

@@ -37,15 +37,15 @@ function useById<T extends { id: string }>(what: "customers" | "orders", ids: st
     enabled: wanted.length > 0,
     placeholderData: keepPreviousData,
   })
-  return Object.fromEntries((query.data ?? []).map((found) => [found.id, found]))
+  return Object.fromEntries((query.data ?? []).map((row) => [row.id, row]))
 }
 
 async function readByIds<T>(what: "customers" | "orders" | "users", ids: string[], fields: string): Promise<T[]> {
-  const found: T[] = []
+  const rows: T[] = []
   for (let start = 0; start < ids.length; start += MAX_IDS) {
     const some = ids.slice(start, start + MAX_IDS)
     const query = some.map((id) => `id[]=${encodeURIComponent(id)}`).join("&")
-    found.push(...(await admin<Record<string, T[]>>(`/${what}?${query}&fields=${fields}&limit=${some.length}`))[what])
+    rows.push(...(await admin<Record<string, T[]>>(`/${what}?${query}&fields=${fields}&limit=${some.length}`))[what])
   }
-  return found
+  return rows
 }

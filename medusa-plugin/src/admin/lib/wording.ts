@@ -62,8 +62,8 @@ const FINDINGS: [RegExp, keyof typeof findings.finding][] = [
 /** What the bridge says about a value or a request, as a form says it: in the language of `t`, or in English. */
 export function worded(message: string, t: Translate = inEnglish): string {
   for (const [pattern, name] of FINDINGS) {
-    const found = pattern.exec(message)
-    if (found) return t(`finding.${name}`, { ...found.groups })
+    const match = pattern.exec(message)
+    if (match) return t(`finding.${name}`, { ...match.groups })
   }
   return message
 }

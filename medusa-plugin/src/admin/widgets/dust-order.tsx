@@ -22,7 +22,7 @@ const OrderDust = ({ data: order }: DetailWidgetProps<AdminOrder>): ReactNode =>
         {query.data && <OrderExplanation order={query.data} />}
       </div>
       <Loaded query={query}>
-        {(found) => (found ? <OrderPoints order={found} /> : <Nothing>{t("order.unknown")}</Nothing>)}
+        {(order) => (order ? <OrderPoints order={order} /> : <Nothing>{t("order.unknown")}</Nothing>)}
       </Loaded>
       {query.data && (
         <div className="flex justify-end px-6 py-4">

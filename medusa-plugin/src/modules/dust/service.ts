@@ -22,7 +22,7 @@ export type OutgoingEvent = {
   attempts: number
 }
 
-/** An alert that has ended, and whether anybody was told of it. */
+/** An alert that has ended, and whether a notification was sent when it began. */
 export type EndedAlert = { code: string; message: string; told: boolean }
 
 /** Which of the events that are not delivered. */

@@ -24,13 +24,13 @@ export function ClaimDrawer({ customerId, close }: { customerId: string; close: 
       close()
     },
   })
-  const found = look.data
+  const preview = look.data
   return (
     <FormDrawer
       title={t("claim.title")}
-      submit={found ? t("claim.submit", counted(found.dust, t)) : t("claim.look")}
+      submit={preview ? t("claim.submit", counted(preview.dust, t)) : t("claim.look")}
       close={close}
-      onSubmit={() => (found ? claim : look).mutate()}
+      onSubmit={() => (preview ? claim : look).mutate()}
       isPending={look.isPending || claim.isPending}
       error={claim.error ?? look.error}
     >
@@ -49,7 +49,7 @@ export function ClaimDrawer({ customerId, close }: { customerId: string; close: 
         }}
         autoFocus
       />
-      {found && <Found claim={found} />}
+      {preview && <Found claim={preview} />}
     </FormDrawer>
   )
 }

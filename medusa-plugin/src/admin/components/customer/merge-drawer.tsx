@@ -51,17 +51,17 @@ type ChoiceProps = { exceptId: string; chosen?: Person; choose: (person: Person)
 function Choice({ exceptId, chosen, choose, error }: ChoiceProps): ReactNode {
   const t = useTexts()
   const [text, setText] = useState("")
-  const found = useQuery({
+  const search = useQuery({
     queryKey: ["dust", "people", text],
     queryFn: () => admin<{ customers: Person[] }>(`/customers?q=${encodeURIComponent(text)}&fields=id,email,first_name,last_name&limit=${MAX_FOUND}`),
     enabled: text.trim().length > 1,
     placeholderData: keepPreviousData,
   })
-  const people = found.data?.customers.filter(({ id }) => id !== exceptId) ?? []
+  const people = search.data?.customers.filter(({ id }) => id !== exceptId) ?? []
   return (
     <>
-      <TextField label={t("merge.search")} hint={t("merge.searchHint")} error={error ?? (found.error ? messageOf(found.error, t) : undefined)} value={text} onChange={setText} autoFocus />
-      {found.isSuccess && people.length === 0 && <Text size="small">{t("merge.nobody")}</Text>}
+      <TextField label={t("merge.search")} hint={t("merge.searchHint")} error={error ?? (search.error ? messageOf(search.error, t) : undefined)} value={text} onChange={setText} autoFocus />
+      {search.isSuccess && people.length === 0 && <Text size="small">{t("merge.nobody")}</Text>}
       <RadioGroup value={chosen?.id ?? ""} onValueChange={(id) => choose(people.find((person) => person.id === id) as Person)}>
         {people.map((person) => (
           <RadioGroup.ChoiceBox key={person.id} value={person.id} label={nameOf(person)} description={person.email ?? person.id} />

@@ -31,16 +31,16 @@ export function ReplayDrawer({ close }: { close: () => void }): ReactNode {
     replay.reset()
   }
   const error = replay.error ?? count.error
-  const found = count.data && numbered(count.data.webhooks)
+  const counted = count.data && numbered(count.data.webhooks)
   return (
     <FormDrawer
       title={t("replay.title")}
-      submit={found ? t("replay.submit", found) : t("replay.count")}
+      submit={counted ? t("replay.submit", counted) : t("replay.count")}
       close={close}
-      onSubmit={() => (found ? replay : count).mutate()}
+      onSubmit={() => (counted ? replay : count).mutate()}
       isPending={count.isPending || replay.isPending}
       error={error}
-      disabled={!since || found?.count === 0}
+      disabled={!since || counted?.count === 0}
     >
       <Text size="small" className="text-ui-fg-subtle">
         {t("replay.intro")}
@@ -54,7 +54,7 @@ export function ReplayDrawer({ close }: { close: () => void }): ReactNode {
         value={until}
         onChange={change(setUntil)}
       />
-      {found && <Alert role="status" variant={found.count ? "info" : "warning"}>{t("replay.found", found)}</Alert>}
+      {counted && <Alert role="status" variant={counted.count ? "info" : "warning"}>{t("replay.found", counted)}</Alert>}
     </FormDrawer>
   )
 }

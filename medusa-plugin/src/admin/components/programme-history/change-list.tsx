@@ -10,11 +10,11 @@ import { useTexts } from "../../lib/texts"
 /** What differs between two versions of the rules, each in a line: `Points per unit of money (EUR): 1 → 2`. */
 export function ChangeList({ before, after }: { before: Json; after: Json }): ReactNode {
   const t = useTexts()
-  const found = useChangeTexts(before, after)
-  if (found.length === 0) return <Text size="small">{t("history.nothing")}</Text>
+  const texts = useChangeTexts(before, after)
+  if (texts.length === 0) return <Text size="small">{t("history.nothing")}</Text>
   return (
     <ul className="list-inside list-disc">
-      {found.map((change) => (
+      {texts.map((change) => (
         <li key={change.key} className="txt-small">
           {t("history.change", { ...change })}
         </li>
@@ -26,11 +26,11 @@ export function ChangeList({ before, after }: { before: Json; after: Json }): Re
 /** What differs between two versions of the rules, as the form words it. */
 export function useChangeTexts(before: Json, after: Json): (ChangeText & { key: string })[] {
   const t = useTexts()
-  const found = changes(before, after)
-  const kinds = Object.entries(idsIn(found)) as [Kind, string[]][]
+  const differences = changes(before, after)
+  const kinds = Object.entries(idsIn(differences)) as [Kind, string[]][]
   const queries = useQueries({
     queries: kinds.map(([kind, ids]) => ({ queryKey: ["dust", "names", kind, ids], queryFn: () => readNames(kind, ids) })),
   })
   const names = Object.assign({}, ...queries.map(({ data }) => data ?? {})) as Names
-  return found.map((change) => ({ key: JSON.stringify(change.steps), ...changeText(change, t, names) }))
+  return differences.map((change) => ({ key: JSON.stringify(change.steps), ...changeText(change, t, names) }))
 }

@@ -48,8 +48,8 @@ export function ProgrammeConflict({ mine, reload, overwrite }: Props): ReactNode
 
 function Comparison({ theirs, mine, overwrite }: { theirs: DustProgramme; mine: Json; overwrite: () => void }): ReactNode {
   const t = useTexts()
-  const found = useChangeTexts(theirs, mine)
-  if (found.length === 0) return <Text size="small">{t("conflict.same")}</Text>
+  const changes = useChangeTexts(theirs, mine)
+  if (changes.length === 0) return <Text size="small">{t("conflict.same")}</Text>
   return (
     <>
       <WideTable>
@@ -61,7 +61,7 @@ function Comparison({ theirs, mine, overwrite }: { theirs: DustProgramme; mine: 
           </Table.Row>
         </Table.Header>
         <Table.Body>
-          {found.map((each) => (
+          {changes.map((each) => (
             <Table.Row key={each.key}>
               <Table.Cell className="whitespace-normal">{each.label}</Table.Cell>
               <Table.Cell className="whitespace-normal">{each.before}</Table.Cell>

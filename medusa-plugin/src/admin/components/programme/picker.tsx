@@ -101,7 +101,7 @@ function Chosen({ kind, ids, remove }: { kind: Kind; ids: string[]; remove: (id:
 function Search({ kind, ids, toggle }: { kind: Kind; ids: string[]; toggle: (id: string) => void }): ReactNode {
   const t = useTexts()
   const [text, setText] = useState("")
-  const found = useQuery({
+  const search = useQuery({
     queryKey: ["dust", "search", kind, text.trim()],
     queryFn: () => searchThings(kind, text),
     placeholderData: keepPreviousData,
@@ -110,9 +110,9 @@ function Search({ kind, ids, toggle }: { kind: Kind; ids: string[]; toggle: (id:
     <div className="flex flex-col gap-y-1 p-1">
       <Input size="small" aria-label={t("rules.search")} placeholder={t("rules.search")} value={text} onChange={({ target }) => setText(target.value)} />
       <div className="flex max-h-64 flex-col overflow-y-auto">
-        {found.error && <Text size="small">{messageOf(found.error, t)}</Text>}
-        {found.data?.length === 0 && <Text size="small">{t("rules.nothingFound")}</Text>}
-        {found.data?.map((thing) => <Option key={thing.id} thing={thing} checked={ids.includes(thing.id)} toggle={toggle} />)}
+        {search.error && <Text size="small">{messageOf(search.error, t)}</Text>}
+        {search.data?.length === 0 && <Text size="small">{t("rules.nothingFound")}</Text>}
+        {search.data?.map((thing) => <Option key={thing.id} thing={thing} checked={ids.includes(thing.id)} toggle={toggle} />)}
       </div>
     </div>
   )

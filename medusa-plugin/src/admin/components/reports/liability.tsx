@@ -26,9 +26,9 @@ export function LiabilityReport(): ReactNode {
         { label: t("reports.points"), value: ([, points]) => signed(points) },
       ]}
       empty={t("reports.noMovements")}
-      figures={(found) => (
+      figures={(report) => (
         <>
-          <LiabilityFigures found={found} />
+          <LiabilityFigures report={report} />
           <LiabilityChart />
         </>
       )}
@@ -38,24 +38,24 @@ export function LiabilityReport(): ReactNode {
   )
 }
 
-function LiabilityFigures({ found }: { found: DustLiability }): ReactNode {
+function LiabilityFigures({ report }: { report: DustLiability }): ReactNode {
   const t = useTexts()
   return (
     <>
-      {!found.adds_up && (
+      {!report.adds_up && (
         <div className="px-6">
           <Alert variant="error">{t("reports.doesNotAddUp")}</Alert>
         </div>
       )}
       <Figures
         figures={[
-          { label: t("reports.outstanding"), value: shown(found.outstanding), hint: moment(found.at) },
-          { label: t("reports.worth"), value: worth(found.value), hint: t("reports.worthHint") },
-          { label: t("reports.owed"), value: shown(found.owed_by_customers), hint: t("reports.owedHint") },
-          { label: t("members.held"), value: shown(found.held) },
-          { label: t("members.pending"), value: shown(found.pending) },
-          { label: t("reports.escrow"), value: shown(found.escrow) },
-          { label: t("reports.customers"), value: shown(found.customers) },
+          { label: t("reports.outstanding"), value: shown(report.outstanding), hint: moment(report.at) },
+          { label: t("reports.worth"), value: worth(report.value), hint: t("reports.worthHint") },
+          { label: t("reports.owed"), value: shown(report.owed_by_customers), hint: t("reports.owedHint") },
+          { label: t("members.held"), value: shown(report.held) },
+          { label: t("members.pending"), value: shown(report.pending) },
+          { label: t("reports.escrow"), value: shown(report.escrow) },
+          { label: t("reports.customers"), value: shown(report.customers) },
         ]}
       />
     </>

@@ -39,13 +39,13 @@ export function MarketingReport(): ReactNode {
         }),
       ]}
       empty={t("marketing.empty")}
-      figures={(found) => (
+      figures={(report) => (
         <>
-          <MarketingFigures total={found.total} />
+          <MarketingFigures total={report.total} />
           <Text size="small" className="text-ui-fg-subtle px-6 pb-4">
             {t("marketing.notCausal")}
           </Text>
-          <MarketingCharts months={found.months} />
+          <MarketingCharts months={report.months} />
         </>
       )}
     >

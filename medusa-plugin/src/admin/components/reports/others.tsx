@@ -81,7 +81,7 @@ export function ForecastsReport(): ReactNode {
   return (
     <Report<DustForecasts, Outcome>
       name="forecasts"
-      rowsOf={(found) => OUTCOMES.map((name) => ({ name, orders: found[name] }))}
+      rowsOf={(report) => OUTCOMES.map((name) => ({ name, orders: report[name] }))}
       columns={() => [
         { label: t("reports.outcome"), value: ({ name }) => t(`reports.forecast_${name}`), text: true },
         { label: t("reports.orders"), value: ({ orders }) => shown(orders) },

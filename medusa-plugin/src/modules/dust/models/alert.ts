@@ -1,6 +1,6 @@
 import { model } from "@medusajs/framework/utils"
 
-/** An open alert: what the merchant was told, or will be. Deleted when it ends. */
+/** An open alert. `told_at` is when the notification was sent. Deleted when it ends. */
 export const Alert = model.define("dust_alert", {
   code: model.text().primaryKey(),
   message: model.text(),
