@@ -401,6 +401,33 @@ def test_a_cart_that_a_gift_card_pays_wholly_takes_no_points(api: TestClient, me
     assert redeem(api, {"cart_id": "cart_1", "dust": "max"}).status_code == 422
 
 
+def test_points_pay_for_no_units_that_cost_nothing(api: TestClient, medusa: FakeMedusa) -> None:
+    optional_price(api, "prod_cap", 200)
+    set_dust_only(api, "prod_mug", 300)
+    give(20_000)
+    medusa.add_cart(lines=[cart_line("prod_mug", total=0), cart_line("prod_cap", total=10)])
+    assert (quote(api)["dust_only_due"], len(quote(api)["optional"])) == (0, 1)
+    assert redeem(api, {"cart_id": "cart_1", "pay": "dust_only"}).json()["code"] == "nothing_to_pay"
+    # A discount has taken the whole price off.
+    assert redeemed(api, {"cart_id": "cart_1", "dust": "max"})["dust"] == 1000
+    assert quote(api)["optional"] == []
+    wanted = {"cart_id": "cart_1", "items": [{"product_id": "prod_cap", "quantity": 1}]}
+    assert redeem(api, wanted).json()["code"] == "units_not_in_cart"
+
+
+def test_of_two_lines_points_pay_for_the_one_that_is_left(api: TestClient, medusa: FakeMedusa) -> None:
+    optional_price(api, "prod_cap", 200)
+    give(20_000)
+    lines = [{**cart_line("prod_cap", total=total), "id": f"cali_{total}"} for total in (10, 10.5)]
+    medusa.add_cart(lines=lines)
+    wanted = {"cart_id": "cart_1", "items": [{"product_id": "prod_cap", "quantity": 1}]}
+    for left in (2, 1):
+        assert quote(api)["optional"][0]["quantity"] == left
+        redeemed(api, wanted)
+    assert [line["total"] for line in medusa.carts["cart_1"]["items"]] == [0, 0]
+    assert quote(api)["optional"] == []
+
+
 def test_points_pay_for_no_units_that_a_gift_card_pays(api: TestClient, medusa: FakeMedusa) -> None:
     optional_price(api, "prod_mug", 300)
     optional_price(api, "prod_cap", 200)

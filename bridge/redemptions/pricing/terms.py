@@ -94,7 +94,7 @@ class UnitsNotInCart(Conflict):
         message = (
             f"Only {left:,} of this product in your cart can still be paid with points."
             if left
-            else "Put this product into the cart first: then points can pay for it."
+            else "Nothing of this product is left to pay in your cart: put it into the cart first."
         )
         super().__init__(message, product_id=product_id, quantity=left)
 
@@ -230,15 +230,19 @@ def product_terms(prices: Mapping[ProductId, int], wanted: Mapping[ProductId, in
 def unpaid_units(cart: Cart, prices: Collection[ProductId], paid: Mapping[ProductId, int]) -> Counter[ProductId]:
     """Return the units of these products in the cart, less those that open redemptions already pay for.
 
-    A line with a fraction of a unit is left out, and one that no promotion applies to: points cannot pay for them.
+    A line with a fraction of a unit is left out, and one that no promotion applies to: points cannot pay for them. Nor
+    can they pay for a line that costs nothing, by its price or after other discounts.
     """
     units: Counter[ProductId] = Counter()
+    with_price: Counter[ProductId] = Counter()
     for line in cart.lines:
         if line.product_id is None or line.product_id not in prices or not line.discountable:
             continue
         if is_whole(line.quantity):
             units[line.product_id] += int(line.quantity)
-    return +(units - Counter(paid))
+            with_price[line.product_id] += int(line.quantity) if line.gross > 0 else 0
+    # The units that redemptions pay for may be those of lines that cost nothing now.
+    return (units - Counter(paid)) & with_price
 
 
 def units_without_credit(
