@@ -8,7 +8,7 @@ import { Deliveries } from "../src/admin/components/deliveries"
 import { History } from "../src/admin/components/history"
 import { OverviewFigures } from "../src/admin/components/overview"
 import { Redemptions } from "../src/admin/components/redemptions"
-import { DustError, dust, messageOf } from "../src/admin/lib/dust"
+import { DustError, dust, dustCsv, messageOf } from "../src/admin/lib/dust"
 
 vi.mock("react-i18next", () => ({ useTranslation: () => ({ t: (key: string) => key }) }))
 vi.mock("react-router-dom", () => ({ Link: () => null }))
@@ -99,4 +99,17 @@ it("a table that is wider than the page scrolls by itself", () => {
   const cut = files.filter((name) => !name.endsWith("wide-table.tsx") && /<Table>/.test(readFileSync(join(folder, name), "utf8")))
   expect(files.length).toBeGreaterThan(40)
   expect(cut).toEqual([])
+})
+
+it("a page of a proxy is no report", async () => {
+  vi.stubGlobal("__BACKEND_URL__", "/")
+  vi.stubGlobal("__AUTH_TYPE__", "session")
+  const answer = (type: string) => vi.stubGlobal("fetch", async () => new Response("day;points", { headers: { "content-type": type } }))
+  answer("text/csv; charset=utf-8")
+  expect(await dustCsv("/reports/closes?format=csv")).toBe("day;points")
+  answer("text/html")
+  const error = await dustCsv("/reports/closes?format=csv").catch((reason: Error) => reason)
+  expect(messageOf(error as Error, (key) => key)).toBe("general.unreachable")
+  expect(messageOf((await dust("/overview").catch((reason: Error) => reason)) as Error, (key) => key)).toBe("general.unreachable")
+  vi.unstubAllGlobals()
 })

@@ -55,6 +55,15 @@ test("browsers without light-dark() get the light colours", () => {
   expect(fallback).toEqual(colours("light"))
 })
 
+test("no long word is wider than its column", () => {
+  const parts = css.split(/[{}]/)
+  const ruleOf = (selector: string): string => parts[parts.findIndex((part) => part.trim().split("\n").pop() === selector) + 1] ?? ""
+  expect(ruleOf(".dust")).toContain("overflow-wrap: break-word")
+  for (const selector of [".dust-benefits > li", ".dust-row > :first-child", ".dust-pairs dt"]) {
+    expect(ruleOf(selector)).toContain("overflow-wrap: anywhere")
+  }
+})
+
 test("layout follows the direction of the page", () => {
   expect(css).not.toMatch(/[\s;{-](left|right)\s*:|(margin|padding|border)-(left|right|top|bottom)|(?<![-\w])(width|height)\s*:|text-align: (left|right)/)
 })

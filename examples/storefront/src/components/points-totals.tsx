@@ -12,7 +12,7 @@ export function PointsAmount({ amount }: { amount: number }) {
 /** The sum in points, below the one in money. */
 export function PointsTotal({ amount }: { amount: number }) {
   const { totals } = useTexts()
-  return amount > 0 && <Row label={totals.points} amount={<PointsAmount amount={amount} />} className="sum" />
+  return amount > 0 && <Row label={totals.alsoPoints} amount={<PointsAmount amount={amount} />} className="sum" />
 }
 
 interface CartPointsProps {

@@ -1,5 +1,6 @@
-import { Label, Switch, Text } from "@medusajs/ui"
+import { Label, Switch } from "@medusajs/ui"
 import { useId, type ReactNode } from "react"
+import { Note, noteOf } from "./field"
 
 type Props = { label: string; hint?: string; name?: string; checked: boolean; onChange: (checked: boolean) => void }
 
@@ -11,13 +12,9 @@ export function SwitchField({ label, hint, name, checked, onChange }: Props): Re
         <Label size="small" weight="plus" htmlFor={id}>
           {label}
         </Label>
-        {hint && (
-          <Text size="small" className="text-ui-fg-subtle">
-            {hint}
-          </Text>
-        )}
+        <Note hint={hint} id={noteOf(id, hint)} />
       </div>
-      <Switch className="shrink-0" id={id} checked={checked} onCheckedChange={onChange} />
+      <Switch className="shrink-0" id={id} aria-describedby={noteOf(id, hint)} checked={checked} onCheckedChange={onChange} />
     </div>
   )
 }

@@ -21,9 +21,11 @@ export function dust<T>(path: string, method = "GET", body?: unknown, headers: H
   return admin(`/dust${path}`, method, body, headers)
 }
 
-/** Ask a route of the plugin for a file, such as a report as CSV. Throws `DustError`. */
-export async function dustText(path: string): Promise<string> {
-  return (await request(`/dust${path}`, "GET", undefined, {})).text()
+/** Ask a route of the plugin for a report as CSV. Throws `DustError`, also for a page of a proxy. */
+export async function dustCsv(path: string): Promise<string> {
+  const response = await request(`/dust${path}`, "GET", undefined, {})
+  if (!response.headers.get("content-type")?.startsWith("text/csv")) throw new DustError({}, response.status)
+  return response.text()
 }
 
 /** Ask Medusa's Admin API. Throws `DustError`. */

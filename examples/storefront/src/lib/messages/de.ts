@@ -53,7 +53,7 @@ export const de: Messages = {
     discount: "Rabatt",
     total: "Gesamt",
     tax: "Enthaltene Steuern",
-    points: "Gesamt in Punkten",
+    alsoPoints: "Außerdem",
   },
 
   checkout: {

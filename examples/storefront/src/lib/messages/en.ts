@@ -52,7 +52,7 @@ export const en = {
     discount: "Discount",
     total: "Total",
     tax: "Includes tax of",
-    points: "Total in points",
+    alsoPoints: "In addition",
   },
 
   checkout: {

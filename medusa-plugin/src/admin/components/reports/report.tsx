@@ -2,7 +2,7 @@ import { Button, Table, toast } from "@medusajs/ui"
 import { useMutation, useQuery } from "@tanstack/react-query"
 import type { ReactNode } from "react"
 import { download } from "../../lib/download"
-import { dust, dustText, messageOf } from "../../lib/dust"
+import { dust, dustCsv, messageOf } from "../../lib/dust"
 import { useTexts } from "../../lib/texts"
 import { Loaded, Nothing } from "../states"
 import { WideTable } from "../wide-table"
@@ -87,7 +87,7 @@ export function Rows<Row>({ rows, columns }: { rows: Row[]; columns: Column<Row>
 function CsvButton({ name, query }: { name: string; query?: Record<string, string> }): ReactNode {
   const t = useTexts()
   const read = useMutation({
-    mutationFn: () => dustText(`/reports/${name}?${new URLSearchParams({ ...query, format: "csv" })}`),
+    mutationFn: () => dustCsv(`/reports/${name}?${new URLSearchParams({ ...query, format: "csv" })}`),
     onSuccess: (text) => download(`dust-${name}.csv`, text, "text/csv"),
     onError: (error) => toast.error(messageOf(error, t)),
   })

@@ -14,7 +14,7 @@ export const marketing = {
     redemptionRateHint: "Punkte: {{spent}} von {{issued}}",
     repeatRedeemers: "Wiederkaufsrate, Einlösende",
     repeatOthers: "Wiederkaufsrate, andere",
-    repeatHint: "{{repeaters}} von {{buyers}} bestellten erneut",
+    repeatHint: "Erneut bestellt: {{repeaters}} von {{buyers}}",
     revenue: "Umsatz, {{currency}}",
     revenueHint: "Bestellungen von Mitgliedern, abzüglich Retouren",
     basketRedeemers: "Durchschnittliche Bestellung, Einlösende, {{currency}}",

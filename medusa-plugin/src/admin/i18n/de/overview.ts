@@ -15,7 +15,7 @@ export const overview: typeof english = {
   events: "Ereignisse",
   failed: "{{shown}} fehlgeschlagen",
   allWell: "Alles in Ordnung",
-  waiting: "{{shown}} warten seit {{date}}",
+  waiting: "{{shown}} wartend seit {{date}}",
   noneWaiting: "Keines wartet",
   unpaid_one: "Eine Bestellung hat Produkte, die es nur für Punkte gibt und die nicht mit Punkten bezahlt sind:",
   unpaid_other: "{{shown}} Bestellungen haben Produkte, die es nur für Punkte gibt und die nicht mit Punkten bezahlt sind:",
