@@ -20,9 +20,9 @@ def audit(
 ) -> None:
     """Check every invariant of the ledger. Exit code 1 on any breach. Example: dust audit --medusa --sample 1000
 
-    With --medusa it also compares a random sample of settled orders with Medusa and says how each differs, and looks
-    for codes that can still be used although no points are held for them, and for dead codes in open carts. It changes
-    nothing.
+    With --medusa it also compares a random sample of settled orders with Medusa and says how each differs. It also
+    looks for codes that can still be used although no points are held for them, and for dead codes in open carts.
+    It changes nothing.
     """
     names = list(CHECK_NAMES)
     with console.status("Reading the ledger …"):

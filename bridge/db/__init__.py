@@ -213,12 +213,12 @@ def transaction() -> Iterator[Connection]:
 
 def in_batches(step: Callable[[Connection], int], *, size: int) -> int:
     """Call `step`, each time in a transaction of its own, until it does less than `size`. Returns the sum."""
-    done, some = 0, size
-    while some >= size:
+    total, batch = 0, size
+    while batch >= size:
         with transaction() as connection:
-            some = step(connection)
-        done += some
-    return done
+            batch = step(connection)
+        total += batch
+    return total
 
 
 @contextmanager

@@ -113,7 +113,8 @@ class Medusa:
         """Return the orders among these that Medusa has, without drafts, which its list leaves out (2.21.2, its
         source).
         """
-        return [order for some in self._matching("/admin/orders", "id[]", order_ids, ORDER_FIELDS) for order in some]
+        portions = self._matching("/admin/orders", "id[]", order_ids, ORDER_FIELDS)
+        return [order for orders in portions for order in orders]
 
     def orders_of_customer_since(self, customer_id: CustomerId, since: datetime) -> Iterator[list[Json]]:
         """Yield pages of a customer's orders placed at or after `since`: all of them, or it raises `MedusaAway`."""
@@ -216,8 +217,8 @@ class Medusa:
         carts: dict[str, tuple[str, ...]] = defaultdict(tuple)
         remaining = 0
         # The plugin takes a hundred codes per call.
-        for some in _in_portions(sorted(codes)):
-            body = {"codes": some, "dry_run": dry_run}
+        for portion in _in_portions(sorted(codes)):
+            body = {"codes": portion, "dry_run": dry_run}
             answer = self._http.admin("POST", "/admin/dust/codes/withdraw", body=body, optional=True)
             if "carts" not in answer:
                 return None
@@ -248,9 +249,9 @@ class Medusa:
     def _promotions(self, codes: Collection[str], fields: str) -> Iterator[Json]:
         wanted = sorted(codes)
         for start in range(0, len(wanted), _CODES_AT_ONCE):
-            some = wanted[start : start + _CODES_AT_ONCE]
-            name = "code[]" if len(some) > 1 else "code"
-            params: Params = [*((name, code) for code in some), ("fields", fields), ("limit", _CODES_AT_ONCE)]
+            portion = wanted[start : start + _CODES_AT_ONCE]
+            name = "code[]" if len(portion) > 1 else "code"
+            params: Params = [*((name, code) for code in portion), ("fields", fields), ("limit", _CODES_AT_ONCE)]
             promotions = self._http.admin("GET", "/admin/promotions", params=params).rows("promotions", "id", "code")
             yield from (promotion for promotion in promotions if promotion["code"] in codes)
 
@@ -300,9 +301,9 @@ class Medusa:
         **filters: str,
     ) -> Iterator[list[Json]]:
         """Yield the resources whose parameter `name` is one of these values, a request for each portion of values."""
-        for some in _in_portions(sorted(values)):
-            chosen = ((name, value) for value in some)
-            params: Params = [*chosen, *filters.items(), ("fields", fields), ("limit", len(some))]
+        for portion in _in_portions(sorted(values)):
+            chosen = ((name, value) for value in portion)
+            params: Params = [*chosen, *filters.items(), ("fields", fields), ("limit", len(portion))]
             yield self._http.admin("GET", path, params=params).rows(path.rpartition("/")[2], *needed)
 
     def _list(

@@ -314,8 +314,8 @@ def audit_medusa(medusa: Medusa) -> list[Breach]:
 def _dead_codes_in_carts(medusa: Medusa, closed: Mapping[str, str]) -> Iterator[Breach]:
     withdrawal = medusa.remove_codes_from_all_carts(closed.keys(), dry_run=True)
     for cart_id, held in withdrawal.carts.items() if withdrawal else ():
-        of = ", ".join(f"{code} of {closed[code]}" for code in held if code in closed)
-        yield Breach(check="no_dead_code_in_an_open_cart", subject=cart_id, detail=f"holds {of}")
+        codes = ", ".join(f"{code} of {closed[code]}" for code in held if code in closed)
+        yield Breach(check="no_dead_code_in_an_open_cart", subject=cart_id, detail=f"holds {codes}")
 
 
 def audit_orders(medusa: Medusa, sample: int) -> list[Breach]:

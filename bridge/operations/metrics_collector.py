@@ -165,7 +165,7 @@ def _runs(connection: Connection) -> Iterator[Metric]:
     yield _moment(
         "dust_reconcile_timestamp_seconds", "When Medusa was last asked for what was missed", last_poll(connection)
     )
-    yield _moment("dust_audit_timestamp_seconds", "When the books were last audited", audit.at if audit else None)
+    yield _moment("dust_audit_timestamp_seconds", "When the ledger was last audited", audit.at if audit else None)
     breaches = GaugeMetricFamily("dust_audit_breaches", "Breaches that the last audit found", labels=["check"])
     for check, number in (audit.result.get("breaches", {}) if audit else {}).items():
         breaches.add_metric([check], number)

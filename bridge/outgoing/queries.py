@@ -173,10 +173,10 @@ def replay(window: ReplayWindow) -> int:
     while True:
         moment = now()
         with transaction() as connection:
-            some = select(outgoing_webhook.c.seq).where(*window.conditions(), outgoing_webhook.c.seq > after)
-            some = some.order_by(outgoing_webhook.c.seq).limit(_REPLAYED_AT_ONCE)
+            batch = select(outgoing_webhook.c.seq).where(*window.conditions(), outgoing_webhook.c.seq > after)
+            batch = batch.order_by(outgoing_webhook.c.seq).limit(_REPLAYED_AT_ONCE)
             # A locked one is being erased.
-            seqs = connection.scalars(some.with_for_update(skip_locked=True)).all()
+            seqs = connection.scalars(batch.with_for_update(skip_locked=True)).all()
             if not seqs:
                 _end_pause(connection, moment)
                 return total

@@ -169,9 +169,9 @@ class Earn(Part):
     @field_validator("fixed")
     @classmethod
     def _each_product_once(cls, fixed: tuple[FixedDust, ...]) -> tuple[FixedDust, ...]:
-        often = [product for product, times in Counter(each.product_id for each in fixed).items() if times > 1]
-        if often:
-            raise ValueError(f"names {', '.join(often[:3])} more than once")
+        times = Counter(rule.product_id for rule in fixed)
+        if repeated := [product_id for product_id in times if times[product_id] > 1]:
+            raise ValueError(f"names {', '.join(repeated[:3])} more than once")
         return fixed
 
     @cached_property

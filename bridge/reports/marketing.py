@@ -1,9 +1,9 @@
 """Marketing figures: who buys and redeems, what referrals bring, and what the programme costs.
 
-An order counts while money or points are spent on it. So a draft, a guest's order that nobody has claimed, and an order
-that was canceled, deleted or wholly returned do not count, and neither does one that waits for what the programme
-requires (`earn.when`, `earn.pending_until_paid`). It counts in the month in which it was placed, with what is left of
-it today: a later return changes an earlier month.
+An order counts while money or points are spent on it. These do not count: a draft, a guest's order that nobody has
+claimed, an order that was canceled, deleted or wholly returned, and one that waits for what the programme requires
+(`earn.when`, `earn.pending_until_paid`). It counts in the month in which it was placed, with what is left of it today:
+a later return changes an earlier month.
 
 Revenue is the money that tiers count: by the basis of the rules (without tax and shipping by default), after discounts,
 less returns, without points-only products. Merged accounts are one member. An erased customer still counts, by an id

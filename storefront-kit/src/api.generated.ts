@@ -2412,7 +2412,7 @@ export interface components {
             events_stripped: number;
             /**
              * Message
-             * @default What identified the person is gone; the books and the liability stay.
+             * @default What identified the person is gone; the ledger and the liability stay.
              */
             message: string;
         };

@@ -1,4 +1,4 @@
-"""A person is forgotten and the books stay."""
+"""A person is erased, and the ledger stays."""
 
 from typing import Any
 

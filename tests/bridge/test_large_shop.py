@@ -107,7 +107,7 @@ PATHS = {
     "/products": PAGE,
     "/programme": PAGE,
     "/programme/versions": PAGE,
-    # Reports read the books as a whole: each posting a few times, and not once for each member or month.
+    # Reports read the whole ledger: each posting a few times, and not once for each member or month.
     "/reports/liability": 6 * ORDERS,
     "/reports/movements?by=month": 4 * ORDERS,
     "/reports/expiring": 2 * ORDERS,

@@ -245,7 +245,7 @@ def test_an_order_for_a_code_already_released_is_booked_all_the_same(api: TestCl
 def test_a_code_in_two_orders_is_the_first_ones_and_the_other_is_reported(
     api: TestClient, medusa: FakeMedusa, monkeypatch: pytest.MonkeyPatch, together: bool
 ) -> None:
-    """Medusa's limit stands against it; the books stay right whatever else gets a code into a second order."""
+    """Medusa's limit prevents it. If a code gets into a second order anyway, the ledger stays right."""
     reported: list[tuple[str, str]] = []
     monkeypatch.setattr(capture.log, "error", lambda what, **about: reported.append((what, about["order_id"])))
     give(500)

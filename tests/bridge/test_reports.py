@@ -1,4 +1,4 @@
-"""Explanations and reports, read back from the books."""
+"""Explanations and reports, read from the ledger."""
 
 import csv
 import io

@@ -145,7 +145,7 @@ def explain_customer(customer_id: PathCustomerId) -> ExplanationResponse:
 class ErasedResponse(BaseModel):
     customer_id: str
     events_stripped: int = Field(description="Number of event bodies from which more than ids was removed")
-    message: str = "What identified the person is gone; the books and the liability stay."
+    message: str = "What identified the person is gone; the ledger and the liability stay."
 
 
 @router.post("/customers/{customer_id}/erase", responses=describe_problems(422))

@@ -25,16 +25,16 @@ def examine(flower_url: str | None = None) -> Iterator[Finding]:
             fix = "Change or unset the variable; the settings reference explains each."
             yield Finding(check="settings", ok=False, detail=problem, fix=fix)
         return
-    well: set[str] = set()
+    passed: set[str] = set()
     for check in (*_CHECKS, flower_check(flower_url)):
-        finding = _find(check, settings, well)
+        finding = _find(check, settings, passed)
         if finding.ok:
-            well.add(check.name)
+            passed.add(check.name)
         yield finding
 
 
-def _find(check: Check, settings: Settings, well: set[str]) -> Finding:
-    if check.after and check.after not in well:
+def _find(check: Check, settings: Settings, passed: set[str]) -> Finding:
+    if check.after and check.after not in passed:
         return Finding(check=check.name, ok=None, detail=f"not checked: first fix what is said of {check.after}")
     try:
         return Finding(check=check.name, ok=True, detail=check.run(settings))

@@ -56,7 +56,7 @@ _WALKS = 2
 _TRIES = 3
 # What the clock brings comes once in ten seconds at the latest.
 _CLOCK_SECONDS = 11
-# Reading the books is work; what is tested needs the machine.
+# The check costs CPU that the tested processes need.
 _LOOK_AGAIN_SECONDS = 0.5
 # Without a death all is well soon: what is still wrong by then is a fault, and is shown.
 _UNDISTURBED_SECONDS = 180.0

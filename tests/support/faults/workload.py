@@ -121,7 +121,7 @@ class Walk:
         return order(f"order_{self.tag}_{name}", customer_id=f"cus_{self.tag}_{who}", lines=lines, **how)
 
     def settles(self, document: dict[str, Any], worth: int) -> None:
-        """From now on Medusa has these facts, and in the end they must be in the books."""
+        """From now on Medusa has these facts, and in the end they must be in the ledger."""
         self.installation.shop.orders[document["id"]] = document
         self.history.worth[document["id"]] = (document["customer_id"], worth)
 
