@@ -170,6 +170,9 @@ def _broker_url(url: str) -> str:
 def _is_broker_address(address: str) -> bool:
     try:
         parts = urlsplit(address)
+        if parts.scheme in {"redis", "rediss"} and not re.fullmatch(r"(/[0-9]*)?", parts.path):
+            # Redis numbers its databases. Otherwise each worker would end as it connects.
+            return False
         # After a `/`, `?` or `#` in a password, its rest and the host are no longer in `netloc`.
         return parts.port != 0 and "@" not in parts.path + parts.query + parts.fragment
     except ValueError:

@@ -101,11 +101,11 @@ def handle(self: EventTask, event_id: str) -> str:
 
 
 @signals.task_failure.connect(sender=handle)
-def _fail_event_of_killed_task(exception: BaseException, args: Sequence[str], **_: object) -> None:
+def _fail_event_of_killed_task(exception: BaseException, args: Sequence[str] | None, **_: object) -> None:
     """Mark the event of a task as failed if the task was ended from outside (time limit, lost worker).
 
     Otherwise the periodic job would enqueue it again and again. An unreachable Redis while Celery stores a retry also
     ends the task; then the event itself has no problem.
     """
-    if not isinstance(exception, (DustError, OperationalError, RedisError)):
+    if args and not isinstance(exception, (DustError, OperationalError, RedisError)):
         fail_event(args[0], f"Its task was ended ({exception}). Retry it; if that happens again, Dust has a bug there.")

@@ -10,7 +10,19 @@ from typing import Annotated
 import jwt
 import typer
 
-from bridge.cli.output import ACTOR, AsJson, Customer, Key, Limit, Reason, check_id, console, print_json, print_rows
+from bridge.cli.output import (
+    ACTOR,
+    AsJson,
+    Customer,
+    Description,
+    Key,
+    Limit,
+    Reason,
+    check_id,
+    console,
+    print_json,
+    print_rows,
+)
 from bridge.clock import now, real_now
 from bridge.counted import counted
 from bridge.db import transaction
@@ -87,7 +99,7 @@ def adjust(
     customer: Customer,
     amount: Annotated[int, typer.Argument(help="Whole points; a negative number is a debit.")],
     reason: Reason,
-    description: Annotated[str, typer.Option(help="What the customer sees; the reason is for the shop only.")] = "",
+    description: Description = "",
     key: Key = None,
     as_json: AsJson = False,
 ) -> None:

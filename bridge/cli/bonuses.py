@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from bridge.cli.output import ACTOR, AsJson, Key, Reason, check_ids, console, print_json
+from bridge.cli.output import ACTOR, AsJson, Description, Key, Reason, check_ids, console, print_json
 from bridge.clock import now
 from bridge.counted import counted
 from bridge.db import transaction
@@ -18,7 +18,7 @@ def bonus(
     customers: Annotated[list[str], typer.Argument(help="Medusa customer ids, cus_…", callback=check_ids)],
     amount: Annotated[int, typer.Option(min=1, max=MAX_DUST, help="Whole points for each of them.")],
     reason: Reason,
-    description: Annotated[str, typer.Option(help="What the customers see; the reason is for the shop only.")] = "",
+    description: Description = "",
     expires_after_days: Annotated[
         int | None, typer.Option(min=1, max=MAX_DAYS, help="Default: as the programme says for earned points.")
     ] = None,

@@ -27,7 +27,7 @@ def doctor(
 
 
 def _show(finding: Finding) -> None:
-    console.print(_MARKS[finding.ok], end=" ")
+    console.print(_MARKS[finding.ok], end=" ", markup=True)
     say(f"{finding.check}: {finding.detail}")
     if finding.ok is False:
         say(f"  → {finding.fix}")

@@ -44,8 +44,10 @@ def trigger(
         raise Unavailable(f"Nothing answers at {address}: is `dust up` running?") from error
     try:
         reply = answer.json()
-    except ValueError as error:
-        raise Unavailable(f"What answers at {address} is not Dust ({answer.status_code}): see --url.") from error
+    except (ValueError, RecursionError):
+        reply = None
+    if not isinstance(reply, dict):
+        raise Unavailable(f"What answers at {address} is not Dust ({answer.status_code}): see --url.")
     if as_json:
         print_json({"http_status": answer.status_code, **reply})
     else:

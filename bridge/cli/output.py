@@ -16,7 +16,8 @@ from bridge.errors import InvalidInput
 from bridge.ids import is_id
 from bridge.medusa.times import is_storable
 
-console = Console()
+# Texts of merchants and names of files can have brackets and colons, which Rich reads as styles and emoji.
+console = Console(markup=False, emoji=False)
 
 # Who did it, in rows that a command writes.
 ACTOR = "cli"
@@ -41,13 +42,27 @@ def _check_key(key: str | None) -> str | None:
     return key
 
 
+def _at_most(characters: int) -> Callable[[str], str]:
+    """As long as the API takes it."""
+
+    def check(value: str) -> str:
+        if len(value) > characters:
+            raise typer.BadParameter(f"Give at most {characters} characters.")
+        return value
+
+    return check
+
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Customer = Annotated[str, typer.Argument(help="A Medusa customer id, cus_…", callback=check_id)]
 Key = Annotated[
     str | None, typer.Option(help="Idempotency key. Repeating it has no second effect.", callback=_check_key)
 ]
 Limit = Annotated[int, typer.Option(min=1, max=1000)]
-Reason = Annotated[str, typer.Option(help="Why; for the shop only.")]
+Reason = Annotated[str, typer.Option(help="Why; for the shop only.", callback=_at_most(200))]
+Description = Annotated[
+    str, typer.Option(help="What the customer sees; the reason is for the shop only.", callback=_at_most(500))
+]
 
 
 def to_utc(moment: datetime) -> datetime:

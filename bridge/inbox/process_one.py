@@ -22,7 +22,7 @@ from bridge.ids import OrderId, ProductId
 from bridge.inbox.customers import EventOrigin, MedusaCustomer, apply_customer_event, read_customer_of
 from bridge.inbox.events import About, Event, log_ids, metric_label, read_event
 from bridge.inbox.history import Attempt, store_attempt
-from bridge.inbox.retry import ASK_AGAIN_AFTER, UnknownEvent
+from bridge.inbox.retry import ASK_AGAIN_AFTER, UnknownEvent, require_event_id
 from bridge.inbox.tables import QUIET_SOURCE, EventState, Outcome, webhook_event
 from bridge.medusa.client import Medusa, get_medusa
 from bridge.medusa.errors import UnknownInMedusa
@@ -287,6 +287,7 @@ def fail_event(event_id: str, reason: str) -> None:
 
 
 def _read_row(event_id: str) -> Row[Any]:
+    require_event_id(event_id)
     with transaction() as connection:
         row = connection.execute(select(webhook_event).where(webhook_event.c.id == event_id)).one_or_none()
     if row is None:

@@ -28,6 +28,15 @@ class UnknownEvent(NotFound):
         super().__init__(f"There is no event {event_id}.")
 
 
+def require_event_id(value: object) -> None:
+    """Check what may be no id: the arguments of a task, which anybody with access to the broker can send.
+
+    Raises `UnknownEvent`.
+    """
+    if not (isinstance(value, str) and value.isascii() and value.isprintable()):
+        raise UnknownEvent(str(value))
+
+
 def retry_event(
     connection: Connection, event_id: str, *, now: datetime, due_in: timedelta = timedelta(0), actor: str = "operator"
 ) -> bool:
@@ -35,6 +44,7 @@ def retry_event(
 
     With `due_in` the sweep ignores it for that long, because its own task is about to be sent. `actor` requested it.
     """
+    require_event_id(event_id)
     state = connection.scalar(select(webhook_event.c.state).where(webhook_event.c.id == event_id).with_for_update())
     if state is None:
         raise UnknownEvent(event_id)

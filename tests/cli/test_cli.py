@@ -179,6 +179,40 @@ def test_trigger_at_something_else_than_dust(dust: Dust, monkeypatch: pytest.Mon
 
 
 @pytest.mark.usefixtures("settings")
+@pytest.mark.parametrize("answer", ["[]", "7", "null", '"ok"', "[" * 100_000])
+def test_trigger_at_a_program_with_other_json(dust: Dust, monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
+    monkeypatch.setattr("httpx.post", lambda *_, **__: httpx.Response(200, text=answer))
+    said = dust("trigger", "order.placed", "--url", "http://shop.test", "--json")
+    assert (said.code, "http://shop.test is not Dust (200)" in said.err) == (1, True)
+
+
+@pytest.mark.usefixtures("settings")
+@pytest.mark.parametrize("words", ["[/b] sorry", "for [red]", "[link=x]", "with :gift: and [bold]"])
+def test_text_in_brackets_or_colons_is_shown_as_it_is(dust: Dust, tmp_path: Path, words: str) -> None:
+    assert dust("adjust", "cus_1", 5, "--reason", words, "--description", words).code == 0
+    assert [row["description"] for row in dust("history", "cus_1", "--json").json] == [words]
+    # A narrow terminal breaks the cells.
+    shown = "".join(dust("history", "cus_1").out.replace("│", " ").split())
+    assert all(word in shown for word in words.split())
+    file = tmp_path / words.replace("/", "")
+    said = dust("export", file)
+    assert (said.code, "".join(file.name.split()) in "".join(said.out.split())) == (0, True)
+
+
+@pytest.mark.usefixtures("settings")
+@pytest.mark.parametrize(("option", "most"), [("--reason", 200), ("--description", 500)])
+def test_texts_are_as_long_as_the_api_takes_them(dust: Dust, option: str, most: int) -> None:
+    given = {"--reason": "gift", option: "ü" * most}
+    assert dust("adjust", "cus_1", 5, *sum(given.items(), ())).code == 0
+    assert dust("bonus", "cus_1", "--amount", 5, *sum(given.items(), ())).code == 0
+    given[option] += "ü"
+    for command in (["adjust", "cus_1", 5], ["bonus", "cus_1", "--amount", 5]):
+        said = dust(*command, *sum(given.items(), ()))
+        assert (said.code, f"at most {most} characters" in said.err) == (2, True)
+    assert dust("balance", "cus_1", "--json").json["balance"] == 10
+
+
+@pytest.mark.usefixtures("settings")
 def test_bonus(dust: Dust) -> None:
     give = ["bonus", "cus_2", "cus_1", "--amount", 50, "--reason", "birthday", "--key", "once"]
     assert [line.partition(" (")[0] for line in dust(*give).out.splitlines()] == [

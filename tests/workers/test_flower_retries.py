@@ -24,11 +24,12 @@ from workers.flower.retries import (
     TaskNotFailed,
     TaskNotRetryable,
     UnknownTask,
+    WrongArguments,
     is_retryable,
     retries_by_task,
     retry_task,
 )
-from workers.inbox import handle
+from workers.inbox import _fail_event_of_killed_task, handle
 
 pytestmark = pytest.mark.servers
 
@@ -122,3 +123,43 @@ def test_what_cannot_be_retried_leaves_no_trace(
     with pytest.raises(error):
         retry_task(app, "old", remembered, operator="ada")
     assert (sent, noted(), state_of("msg_1")) == ([], 0, "failed")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"args": "()"},
+        {"args": "('msg_1', 2)"},
+        {"kwargs": "{'event': 'msg_1'}"},
+        {"args": "()", "kwargs": "{'other': 'msg_1'}"},
+        {"name": "redemptions.advance", "args": "()"},
+        {"name": "inbox.drain", "args": "(1,)"},
+    ],
+)
+def test_arguments_that_the_task_does_not_take_are_named(
+    failed_event: None, sent: list[tuple[Any, ...]], wrong: dict[str, str]
+) -> None:
+    app.loader.import_default_modules()
+    with pytest.raises(WrongArguments, match="does not take"):
+        retry_task(app, "old", record(**wrong), operator="ada")
+    assert (sent, noted(), state_of("msg_1")) == ([], 0, "failed")
+
+
+@pytest.mark.parametrize(
+    "wrong", ["(5,)", "(None,)", "(['msg_1'],)", "({'id': 1},)", "(True,)", "(1.5,)", "('msg é',)"]
+)
+def test_what_is_no_event_id_is_an_unknown_event(failed_event: None, sent: list[tuple[Any, ...]], wrong: str) -> None:
+    with pytest.raises(UnknownEvent):
+        retry_task(app, "old", record(args=wrong), operator="ada")
+    assert (sent, noted()) == ([], 0)
+
+
+@pytest.mark.parametrize("wrong", [5, None, ["msg_1"], {"id": 1}, True, 1.5, "nul\0", "half \ud800"])
+def test_a_task_about_no_event_says_so(failed_event: None, wrong: Any) -> None:
+    with pytest.raises(UnknownEvent):
+        handle.run(wrong)
+
+
+def test_a_task_without_arguments_that_was_ended_is_no_event_s(failed_event: None) -> None:
+    _fail_event_of_killed_task(exception=TypeError("missing argument"), args=())
+    _fail_event_of_killed_task(exception=TypeError("missing argument"), args=None)

@@ -1,5 +1,6 @@
 """Retry a failed task: once, recorded, with its exact arguments."""
 
+import inspect
 from collections.abc import Collection
 
 import structlog
@@ -46,6 +47,16 @@ class TaskNotRetryable(Conflict):
         super().__init__(f"{name} is not a task that may be retried from here.")
 
 
+class WrongArguments(Conflict):
+    """The failed task was sent with arguments that it does not take, so it would fail again."""
+
+    code = "wrong_arguments"
+    status = 422
+
+    def __init__(self, name: str, error: TypeError) -> None:
+        super().__init__(f"{name} does not take the arguments that it was sent with ({error}): send a new task.")
+
+
 class BrokerAway(Unavailable):
     """The task could not be sent."""
 
@@ -66,8 +77,8 @@ def retry_task(
 
     `record` is Flower's record of the task. The second value is the task, or None if it had been sent before.
 
-    Raises `UnknownTask`, `TaskNotFailed`, `TaskNotRetryable`, `ArgumentsCut`, `BrokerAway`, `DatabaseAway`, and what
-    the task's own `before_operator_retry` raises. After each of them it can be called again.
+    Raises `UnknownTask`, `TaskNotFailed`, `TaskNotRetryable`, `ArgumentsCut`, `WrongArguments`, `BrokerAway`,
+    `DatabaseAway`, and what the task's own `before_operator_retry` raises. After each of them it can be called again.
     """
     earlier = retries_by_task([task_id]).get(task_id)
     if earlier:
@@ -76,6 +87,10 @@ def retry_task(
     if not is_retryable(app, failure.name):
         raise TaskNotRetryable(failure.name)
     task: DustTask = app.tasks[failure.name]
+    try:
+        inspect.signature(task.run).bind(*failure.args, **failure.kwargs)
+    except TypeError as error:
+        raise WrongArguments(failure.name, error) from None
     with transaction() as connection:
         claim = {"task_name": failure.name, "new_task_id": uuid(), "operator": operator, "now": now()}
         if claim_retry(connection, task_id, **claim):
