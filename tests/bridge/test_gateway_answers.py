@@ -44,7 +44,7 @@ def test_its_refusals_are_not_medusas(medusa: FakeMedusa, gateway: tuple[int, An
         lambda: client.customer(CustomerId("cus_1")),
         lambda: client.cart("cart_1"),
         lambda: client.codes_in_cart("cart_1"),
-        lambda: client.variants(ProductId("prod_1")),
+        lambda: client.product_with_prices(ProductId("prod_1")),
         lambda: client.promotions_by_code(["CODE"]),
         lambda: client.delete_promotion("promo_1"),
         lambda: client.create_promotion({}),

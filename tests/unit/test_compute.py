@@ -149,8 +149,12 @@ def test_a_paid_order_qualifies_the_referral_of_its_customer() -> None:
         referrer_due=0,
         referrer_booked=0,
         referrer_not_taken=0,
+        referrer_expired=0,
+        referrer_taken_back=0,
         referred_booked=0,
         referred_not_taken=0,
+        referred_expired=0,
+        referred_taken_back=0,
         note=None,
     )
     referrers = {REFERRER: Person(merged_at={REFERRER: None})}
