@@ -20,11 +20,11 @@ from bridge.cli.output import (
     Reason,
     check_id,
     console,
+    counted,
     print_json,
     print_rows,
 )
 from bridge.clock import now, real_now
-from bridge.counted import counted
 from bridge.db import transaction
 from bridge.errors import Unavailable, field_error
 from bridge.ids import CustomerId, ProductId, new_id
@@ -156,7 +156,7 @@ def unmerge(customer: Customer, as_json: AsJson = False) -> None:
     if as_json:
         print_json({**vars(done.merge), "brought": done.brought, "returned": done.returned})
     else:
-        console.print(f"{customer} has {done.returned:,} of its {counted(done.brought, 'point')} back.")
+        console.print(f"{customer} has {done.returned} of its {counted(done.brought, 'point')} back.")
 
 
 @products.command(name="set")

@@ -5,9 +5,8 @@ from typing import Annotated
 
 import typer
 
-from bridge.cli.output import ACTOR, AsJson, as_utc, console, counting, print_json, print_rows, say
+from bridge.cli.output import ACTOR, AsJson, as_utc, console, counted, counting, print_json, print_rows, say
 from bridge.clock import now
-from bridge.counted import counted
 from bridge.errors import InvalidInput
 from bridge.inbox.backfill import BackfillOptions, Preview, finish_run, open_run, preview, run_backfill, start_run
 from bridge.medusa.client import get_medusa

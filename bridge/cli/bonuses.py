@@ -4,9 +4,8 @@ from typing import Annotated
 
 import typer
 
-from bridge.cli.output import ACTOR, AsJson, Description, Key, Reason, check_ids, console, print_json
+from bridge.cli.output import ACTOR, AsJson, Description, Key, Reason, check_ids, console, counted, print_json
 from bridge.clock import now
-from bridge.counted import counted
 from bridge.db import transaction
 from bridge.errors import field_error
 from bridge.ids import CustomerId, new_id

@@ -4,9 +4,8 @@ from typing import Annotated
 
 import typer
 
-from bridge.cli.output import ACTOR, AsJson, Customer, Limit, console, print_json, print_rows
+from bridge.cli.output import ACTOR, AsJson, Customer, Limit, console, counted, print_json, print_rows
 from bridge.clock import now
-from bridge.counted import counted
 from bridge.db import transaction
 from bridge.ids import CustomerId, OrderId
 from bridge.inbox.customers import claim_by_support

@@ -11,9 +11,8 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from typer.core import TyperGroup
 
-from bridge.cli.output import ACTOR, AsJson, Limit, console, print_json, print_rows, say, whole_file
+from bridge.cli.output import ACTOR, AsJson, Limit, console, counted, print_json, print_rows, say, whole_file
 from bridge.clock import now
-from bridge.counted import counted
 from bridge.csv_cells import safe_cell
 from bridge.db import transaction
 from bridge.errors import InvalidInput

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from bridge.counted import counted as in_a_sentence
 from bridge.errors import InvalidInput
 from bridge.ids import is_id
 from bridge.medusa.times import is_storable
@@ -40,6 +41,11 @@ def _check_key(key: str | None) -> str | None:
     if key is not None and not (0 < len(key) <= _MAX_KEY_CHARACTERS and key.isprintable()):
         raise typer.BadParameter(f"Give 1 to {_MAX_KEY_CHARACTERS} printable characters.")
     return key
+
+
+def counted(number: int, thing: str) -> str:
+    """`1 point`, `1200 points`: without separators of thousands, for scripts that read the output."""
+    return in_a_sentence(number, thing).replace(",", "")
 
 
 def _at_most(characters: int) -> Callable[[str], str]:

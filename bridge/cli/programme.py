@@ -7,9 +7,20 @@ from typing import Annotated, Any
 
 import typer
 
-from bridge.cli.output import ACTOR, AsJson, Limit, as_utc, console, counting, print_json, print_rows, say, to_utc
+from bridge.cli.output import (
+    ACTOR,
+    AsJson,
+    Limit,
+    as_utc,
+    console,
+    counted,
+    counting,
+    print_json,
+    print_rows,
+    say,
+    to_utc,
+)
 from bridge.clock import now
-from bridge.counted import counted
 from bridge.db import transaction
 from bridge.errors import InvalidInput
 from bridge.medusa.client import get_medusa
