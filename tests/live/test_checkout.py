@@ -241,5 +241,28 @@ def test_what_a_quote_offers_beside_a_coupon_is_accepted_and_a_later_coupon_is_n
     merchant.close()
 
 
+@pytest.fixture
+def hoodie_that_nothing_discounts(world: World) -> Iterator[SeededProduct]:
+    merchant, hoodie = Merchant(world.keys), world.keys.hoodie
+    merchant.post(f"/admin/products/{hoodie.id}", {"discountable": False})
+    yield hoodie
+    merchant.post(f"/admin/products/{hoodie.id}", {"discountable": True})
+    merchant.close()
+
+
+def test_points_pay_for_no_product_that_is_not_discountable(
+    world: World, shopper: Storefront, hoodie_that_nothing_discounts: SeededProduct
+) -> None:
+    world.bridge.give(shopper.customer_id, 2_000)
+    cart_id = shopper.new_cart()
+    hoodie = shopper.add(cart_id, hoodie_that_nothing_discounts)["total"]
+    shirt = shopper.add(cart_id, world.keys.shirt)["total"] - hoodie
+
+    assert shopper.ask("POST", "/store/dust/quote", {"cart_id": cart_id})["max_value"] == f"{shirt:.2f}"
+
+    world.redeem(shopper, {"cart_id": cart_id, "dust": "max"})
+    assert shopper.cart(cart_id)["total"] == pytest.approx(hoodie)
+
+
 def test_the_books_are_clean(world: World) -> None:
     world.bridge.audit()
