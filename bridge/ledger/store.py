@@ -19,7 +19,7 @@ from bridge.clock import now
 from bridge.db.bulk import among, insert_missing, insert_rows, update_rows
 from bridge.ids import CustomerId
 from bridge.ledger.account import Account
-from bridge.ledger.lots import Lot
+from bridge.ledger.lots import REVERSIBLE, Lot
 from bridge.ledger.outgoing_webhooks import store_webhooks
 from bridge.ledger.postings import Transaction
 from bridge.ledger.tables import customer_merge, dust_balance, dust_lot, dust_lot_use, dust_transaction
@@ -132,8 +132,7 @@ _ALL_EXPIRED = text(
     JOIN dust_lot_use u ON u.customer_id = t.customer_id AND u.version = t.version
     JOIN dust_lot l ON l.customer_id = u.customer_id AND l.id = u.lot_id
     WHERE t.customer_id = ANY(:customers) AND t.kind = 'expire'
-      -- Points of other sources are never reversed. `waived` are of an order or a referral.
-      AND l.source_type IN ('order', 'referral', 'import', 'waived')
+      AND l.source_type = ANY(:reversible)
     GROUP BY t.customer_id, l.source_id
     """
 )
@@ -287,7 +286,8 @@ def taken_lots(
 def expired_by_source(connection: Connection, customer_ids: Iterable[CustomerId]) -> dict[CustomerId, dict[str, int]]:
     """Return the expired points of each order, referral and import, by customer and source."""
     expired: dict[CustomerId, dict[str, int]] = {}
-    for row in connection.execute(_ALL_EXPIRED, {"customers": list(customer_ids)}):
+    values = {"customers": list(customer_ids), "reversible": list(REVERSIBLE)}
+    for row in connection.execute(_ALL_EXPIRED, values):
         expired.setdefault(CustomerId(row.customer_id), {})[row.source_id] = int(row.expired)
     return expired
 
