@@ -210,17 +210,19 @@ def import_undo(batch: BatchName, as_json: AsJson = False) -> None:
     with _bar("Reversing", summary.customers, quiet=as_json) as step:
         while True:
             with transaction() as connection:
-                some = undo_some(connection, summary.id, actor=ACTOR, now=now())
-            if not some:
+                customers = undo_some(connection, summary.id, actor=ACTOR, now=now())
+            if not customers:
                 break
-            undone += some
-            step(len(some))
+            undone += customers
+            step(len(customers))
     _print_undone(summary, undone, as_json=as_json)
 
 
 def _print_undone(batch: batches.Batch, undone: list[UndoneCustomer], *, as_json: bool) -> None:
-    gone = [vars(each) for each in undone if each.gone or each.expired or each.waived]
-    totals = {name: sum(getattr(each, name) for each in undone) for name in ("dust", "expired", "gone", "waived")}
+    gone = [vars(customer) for customer in undone if customer.gone or customer.expired or customer.waived]
+    totals = {
+        name: sum(getattr(customer, name) for customer in undone) for name in ("dust", "expired", "gone", "waived")
+    }
     if as_json:
         print_json({"batch": batch.name, "customers": len(undone), **totals, "not_found": gone})
         return

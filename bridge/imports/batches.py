@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Connection, Row, cast, func, or_, select, true, update
 
 from bridge.db.advisory_locks import lock_names
-from bridge.db.bulk import among
+from bridge.db.bulk import among, insert_rows
 from bridge.db.rows import TypedRow
 from bridge.errors import Conflict, NotFound, field_error
 from bridge.ids import CustomerId, new_id
@@ -139,9 +139,7 @@ def keep_batch(
             "created_at": now,
         },
     )
-    rows = [_row(batch_id, entry, customers[entry.line]) for entry in reading.entries]
-    if rows:
-        connection.execute(import_row.insert(), rows)
+    insert_rows(connection, import_row, [_row(batch_id, entry, customers[entry.line]) for entry in reading.entries])
     refused = [
         {
             "batch_id": batch_id,
@@ -152,8 +150,7 @@ def keep_batch(
         }
         for problem in reading.problems
     ]
-    if refused:
-        connection.execute(import_row.insert(), refused)
+    insert_rows(connection, import_row, refused)
     return batch_id
 
 

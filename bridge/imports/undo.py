@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import ColumnElement, Connection, func, select, update
 
 from bridge.db.bulk import among, update_rows
 from bridge.ids import CustomerId
@@ -48,24 +48,16 @@ def undo_some(connection: Connection, batch_id: str, *, actor: str, now: datetim
     if batch.state == BatchState.UNDONE:
         return []
     set_state(connection, batch, BatchState.UNDOING, now=now)
-    mine = import_row.c.batch_id == batch_id
+    in_batch = import_row.c.batch_id == batch_id
     connection.execute(
-        update(import_row).where(mine, import_row.c.state == RowState.WAITING).values(state=RowState.DROPPED)
+        update(import_row).where(in_batch, import_row.c.state == RowState.WAITING).values(state=RowState.DROPPED)
     )
-    posted = import_row.c.state == RowState.POSTED
-    chosen = select(import_row.c.customer_id).distinct().where(mine, posted).order_by(import_row.c.customer_id)
-    next_ids = [CustomerId(customer_id) for customer_id in connection.scalars(chosen.limit(ROWS_AT_ONCE))]
-    if not next_ids:
+    posted = in_batch & (import_row.c.state == RowState.POSTED)
+    rows = _next_rows(connection, posted)
+    if not rows:
         set_state(connection, batch, BatchState.UNDONE, now=now)
         return []
-    # Merged accounts together: their points may have expired with the account that they are merged into.
-    persons = persons_of(connection, next_ids)
-    rows = connection.execute(
-        select(import_row.c.customer_id, func.sum(import_row.c.amount), func.min(import_row.c.line))
-        .where(mine, posted, among(import_row.c.customer_id, persons))
-        .group_by(import_row.c.customer_id)
-    ).all()
-    customer_ids = sorted(CustomerId(row.customer_id) for row in rows)
+    customer_ids = [customer_id for customer_id, _, _ in rows]
     accounts = open_accounts(connection, customer_ids, expired_of=[batch_id])
     pools = read_pools(connection, accounts, now=now)
     details = PostingDetails(
@@ -81,30 +73,36 @@ def undo_some(connection: Connection, batch_id: str, *, actor: str, now: datetim
     undone = []
     changed = []
     counted: Counter[CustomerId] = Counter()
-    for customer_id, amount, first_line in sorted(rows):
+    for customer_id, amount, first_line in rows:
         account = accounts[customer_id]
-        expired = count_expired(int(amount), batch_id, account, counted, pools.get(customer_id), now=now)
-        dust = int(amount) - expired
+        expired = count_expired(amount, batch_id, account, counted, pools.get(customer_id), now=now)
+        dust = amount - expired
         gone = max(0, dust - _unspent(account, batch_id))
         taken = account.reverse(dust, details, now=now, policy=policy) if dust else 0
-        undone.append(
-            UndoneCustomer(
-                customer_id=customer_id,
-                dust=taken,
-                expired=expired,
-                gone=gone,
-                waived=dust - taken,
-                balance=account.balance,
-            )
-        )
-        figures = {"taken_back": taken, "expired": expired, "gone": gone}
-        changed.append({"batch_id": batch_id, "line": first_line, **figures})
+        figures = {"expired": expired, "gone": gone}
+        waived, balance = dust - taken, account.balance
+        undone.append(UndoneCustomer(customer_id=customer_id, dust=taken, waived=waived, balance=balance, **figures))
+        changed.append({"batch_id": batch_id, "line": first_line, "taken_back": taken, **figures})
     save(connection, accounts.values())
-    connection.execute(
-        update(import_row).where(mine, posted, among(import_row.c.customer_id, customer_ids)).values(state="undone")
-    )
+    now_undone = update(import_row).where(posted, among(import_row.c.customer_id, customer_ids))
+    connection.execute(now_undone.values(state=RowState.UNDONE))
     update_rows(connection, import_row, changed, key=("batch_id", "line"))
     return undone
+
+
+def _next_rows(connection: Connection, posted: ColumnElement[bool]) -> list[tuple[CustomerId, int, int]]:
+    """Return the next customers of the `posted` rows, with their points in whole and their first line.
+
+    Merged accounts come together: their points may have expired with the account that they are merged into.
+    """
+    customer_id = import_row.c.customer_id
+    next_ids = connection.scalars(
+        select(customer_id).distinct().where(posted).order_by(customer_id).limit(ROWS_AT_ONCE)
+    )
+    persons = persons_of(connection, [CustomerId(next_id) for next_id in next_ids])
+    query = select(customer_id, func.sum(import_row.c.amount), func.min(import_row.c.line))
+    rows = connection.execute(query.where(posted, among(customer_id, persons)).group_by(customer_id))
+    return sorted((CustomerId(row[0]), int(row[1]), row[2]) for row in rows)
 
 
 def _unspent(account: Account, batch_id: str) -> int:

@@ -95,8 +95,8 @@ class AccountState:
 
     def expire_due(self, *, now: datetime) -> None:
         """Expire the free points of lots past their date, one row per lot. Points on hold stay until their release."""
-        over = [lot for lot in self.lots.values() if lot.free and lot.expired(now)]
-        for lot in sorted(over, key=soonest_first):
+        expired = [lot for lot in self.lots.values() if lot.free and lot.expired(now)]
+        for lot in sorted(expired, key=soonest_first):
             details = PostingDetails(
                 kind=Kind.EXPIRE,
                 reference_type="lot",

@@ -71,8 +71,7 @@ def merge_customers(
     if customer_id == survivor_id:
         raise field_error("into", "must be another customer")
     accounts = open_accounts(connection, [customer_id, survivor_id])
-    known = {merge.id: merge for merge in _active(connection, [customer_id, survivor_id])}
-    for merge in known.values():
+    for merge in _active(connection, [customer_id, survivor_id]):
         if (merge.customer_id, merge.survivor_id) == (customer_id, survivor_id):
             return merge
         _refuse_chain(merge, customer_id, survivor_id)
@@ -126,7 +125,15 @@ def unmerge_customer(connection: Connection, customer_id: CustomerId, *, actor: 
     # A debt that came over may have emptied lots that are filled again now.
     accounts = open_accounts(connection, [customer_id], extra_lots=uses.keys())
     account, survivor = accounts[customer_id], accounts[merge.survivor_id]
-    returned = _return(account, survivor, uses, brought, merge, actor, now)
+    details = PostingDetails(
+        kind=Kind.UNMERGE,
+        reference_type="merge",
+        reference_id=merge.id,
+        description="Given back to another account",
+        event_at=now,
+        actor=actor,
+    )
+    returned = _return(account, survivor, uses, brought, details)
     account.survivor = None
     _return_waived(connection, account, survivor)
     connection.execute(
@@ -137,19 +144,14 @@ def unmerge_customer(connection: Connection, customer_id: CustomerId, *, actor: 
 
 
 def _return(
-    account: Account, survivor: Account, uses: dict[str, int], brought: int, merge: Merge, actor: str, now: datetime
+    account: Account, survivor: Account, uses: Mapping[str, int], brought: int, outgoing: PostingDetails
 ) -> int:
-    outgoing, incoming = (
-        PostingDetails(
-            kind=Kind.UNMERGE,
-            reference_type="merge",
-            reference_id=merge.id,
-            description=description,
-            event_at=now,
-            actor=actor,
-        )
-        for description in ("Given back to another account", "Given back by another account")
-    )
+    """Give points of a merge back to `account`; return how many.
+
+    `uses` are the points that the merge changed the survivor's lots by, by lot id. `brought` are the points that came
+    over, below zero after a debt. `outgoing` are the details of the survivor's posting.
+    """
+    incoming, now = replace(outgoing, description="Given back by another account"), outgoing.event_at
     came_over = sorted((lot for lot in survivor.lots.values() if uses.get(lot.id, 0) > 0), key=lambda lot: lot.id)
     # Pending points paid no debt that came along. They wait for orders of the account, so all of them go back.
     parts = {lot.id: lot.remaining for lot in came_over if not lot.matured and lot.remaining}
@@ -172,10 +174,10 @@ def _return(
 
 def _return_waived(connection: Connection, account: Account, survivor: Account) -> None:
     """Move back what was waived for points that the account itself has spent: only this account gets their refund."""
-    spent, spent_by_survivor = (_spent(connection, each.customer_id) for each in (account, survivor))
-    back = min(spent, max(0, survivor.waived - spent_by_survivor))
-    account.waive(back, at=survivor.waived_at)
-    survivor.waive(-back)
+    still_waived = max(0, survivor.waived - _spent(connection, survivor.customer_id))
+    returned = min(_spent(connection, account.customer_id), still_waived)
+    account.waive(returned, at=survivor.waived_at)
+    survivor.waive(-returned)
 
 
 def _spent(connection: Connection, customer_id: CustomerId) -> int:
@@ -251,12 +253,12 @@ def persons_of(connection: Connection, customer_ids: Iterable[CustomerId]) -> di
     """Return the persons that these customers are, by each account that they have."""
     ids = list(customer_ids)
     merges = customer_merge.alias()
-    theirs = select(merges.c.survivor_id).where(
+    survivors = select(merges.c.survivor_id).where(
         merges.c.unmerged_at.is_(None), or_(among(merges.c.customer_id, ids), among(merges.c.survivor_id, ids))
     )
     rows = connection.execute(
         select(customer_merge).where(
-            customer_merge.c.unmerged_at.is_(None), customer_merge.c.survivor_id.in_(theirs.scalar_subquery())
+            customer_merge.c.unmerged_at.is_(None), customer_merge.c.survivor_id.in_(survivors.scalar_subquery())
         )
     )
     merged: dict[CustomerId, dict[CustomerId, datetime | None]] = {}

@@ -43,13 +43,13 @@ def _webhooks(account: Account, quiet: Collection[str]) -> Iterator[OutgoingWebh
             posting.details.reference_id in quiet or _expired_at_once(_opened_lot(account, posting))
         ):
             continue
-        described = [posting]
+        reported = [posting]
         if type_ is OutgoingWebhookType.EXPIRED:
             # Lots that expire together give one webhook, with the balance after the last of them.
             if posting not in expired[-1:]:
                 continue
-            described = expired
-        amount = sum(abs(each.amount or each.pending) for each in described)
+            reported = expired
+        amount = sum(abs(part.amount or part.pending) for part in reported)
         yield OutgoingWebhook(
             type=type_,
             customer_id=account.customer_id,
@@ -126,10 +126,10 @@ def announce_expiring(
         {"customer_id": lot.customer_id, "lot_id": lot.id, "expires_at": lot.expires_at}
         for lot in sorted(lots, key=lambda lot: (lot.customer_id, lot.id))
     ]
-    mine = insert_missing(connection, expiry_announcement, marks, returning="lot_id")
+    newly_marked = insert_missing(connection, expiry_announcement, marks, returning="lot_id")
     days_of: dict[tuple[str, date], list[Row[Any]]] = {}
     for lot in lots:
-        if lot.id in mine:
+        if lot.id in newly_marked:
             days_of.setdefault((lot.customer_id, lot.expires_at.astimezone(ZoneInfo(time_zone)).date()), []).append(lot)
     add_webhooks(connection, [_expiring(group) for group in days_of.values()], now=now)
     return len(customer_ids)
@@ -137,10 +137,10 @@ def announce_expiring(
 
 def _due_lots(now: datetime, days: int) -> Select[Any]:
     lots, marks = dust_lot.c, expiry_announcement.c
-    before = exists().where(marks.customer_id == lots.customer_id, marks.lot_id == lots.id)
+    announced = exists().where(marks.customer_id == lots.customer_id, marks.lot_id == lots.id)
     return select(lots.customer_id, lots.id, (lots.remaining - lots.held).label("amount"), lots.expires_at).where(
         lots.expires_at > now, lots.expires_at <= now + timedelta(days=days), lots.remaining > lots.held, lots.matured,
-        ~before,
+        ~announced,
     )  # fmt: skip
 
 

@@ -93,15 +93,7 @@ def _balances() -> Select[Any]:
         .lateral()
     )
     return (
-        select(
-            figures.customer_id,
-            figures.balance,
-            figures.held,
-            figures.pending,
-            dated.c.matured,
-            dated.c.moment,
-            dated.c.amount,
-        )
+        select(figures.customer_id, figures.balance, figures.held, figures.pending, *dated.c)
         .outerjoin_from(dust_balance, dated, true())
         .where(figures.customer_id == any_(bindparam("customers", type_=ARRAY(Text))))
         .order_by(figures.customer_id, dated.c.moment)

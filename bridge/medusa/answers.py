@@ -52,7 +52,7 @@ class Answer(dict[str, Any]):
 
 def objects(value: Any) -> list[Json]:
     """Return the objects of a list in an answer; none if it is no list. Medusa's links to deleted rows are null."""
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def not_medusa(call: str, wrong: str) -> MedusaAway:

@@ -21,22 +21,20 @@ def future_order(
     order_id: OrderId,
     *,
     customer_id: CustomerId | None,
-    has_account: bool,
     currency_code: str,
     lines: tuple[Line, ...],
-    shipping_net: Decimal = Decimal(0),
-    shipping_gross: Decimal = Decimal(0),
-    promotion_codes: frozenset[str] = frozenset(),
     customer_group_ids: frozenset[str] = frozenset(),
-    money_kept_without_credit: MoneyKept = _ALL,
     now: datetime,
 ) -> Order:
-    """Return an order that could be placed now, as it is once it is paid and completed. Amounts in major units."""
+    """Return an order that could be placed now, as it is once it is paid and completed: without shipping and codes.
+
+    Amounts are in major units. Without a customer it is a guest's.
+    """
     return Order(
         id=order_id,
         number=None,
         customer_id=customer_id,
-        is_guest=not has_account,
+        is_guest=customer_id is None,
         currency_code=currency_code,
         version=1,
         created_at=now,
@@ -52,13 +50,13 @@ def future_order(
         completed=True,
         lines=lines,
         shipping_uses=(),
-        shipping_net=shipping_net,
-        shipping_gross=shipping_gross,
-        promotion_codes=promotion_codes,
+        shipping_net=Decimal(0),
+        shipping_gross=Decimal(0),
+        promotion_codes=frozenset(),
         customer_group_ids=customer_group_ids,
         knows=frozenset(OrderDetail),
         money_kept=_ALL,
-        money_kept_without_credit=money_kept_without_credit,
+        money_kept_without_credit=_ALL,
         money_moved=Decimal(0),
         has_unpaid_exchange=False,
         # A guest enters an e-mail before the order. It is never stored from here.
@@ -114,14 +112,18 @@ def order_of_cart(cart: Cart, *, now: datetime) -> Order:
     order = future_order(
         OrderId(cart.id),
         customer_id=cart.customer_id,
-        has_account=cart.has_account,
         currency_code=cart.currency_code,
         lines=lines,
+        customer_group_ids=cart.customer_group_ids,
+        now=now,
+    )
+    return replace(
+        order,
+        # Medusa gives the cart of a guest who enters an e-mail a customer without an account.
+        is_guest=not cart.has_account,
         shipping_net=max(shipping - cart.shipping_tax, Decimal(0)),
         shipping_gross=max(shipping, Decimal(0)),
         promotion_codes=cart.promotion_codes,
-        customer_group_ids=cart.customer_group_ids,
         money_kept_without_credit=money_kept(total=total, not_kept=cart.credit, swapped_price=Decimal(0), money=total),
-        now=now,
+        cart_id=cart.id,
     )
-    return replace(order, cart_id=cart.id)

@@ -188,7 +188,7 @@ def read_cart_codes(document: Mapping[str, Any]) -> CartCodes:
     adjustments = [adjustment for line in lines for adjustment in objects(line.get("adjustments"))]
     return CartCodes(
         completed=document.get("completed_at") is not None,
-        codes=frozenset(str(each["code"]) for each in (*objects(promotions), *adjustments) if each.get("code")),
+        codes=frozenset(str(source["code"]) for source in (*objects(promotions), *adjustments) if source.get("code")),
         dead=isinstance(promotions, list) and None in promotions,
     )
 

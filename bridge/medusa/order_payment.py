@@ -73,7 +73,8 @@ def read_payment(
     if swapped_line_ids:
         # A line of an earlier order edit counts as swapped in, so the price lacks it. A payment that was captured in
         # part was begun for all that was due.
-        begun = sum((each.amount or Decimal(0) for each in order.live_collections if each.captured_amount), Decimal(0))
+        captured_in_part = (collection for collection in order.live_collections if collection.captured_amount)
+        begun = sum((collection.amount or Decimal(0) for collection in captured_in_part), Decimal(0))
         to_capture = max(to_capture, min(begun, order.total + lowered_by))
     return OrderPayment(
         captured=_captured(order),

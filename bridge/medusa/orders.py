@@ -102,9 +102,9 @@ class Order:
         on_lines = {use.code for line in self.lines for use in line.code_uses}
         return self.promotion_codes | on_lines | {use.code for use in self.shipping_uses}
 
-    def uses_of(self, code: str) -> list[CodeUse]:
-        """Return what the code takes off the lines."""
-        return [use for line in self.lines for use in line.code_uses if use.code == code]
+    def uses_of(self, code: str) -> list[tuple[Line, CodeUse]]:
+        """Return the lines that the code takes something off, each with what it takes off."""
+        return [(line, use) for line in self.lines for use in line.code_uses if use.code == code]
 
 
 def read_order(document: Mapping[str, Any]) -> Order:
@@ -278,6 +278,8 @@ def _received(order: OrderShape) -> Decimal:
     """Return the money received less refunds, plus what is authorized."""
     if order.summary is None:
         return order.total
-    amounts = [(each.authorized_amount or 0) - (each.captured_amount or 0) for each in order.live_collections]
+    amounts = [
+        (collection.authorized_amount or 0) - (collection.captured_amount or 0) for collection in order.live_collections
+    ]
     authorized = sum((max(amount, Decimal(0)) for amount in amounts), Decimal(0))
     return order.summary.transaction_total + authorized

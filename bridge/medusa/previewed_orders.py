@@ -101,7 +101,7 @@ def _refunded(order: dict[str, Any], refund: Decimal | None) -> dict[str, Any]:
     owed = min(max(received - order["total"], Decimal(0)), received)
     amount = owed if refund is None else refund
     if amount > received:
-        asked, paid = (format_money(each, order["currency_code"]) for each in (amount, received))
+        asked, paid = (format_money(money, order["currency_code"]) for money in (amount, received))
         raise ImpossibleChange(f"refund: {asked} is more than the {paid} that the order was paid with.")
     summary = {
         **summary,

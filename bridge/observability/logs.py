@@ -59,9 +59,9 @@ def _redacted(value: Any) -> Any:
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, Mapping):
-        return {redact(str(key)): _redacted(each) for key, each in value.items()}
+        return {redact(str(key)): _redacted(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_redacted(each) for each in value]
+        return [_redacted(item) for item in value]
     return value if value is None or isinstance(value, int | float) else redact(repr(value))
 
 
@@ -92,7 +92,7 @@ def _in_its_lines(_logger: object, _method: str, line: MutableMapping[str, Any])
     for name in ("event", "exception"):
         if isinstance(line.get(name), str):
             parts = line[name].split("\n")
-            line[name] = "\n  ".join(_MOVES.sub(lambda found: ascii(found[0])[1:-1], part) for part in parts)
+            line[name] = "\n  ".join(_MOVES.sub(lambda character: ascii(character[0])[1:-1], part) for part in parts)
     return line
 
 

@@ -61,8 +61,8 @@ def add_webhooks(connection: Connection, webhooks: Iterable[OutgoingWebhook], *,
 
 def delete_webhooks_about(connection: Connection, customer_ids: Iterable[CustomerId]) -> int:
     """Delete all webhooks about these customers, with the receiver's responses. Returns their number."""
-    theirs = select(outgoing_webhook.c.id).where(among(outgoing_webhook.c.customer_id, list(customer_ids)))
-    ids = list(connection.scalars(theirs.order_by(outgoing_webhook.c.id).with_for_update()))
+    about_them = select(outgoing_webhook.c.id).where(among(outgoing_webhook.c.customer_id, list(customer_ids)))
+    ids = list(connection.scalars(about_them.order_by(outgoing_webhook.c.id).with_for_update()))
     return connection.execute(delete(outgoing_webhook).where(among(outgoing_webhook.c.id, ids))).rowcount
 
 

@@ -203,15 +203,15 @@ def _end_pause(connection: Connection, now: datetime) -> None:
 
 def count_webhooks(connection: Connection, state: OutgoingWebhookState) -> int:
     """Number of waiting or of failed webhooks, up to `_MAX_COUNTED`. Partial indexes cover them."""
-    some = select(outgoing_webhook.c.seq).where(outgoing_webhook.c.state == state).limit(_MAX_COUNTED).subquery()
-    return int(connection.scalar(select(func.count()).select_from(some)) or 0)
+    counted = select(outgoing_webhook.c.seq).where(outgoing_webhook.c.state == state).limit(_MAX_COUNTED).subquery()
+    return int(connection.scalar(select(func.count()).select_from(counted)) or 0)
 
 
 def oldest_waiting_webhook(connection: Connection) -> datetime | None:
     """Creation time of the oldest waiting webhook; None if there is none."""
-    due = select(outgoing_webhook.c.created_at).where(outgoing_webhook.c.state == OutgoingWebhookState.WAITING)
-    some = due.order_by(outgoing_webhook.c.next_attempt_at).limit(_MAX_COUNTED).subquery()
-    oldest: datetime | None = connection.scalar(select(func.min(some.c.created_at)))
+    waiting = select(outgoing_webhook.c.created_at).where(outgoing_webhook.c.state == OutgoingWebhookState.WAITING)
+    next_due = waiting.order_by(outgoing_webhook.c.next_attempt_at).limit(_MAX_COUNTED).subquery()
+    oldest: datetime | None = connection.scalar(select(func.min(next_due.c.created_at)))
     return oldest
 
 

@@ -201,10 +201,8 @@ def _retry_after(headers: Mapping[str, str]) -> float:
 
 def _store_delivery(row: Row[Any], delivery: Delivery) -> None:
     with transaction() as connection:
-        if (
-            connection.scalar(select(outgoing_webhook.c.id).where(outgoing_webhook.c.id == row.id).with_for_update())
-            is None
-        ):
+        lock = select(outgoing_webhook.c.id).where(outgoing_webhook.c.id == row.id).with_for_update()
+        if connection.scalar(lock) is None:
             # The customer was erased meanwhile.
             return
         connection.execute(

@@ -106,18 +106,18 @@ def tier_at(tiers: Tiers, contributions: Iterable[Contribution], *, moment: date
         (contribution for contribution in contributions if moment - window < contribution.placed_at <= moment),
         key=lambda contribution: contribution.placed_at,
     )
-    exact = sum((each.amount for each in counted), Decimal(0))
+    exact = sum((contribution.amount for contribution in counted), Decimal(0))
     # Three shirts for 10.00 with 20 % tax inside are 3 x 8.3333333333 without it, and reach a tier from 25.00.
     total = exact.quantize(MILLIONTH)
-    level = next((each for each in reversed(tiers.levels) if each.threshold <= total), None)
-    following = next((each for each in tiers.levels if each.threshold > total), None)
+    level = next((level for level in reversed(tiers.levels) if level.threshold <= total), None)
+    following = next((level for level in tiers.levels if level.threshold > total), None)
     until = None
     if level:
         left = exact
-        for each in counted:
-            left -= each.amount
+        for contribution in counted:
+            left -= contribution.amount
             if left.quantize(MILLIONTH) < level.threshold:
-                until = each.placed_at + window
+                until = contribution.placed_at + window
                 break
     return CustomerTier(
         tiers=tiers,

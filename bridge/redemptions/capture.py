@@ -51,10 +51,8 @@ def first_uses(order: Order, redemptions: Iterable[Redemption], product_codes: C
     """Return what these redemptions' codes take off the order's lines, to be stored at its first settlement."""
     return {
         code.code: {
-            line.id: FirstUse(ordered=line.ordered, amount=use.given, units=_units(line, use, product_codes, all=True))
-            for line in order.lines
-            for use in line.code_uses
-            if use.code == code.code
+            line.id: FirstUse(ordered=line.ordered, amount=use.given, units=_units_paid(line, use, product_codes))
+            for line, use in order.uses_of(code.code)
         }
         for redemption in redemptions
         for code in redemption.codes
@@ -75,15 +73,14 @@ def used_dust(
         case RedemptionKind.FIXED:
             return _share(code, _amount(code, order, before), code.value)
         case RedemptionKind.PRODUCTS:
-            units = sum((_units_left(line, code, product_codes, before) for line in order.lines), Decimal(0))
-            return _share(code, units, code.quantity)
+            return _share(code, _units(code, order, before, product_codes), code.quantity)
         case RedemptionKind.PERCENTAGE | RedemptionKind.FREE_PRODUCT:
             # A reward has one price, whatever it takes off. An order that keeps 75 % of the discount uses 75 % of the
             # points: a reward for 400 took 10.00 off; a line is returned and 7.50 remain: 300 are used, 100 given back.
             # A line counts with its first amount, a line that an edit added with its present one.
-            present = {line.id: use.given for line in order.lines for use in line.code_uses if use.code == code.code}
+            present_amounts = {line.id: use.given for line, use in order.uses_of(code.code)}
             first_amounts = {line_id: use.amount for line_id, use in before.items()}
-            whole = sum({**present, **first_amounts}.values(), Decimal(0))
+            whole = sum((present_amounts | first_amounts).values(), Decimal(0))
             return _share(code, _amount(code, order, before), whole)
         case RedemptionKind.FREE_SHIPPING:
             uses = _uses(redemption, code, order)
@@ -107,44 +104,45 @@ def _amount(code: Code, order: Order, before: Mapping[str, FirstUse]) -> Decimal
     points.
     """
     total = Decimal(0)
-    for line in order.lines:
-        for use in line.code_uses:
-            if use.code == code.code:
-                first = before.get(line.id)
-                total += min(use.amount, first.amount * first.share_of(line)) if first else use.amount
+    for line, use in order.uses_of(code.code):
+        first = before.get(line.id)
+        total += min(use.amount, first.amount * first.share_of(line)) if first else use.amount
     return total
 
 
-def _units_left(line: Line, code: Code, product_codes: Collection[str], before: Mapping[str, FirstUse]) -> Decimal:
-    use = next((use for use in line.code_uses if use.code == code.code), None)
-    if use is None:
-        return Decimal(0)
-    units, first = _units(line, use, product_codes), before.get(line.id)
-    return min(units, first.units * first.share_of(line)) if first else units
+def _units(code: Code, order: Order, before: Mapping[str, FirstUse], product_codes: Collection[str]) -> Decimal:
+    """Return how many of the units that the customer keeps the code pays for: fewer after returns, in proportion.
+
+    It paid for 4 of 10 units and 9 come back, so it still pays for 0.4 units.
+    """
+    total = Decimal(0)
+    for line, use in order.uses_of(code.code):
+        paid, first = _units_paid(line, use, product_codes), before.get(line.id)
+        units = paid * line.units / line.ordered if paid else paid
+        total += min(units, first.units * first.share_of(line)) if first else units
+    return total
 
 
-def _units(line: Line, use: CodeUse, product_codes: Collection[str], *, all: bool = False) -> Decimal:
-    """Return how many units of the line the code pays for, of those that the customer keeps or of `all` ordered.
+def _units_paid(line: Line, use: CodeUse, product_codes: Collection[str]) -> Decimal:
+    """Return how many of the line's ordered units the code pays for.
 
     It pays for whole units: what the code took off, divided by what a unit costs after other discounts. Example: the
-    shop's own coupon took 9.00 off a mug of 15.00 and the code the other 6.00, so the code paid for one mug. Returns
-    reduce this in proportion: it paid for 4 of 10 units and 9 come back, so it still pays for 0.4 units. An order edit
-    can leave a weight, such as 1.4 of 2 units: then nothing is rounded.
+    shop's own coupon took 9.00 off a mug of 15.00 and the code the other 6.00, so the code paid for one mug. An order
+    edit can leave a weight, such as 1.4 of 2 units: then nothing is rounded.
     """
-    by_units = sum((each.amount for each in line.code_uses if each.code in product_codes), Decimal(0))
+    by_units = sum((unit_use.amount for unit_use in line.code_uses if unit_use.code in product_codes), Decimal(0))
     if by_units <= 0 or line.units <= 0:
         return Decimal(0)
     paid = line.ordered * use.amount / (line.gross + by_units)
     if line.ordered == line.ordered.to_integral_value():
         paid = paid.to_integral_value(ROUND_HALF_UP)
-    paid = min(paid, line.ordered)
-    return paid if all else paid * line.units / line.ordered
+    return min(paid, line.ordered)
 
 
 def _uses(redemption: Redemption, code: Code, order: Order) -> list[CodeUse]:
     if redemption.kind is RedemptionKind.FREE_SHIPPING:
         return [use for use in order.shipping_uses if use.code == code.code]
-    return order.uses_of(code.code)
+    return [use for _, use in order.uses_of(code.code)]
 
 
 def is_used_by(redemption: Redemption, order: Order) -> bool:
@@ -160,7 +158,9 @@ def report_second_use(connection: Connection, redemption: Redemption, order: Ord
     order got a discount without paying points; what a merchant's own tools (drafts, for example) can do there is not
     known.
     """
-    codes = [c for c in redemption.codes if c.order_id not in {None, order.id} and _uses(redemption, c, order)]
+    codes = [
+        code for code in redemption.codes if code.order_id not in {None, order.id} and _uses(redemption, code, order)
+    ]
     if not codes:
         return
     log.error("code_in_two_orders", redemption_id=redemption.id, order_id=order.id)

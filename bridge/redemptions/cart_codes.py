@@ -51,8 +51,8 @@ def remove_codes_again(redemption: Redemption, codes: Collection[str], medusa: M
         # The plugin covers the redemption's own cart too.
         if _remove_by_plugin(codes, medusa) or redemption.cart_id is None:
             return
-        held = _codes_in_own_cart(redemption.cart_id, medusa)
-        if held is not None and not held.completed and (held.dead or held.codes & set(codes)):
+        cart = _codes_in_own_cart(redemption.cart_id, medusa)
+        if cart is not None and not cart.completed and (cart.dead or cart.codes & set(codes)):
             _remove_from_own_cart(redemption.cart_id, codes, medusa)
 
 
@@ -116,19 +116,19 @@ def schedule_cart_checks(connection: Connection, cart_id: str, codes: Collection
     Only for active redemptions that were made for this cart. A code typed by hand may be meant for another cart, and a
     redemption whose code is being put into its cart is not active yet.
     """
-    concerned = connection.scalars(
+    redemption_ids = connection.scalars(
         select(dust_redemption_code.c.redemption_id)
         .join(dust_redemption, dust_redemption.c.id == dust_redemption_code.c.redemption_id)
         .where(among(dust_redemption_code.c.code, sorted(codes)), dust_redemption.c.cart_id == cart_id)
         .distinct()
     )
-    noted = []
-    for redemption_id in sorted(concerned):
+    scheduled = []
+    for redemption_id in sorted(redemption_ids):
         redemption = lock_redemption(connection, redemption_id)
         if redemption.state is RedemptionState.ACTIVE and not should_withdraw(redemption, now):
             save_redemption(connection, replace(redemption, next_step_at=now + CART_CHECK_DELAY), now=now)
-            noted.append(redemption_id)
-    return noted
+            scheduled.append(redemption_id)
+    return scheduled
 
 
 def has_left_its_cart(redemption: Redemption, medusa: Medusa) -> bool:
@@ -138,7 +138,7 @@ def has_left_its_cart(redemption: Redemption, medusa: Medusa) -> bool:
     """
     if redemption.cart_id is None:
         return False
-    held = medusa.codes_in_cart(redemption.cart_id)
-    if held is None:
+    cart = medusa.codes_in_cart(redemption.cart_id)
+    if cart is None:
         return True
-    return not held.completed and not held.codes & {code.code for code in redemption.codes}
+    return not cart.completed and not cart.codes & {code.code for code in redemption.codes}

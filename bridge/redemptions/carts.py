@@ -1,6 +1,6 @@
 """The carts that quotes and redemptions are about, and the points prices of their products."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 
 from sqlalchemy import Connection
 
@@ -10,7 +10,7 @@ from bridge.medusa.carts import Cart
 from bridge.medusa.client import Medusa
 from bridge.medusa.errors import UnknownInMedusa
 from bridge.products.settings import ProductSettings
-from bridge.programme.rules import Programme
+from bridge.programme.spending import Redeem
 from bridge.redemptions.pricing.basket import Basket, basket_of
 from bridge.redemptions.repository import discounts_for_cart
 
@@ -51,12 +51,12 @@ def product_ids(cart: Cart | None) -> list[ProductId]:
     return [line.product_id for line in cart.lines if line.product_id] if cart else []
 
 
-def dust_only_prices(settings: list[ProductSettings]) -> dict[ProductId, int]:
-    return {each.product_id: each.dust_price for each in settings if each.dust_only and each.dust_price}
+def dust_only_prices(settings: Iterable[ProductSettings]) -> dict[ProductId, int]:
+    return prices_of(product for product in settings if product.dust_only)
 
 
-def prices_of(settings: list[ProductSettings]) -> dict[ProductId, int]:
-    return {each.product_id: each.dust_price for each in settings if each.dust_price}
+def prices_of(settings: Iterable[ProductSettings]) -> dict[ProductId, int]:
+    return {product.product_id: product.dust_price for product in settings if product.dust_price}
 
 
 def without(prices: dict[ProductId, int], left_out: Collection[ProductId]) -> dict[ProductId, int]:
@@ -64,8 +64,8 @@ def without(prices: dict[ProductId, int], left_out: Collection[ProductId]) -> di
 
 
 def basket_for(
-    connection: Connection, customer_id: CustomerId, cart: Cart, dust_only: Collection[ProductId], programme: Programme
+    connection: Connection, customer_id: CustomerId, cart: Cart, dust_only: Collection[ProductId], rules: Redeem
 ) -> Basket:
-    """The part of the cart that points can still discount."""
+    """Return the part of the cart that points can still discount."""
     discounts = discounts_for_cart(connection, customer_id, cart)
-    return basket_of(cart, dust_only=dust_only, discounts=discounts, max_share=programme.redeem.max_share)
+    return basket_of(cart, dust_only=dust_only, discounts=discounts, max_share=rules.max_share)

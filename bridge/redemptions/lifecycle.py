@@ -123,9 +123,8 @@ def release(
 ) -> Redemption:
     """Release the hold. `next_step_at` is when Medusa is asked again for a promotion that may be created late."""
     changed = replace(redemption, reason=reason, attempts=0, next_step_at=next_step_at)
-    return _release(
-        connection, account, changed, RedemptionEvent.RELEASE, _details(redemption, Kind.RELEASE, reason, now), now
-    )
+    details = _details(redemption, Kind.RELEASE, reason, now)
+    return _release(connection, account, changed, RedemptionEvent.RELEASE, details, now)
 
 
 def fail(
@@ -137,11 +136,10 @@ def fail(
     next_step_at: datetime | None,
     now: datetime,
 ) -> Redemption:
-    """Release the hold, because Medusa refused a promotion, and tell the shop by a webhook."""
+    """Release the hold, because Medusa refused a promotion, and notify the shop by an outgoing webhook."""
     changed = replace(redemption, reason=reason, attempts=0, next_step_at=next_step_at)
-    failed = _release(
-        connection, account, changed, RedemptionEvent.FAIL, _details(redemption, Kind.RELEASE, reason, now), now
-    )
+    details = _details(redemption, Kind.RELEASE, reason, now)
+    failed = _release(connection, account, changed, RedemptionEvent.FAIL, details, now)
     data = {
         "what": "redemption",
         "redemption_id": redemption.id,
@@ -149,11 +147,8 @@ def fail(
         "amount": redemption.dust,
         "code": MedusaRefused.code,
     }
-    add_webhooks(
-        connection,
-        [OutgoingWebhook(type=OutgoingWebhookType.FAILED, customer_id=redemption.customer_id, data=data)],
-        now=now,
-    )
+    webhook = OutgoingWebhook(type=OutgoingWebhookType.FAILED, customer_id=redemption.customer_id, data=data)
+    add_webhooks(connection, [webhook], now=now)
     return failed
 
 
@@ -263,9 +258,7 @@ def order_deleted(
         redemption,
         dust_captured=redemption.dust_captured - used,
         order_id=others[0] if others else None,
-        codes=tuple(
-            replace(code, order_id=None, dust_captured=0) if code in own else code for code in redemption.codes
-        ),
+        codes=tuple(replace(code, order_id=None, dust_captured=0) if code in own else code for code in codes),
         next_step_at=now,
     )
     if redemption.state is not RedemptionState.CAPTURED:
@@ -278,12 +271,8 @@ def order_deleted(
     if held and not redemption.release_requested_at:
         changed = replace(changed, next_step_at=None)
     reason = f"{_name(order)}, which had used the code, was deleted."
-    return _move(
-        connection,
-        replace(changed, reason=reason, attempts=0),
-        RedemptionEvent.REOPEN if held else RedemptionEvent.UNDO,
-        now,
-    )
+    event = RedemptionEvent.REOPEN if held else RedemptionEvent.UNDO
+    return _move(connection, replace(changed, reason=reason, attempts=0), event, now)
 
 
 def _name(order: Order) -> str:

@@ -1,7 +1,7 @@
 """Move one redemption on by calls to Medusa: create its promotions, check its cart, or remove the promotions and
 release the points.
 
-    lease the row (transaction) ─▶ Medusa (no transaction) ─▶ write what came of it (transaction)
+    lease the row (transaction) ─▶ Medusa (no transaction) ─▶ write the result (transaction)
 
 It may crash or run twice at any point. The lease keeps two workers from handling one row at once. A code is created
 once, because Medusa refuses a second one of the same name. Points go back only after Medusa has confirmed that the
@@ -89,8 +89,7 @@ class _TimeBudget:
 def advance(redemption_id: str, medusa: Medusa) -> Outcome:
     """Do the next step of this redemption, if there is one.
 
-    Raises `UnknownRedemption`, and `Busy`, `MedusaAway` or an error of Medusa that nothing here expects. After those it
-    is retried, which the row records.
+    Raises `UnknownRedemption`, `Busy`, `MedusaAway` or another error of Medusa. After one of Medusa it is rescheduled.
     """
     lease = secrets.token_hex(8)
     structlog.contextvars.bind_contextvars(redemption_id=redemption_id)
@@ -157,22 +156,22 @@ def _create_promotions(redemption: Redemption, medusa: Medusa, lease: str) -> Ou
         dust_only = newest_dust_only(connection, limit=_MAX_EXCEPTIONS)
         max_share = version_numbered(connection, redemption.programme_version).programme.redeem.max_share
     budget = _TimeBudget()
-    made: dict[str, str] = {}
+    promotion_ids: dict[str, str] = {}
     try:
         for code in redemption.codes:
             if code.promotion_id is None:
                 budget.next_code()
                 body = promotion_body(redemption, code, dust_only, max_share=max_share)
-                made[code.code] = _create_or_adopt(redemption, code.code, body, medusa).id
+                promotion_ids[code.code] = _create_or_adopt(redemption, code.code, body, medusa).id
     except (_OutOfTime, Unavailable):
         with transaction() as connection:
-            store_promotions(connection, made)
+            store_promotions(connection, promotion_ids)
         raise
     except MedusaRefused as refusal:
         # Medusa's refusal is final. The promotions already created are deleted before the points come back. If one run
         # has no time for that, the next runs only delete.
         with transaction() as connection:
-            store_promotions(connection, made)
+            store_promotions(connection, promotion_ids)
             current = lock_redemption(connection, redemption.id)
             if current.open or current.state is RedemptionState.CAPTURED:
                 lifecycle.request_release(connection, current, now=now())
@@ -180,7 +179,7 @@ def _create_promotions(redemption: Redemption, medusa: Medusa, lease: str) -> Ou
     reason = _put_in_cart(redemption, medusa) if redemption.cart_id else None
     with transaction() as connection:
         current = _lock_leased(connection, redemption.id, lease)
-        store_promotions(connection, made)
+        store_promotions(connection, promotion_ids)
         if current.state is RedemptionState.PENDING:
             current = lifecycle.activate(connection, current, reason=reason, now=now())
         else:
@@ -311,8 +310,8 @@ def _codes_in(order: Json) -> set[str]:
     """
     lines = [*(order.get("items") or ()), *(order.get("shipping_methods") or ())]
     try:
-        adjustments = (a for line in lines if line for a in line.get("adjustments") or ())
-        return {a["code"] for a in adjustments if a.get("code") and a.get("amount", 1) > 0}
+        adjustments = [adjustment for line in lines if line for adjustment in line.get("adjustments") or ()]
+        return {used["code"] for used in adjustments if used.get("code") and used.get("amount", 1) > 0}
     except (AttributeError, TypeError) as error:
         # Whether it has used a code is in doubt.
         raise MedusaAway(f"Medusa's order {order['id']} cannot be read.") from error
@@ -321,7 +320,7 @@ def _codes_in(order: Json) -> set[str]:
 def _check_again(redemption: Redemption, medusa: Medusa, lease: str) -> Outcome:
     """Remove codes that should not exist.
 
-    They are codes that the order which used the others has left unused. Or, after a release in doubt, they are a
+    They are codes that an order has left unused while it used the others. Or, after a release in doubt, they are a
     promotion whose creation hung in Medusa and succeeded late.
     """
     unused = redemption.unused_codes

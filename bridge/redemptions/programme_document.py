@@ -1,6 +1,6 @@
 """Reads a new programme document: its fields, the shop's currencies, and the prices of free products.
 
-Here, because the rewards' prices are checked by the rules of redemptions. Used by requests and by drafts that start.
+It is in this package because redemptions check the prices of rewards. Used for requests and for drafts that start.
 """
 
 from typing import Any
@@ -36,7 +36,9 @@ def read_document(document: dict[str, Any]) -> Programme:
 def parse_document(document: dict[str, Any]) -> Programme:
     """Return the programme of a document, without asking Medusa. Raises `FieldErrors`."""
     try:
-        programme = Programme.model_validate({k: v for k, v in document.items() if k not in _READ_ONLY})
+        programme = Programme.model_validate(
+            {name: value for name, value in document.items() if name not in _READ_ONLY}
+        )
     except ValidationError as error:
         raise FieldErrors(field_problems(error.errors())) from error
     _require_redeemable(programme.redeem)

@@ -165,10 +165,10 @@ def lock_redemption(connection: Connection, redemption_id: str) -> Redemption:
 
 def lock_open_redemptions(connection: Connection, customer_id: CustomerId) -> list[Redemption]:
     """Lock the customer's open redemptions, in id order. One may have ended before it was locked."""
-    theirs = select(dust_redemption.c.id).where(
+    open_ids = select(dust_redemption.c.id).where(
         dust_redemption.c.customer_id == customer_id, dust_redemption.c.state.in_(OPEN_STATES)
     )
-    return _load(connection, list(connection.scalars(theirs)), lock=True)
+    return _load(connection, list(connection.scalars(open_ids)), lock=True)
 
 
 def redemptions_of_orders(

@@ -19,10 +19,11 @@ from bridge.medusa.carts import Cart
 from bridge.medusa.client import Medusa
 from bridge.products.settings import ProductSettings, read_products
 from bridge.products.variants import VariantPricesDiffer, products_with_differing_prices
-from bridge.programme.rules import Programme
+from bridge.programme.spending import Redeem
 from bridge.programme.versions import Version, current_version
 from bridge.redemptions import lifecycle
 from bridge.redemptions.carts import basket_for, dust_only_prices, own_cart, prices_of, product_ids, without
+from bridge.redemptions.pricing.basket import Basket
 from bridge.redemptions.pricing.rewards import UnknownReward, reward_terms
 from bridge.redemptions.pricing.terms import (
     NothingToPay,
@@ -117,8 +118,13 @@ def redeem(request: Request, medusa: Medusa) -> Redemption:
         if has_max_open(connection, request.customer_id):
             raise TooManyOpenRedemptions
         account.book_due(now=moment)
-        available = max(0, account.available)
-        terms = _terms(connection, request, cart, settings, version.programme, mixed_price_products, available)
+        if request.items or request.pay_dust_only:
+            terms = _unit_terms(connection, request, cart, settings, mixed_price_products)
+        else:
+            rules, dust_only = version.programme.redeem, dust_only_prices(settings)
+            basket = basket_for(connection, request.customer_id, cart, dust_only, rules) if cart else None
+            available = max(0, account.available)
+            terms = _discount_terms(request, cart, basket, rules, available, mixed_price_products)
         redemption = _new_redemption(request, terms, version, moment)
         lifecycle.create(
             connection,
@@ -159,44 +165,52 @@ def _mixed_price_products(request: Request, cart: Cart | None, medusa: Medusa) -
     return products_with_differing_prices(asked, medusa) if asked else set()
 
 
-def _terms(
+def _unit_terms(
     connection: Connection,
     request: Request,
     cart: Cart | None,
     settings: list[ProductSettings],
-    programme: Programme,
     mixed_price_products: Collection[ProductId],
-    available: int,
 ) -> Terms:
-    """Price the request. The account is locked, so that a second tab sees what the first has redeemed for the cart."""
+    """Price units of products: the requested `items`, or all unpaid points-only units of the cart.
+
+    The account is locked, so that a second tab sees what the first has redeemed for the cart.
+    """
     prices, dust_only = prices_of(settings), dust_only_prices(settings)
+    paid = units_paid_for_cart(connection, request.customer_id, cart) if cart else {}
     if request.items:
         if refused := set(mixed_price_products) & set(prices):
             raise VariantPricesDiffer(product_id=min(refused))
         if cart:
-            paid = units_paid_for_cart(connection, request.customer_id, cart)
             require_units_in_cart(cart, prices, request.items, paid, dust_only)
         return product_terms(prices, request.items)
-    if request.pay_dust_only and cart:
-        paid = units_paid_for_cart(connection, request.customer_id, cart)
-        wanted = unpaid_units(cart, without(dust_only, mixed_price_products), paid)
-        if not wanted:
-            # A quote leaves these products out too. If nothing else is due, this error tells the shopper why.
-            if refused := set(unpaid_units(cart, mixed_price_products, paid)):
-                raise VariantPricesDiffer(product_id=min(refused))
-            require_whole_units(cart, dust_only)
-            raise NothingToPay
-        return product_terms(prices, wanted)
-    basket = basket_for(connection, request.customer_id, cart, dust_only, programme) if cart else None
+    assert cart is not None
+    unpaid = unpaid_units(cart, without(dust_only, mixed_price_products), paid)
+    if not unpaid:
+        # A quote leaves these products out too. If nothing else is due, the shopper learns the reason from this error.
+        if refused := set(unpaid_units(cart, mixed_price_products, paid)):
+            raise VariantPricesDiffer(product_id=min(refused))
+        require_whole_units(cart, dust_only)
+        raise NothingToPay
+    return product_terms(prices, unpaid)
+
+
+def _discount_terms(
+    request: Request,
+    cart: Cart | None,
+    basket: Basket | None,
+    rules: Redeem,
+    available: int,
+    mixed_price_products: Collection[ProductId],
+) -> Terms:
+    """Price a reward or a fixed discount."""
     if request.reward_id:
-        reward = programme.redeem.reward(request.reward_id)
+        reward = rules.reward(request.reward_id)
         if reward is None:
             raise UnknownReward
-        return reward_terms(
-            programme.redeem, reward, cart=cart, basket=basket, mixed_price_products=mixed_price_products
-        )
+        return reward_terms(rules, reward, cart=cart, basket=basket, mixed_price_products=mixed_price_products)
     return discount_terms(
-        programme.redeem,
+        rules,
         dust=request.dust,
         currency_code=cart.currency_code if cart else str(request.currency_code),
         available=available,

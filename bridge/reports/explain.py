@@ -216,7 +216,7 @@ def _steps(connection: Connection, customer_id: CustomerId, rows: Sequence[Row[A
         versions=versions_by_number(connection, {row.programme_version for row in rows} - {None}),
         notes=_order_notes(connection, customer_id),
         rules=rules_at_work(connection, customer_id),
-        claims={each.order_id: each for each in escrows_of(connection, customer_id).values() if each.proof},
+        claims={escrow.order_id: escrow for escrow in escrows_of(connection, customer_id).values() if escrow.proof},
         numbers=read_order_numbers(connection, orders - {None}),
         purposes=read_purposes(connection, redemptions),
         time_zone=_time_zone(connection),

@@ -74,7 +74,7 @@ _OF_ORDERS = text(
         SELECT month, member, count(order_id) AS orders, bool_or(order_id IS NULL) AS redeems,
                count(*) FILTER (WHERE referred) AS referral_orders
         FROM (SELECT month, member, order_id, referred FROM orders
-              UNION ALL SELECT month, member, NULL, false FROM used) each
+              UNION ALL SELECT month, member, NULL, false FROM used) orders_and_uses
         GROUP BY GROUPING SETS ((month, member), (member))
     ), members AS (
         SELECT month, count(*) AS active_members, count(*) FILTER (WHERE redeems) AS redeeming_members,

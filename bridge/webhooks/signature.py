@@ -47,7 +47,7 @@ def verify(headers: Mapping[str, str], body: bytes, keys: Iterable[bytes], *, no
     given = list(_signatures(headers.get("webhook-signature", "")))
     expected = [digest(key, event_id, int(timestamp), body) for key in keys]
     # Every pair is compared, so that the time taken does not reveal which one matches.
-    matches = [hmac.compare_digest(signature, other) for signature in given for other in expected]
+    matches = [hmac.compare_digest(signature, candidate) for signature in given for candidate in expected]
     if not any(matches):
         raise BadSignature("webhook-signature does not fit: check that both sides have the same secret.")
     return event_id

@@ -36,8 +36,8 @@ def test_the_captured_return_leaves_what_stands() -> None:
     assert compare(FactMarks.of(after), FactMarks.of(before)) is Verdict.NEWEST
     assert sum(each.net for each in after.lines) == Decimal(18)
     for code in before.codes:
-        whole = sum(use.amount for use in before.uses_of(code))
-        left = sum(use.amount for use in after.uses_of(code))
+        whole = sum(use.amount for _, use in before.uses_of(code))
+        left = sum(use.amount for _, use in after.uses_of(code))
         assert 0 < left < whole
 
 

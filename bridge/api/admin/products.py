@@ -84,7 +84,7 @@ def read_products(limit: Limit = 100, cursor: Cursor = None) -> AdminProductList
 async def write_products(batch: ProductBatch, operator: AdminOperator) -> AdminProductListResponse:
     """Set many products at once. It succeeds for all of them or for none."""
     wanted = {product.product_id: product for product in batch.products}
-    fields = {each.product_id: f"products.{number}.dust_price" for number, each in enumerate(batch.products)}
+    fields = {product.product_id: f"products.{number}.dust_price" for number, product in enumerate(batch.products)}
     products = await FOR_OPERATORS.run(_set_products, list(wanted.values()), operator, fields)
     return AdminProductListResponse(products=products)
 

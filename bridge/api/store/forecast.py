@@ -91,7 +91,6 @@ def _forecast(customer_id: CustomerId | None, body: ForecastRequest) -> Forecast
         return future_order(
             OrderId(name),
             customer_id=customer_id,
-            has_account=customer_id is not None,
             currency_code=body.currency_code,
             lines=lines,
             customer_group_ids=groups,

@@ -66,7 +66,7 @@ def list_own_orders(
     Orders of others, and those that are not settled yet, are left out.
     """
     with transaction() as connection:
-        orders = read_points_of_orders(connection, customer_id, [OrderId(each) for each in order_id])
+        orders = read_points_of_orders(connection, customer_id, [OrderId(id_) for id_ in order_id])
     return OwnOrderListResponse(orders=[OwnOrderResponse.model_validate(order) for order in orders])
 
 

@@ -41,7 +41,7 @@ def read_dust_products(
     after, following = decode_cursor(Listing.PRODUCTS, cursor), None
     with transaction() as connection:
         if product_id:
-            page: Sequence[ProductSettings] = read_products(connection, [ProductId(each) for each in product_id])
+            page: Sequence[ProductSettings] = read_products(connection, [ProductId(id_) for id_ in product_id])
         else:
             products = list_products(connection, limit=limit + 1, after=after)
             page, following = split_page(Listing.PRODUCTS, products, limit, lambda product: product.product_id)

@@ -117,7 +117,7 @@ def _quote(customer_id: CustomerId, body: QuoteRequest) -> Quote:
     currency = cart.currency_code if cart else str(body.currency_code)
     moment = now()
     with transaction() as connection:
-        programme = current_version(connection).programme
+        rules = current_version(connection).programme.redeem
         settings = read_products(connection, carts.product_ids(cart))
         available = read_spendable(connection, customer_id, now=moment)
         order = _future_order(customer_id, cart, body, currency, moment)
@@ -125,11 +125,11 @@ def _quote(customer_id: CustomerId, body: QuoteRequest) -> Quote:
         if cart:
             store_forecast(connection, order, expected, now=moment)
         dust_only = carts.dust_only_prices(settings)
-        basket = carts.basket_for(connection, customer_id, cart, dust_only, programme) if cart else None
+        basket = carts.basket_for(connection, customer_id, cart, dust_only, rules) if cart else None
         paid = units_paid_for_cart(connection, customer_id, cart) if cart else {}
         open_redemptions = open_for_cart(connection, customer_id, cart) if cart else []
         too_many_open = has_max_open(connection, customer_id)
-    rules, amount = programme.redeem, body.amount or Decimal(0)
+    amount = body.amount or Decimal(0)
     basket_or_amount = basket or basket_of_amount(amount, currency_code=currency, max_share=rules.max_share)
     may_redeem = 0 if too_many_open else available
     offer = discount_offer(rules, currency_code=currency, available=may_redeem, basket=basket_or_amount)
@@ -173,9 +173,7 @@ def _future_order(
     if cart is not None:
         return order_of_cart(cart, now=moment)
     line = line_of_product(None, line_id="amount", amount=body.amount or Decimal(0))
-    return future_order(
-        OrderId("quote"), customer_id=customer_id, has_account=True, currency_code=currency, lines=(line,), now=moment
-    )
+    return future_order(OrderId("quote"), customer_id=customer_id, currency_code=currency, lines=(line,), now=moment)
 
 
 def _optional_items(

@@ -187,8 +187,12 @@ def _allow_currencies(admin: httpx.Client, markets: tuple[Market, ...]) -> None:
     store = answer(admin.get("/admin/stores"))["stores"][0]
     # Medusa 2.21.2 takes "prices include tax" from the currency for a product's price, from the region for shipping.
     currencies = [
-        {"currency_code": each.currency_code, "is_default": number == 0, "is_tax_inclusive": each.prices_include_tax}
-        for number, each in enumerate(markets)
+        {
+            "currency_code": market.currency_code,
+            "is_default": number == 0,
+            "is_tax_inclusive": market.prices_include_tax,
+        }
+        for number, market in enumerate(markets)
     ]
     answer(admin.post(f"/admin/stores/{store['id']}", json={"supported_currencies": currencies}))
 

@@ -236,8 +236,8 @@ def _lines(node: yaml.Node | None, path: _Path) -> Iterator[tuple[_Path, int]]:
     if node is not None and path:
         yield path, node.start_mark.line + 1
     if isinstance(node, yaml.SequenceNode):
-        for number, each in enumerate(node.value):
-            yield from _lines(each, (*path, number))
+        for number, item in enumerate(node.value):
+            yield from _lines(item, (*path, number))
     elif isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             name = str(key.value)
@@ -255,8 +255,8 @@ def _line(lines: Mapping[_Path, int], path: _Path) -> int:
 def _doubled(node: yaml.Node | None) -> Iterator[tuple[int, str]]:
     """Duplicate keys of a mapping. YAML would silently use the last."""
     if isinstance(node, yaml.SequenceNode):
-        for each in node.value:
-            yield from _doubled(each)
+        for item in node.value:
+            yield from _doubled(item)
     elif isinstance(node, yaml.MappingNode):
         seen = set()
         for key, value in node.value:

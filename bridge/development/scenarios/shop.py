@@ -105,7 +105,7 @@ class ShopOrder:
         item = self.placed.items[number]
         if code.product_id is None:
             return (code.value or Decimal(0)) * share
-        first = next(place for place, each in enumerate(self.placed.items) if each.product == item.product)
+        first = next(place for place, placed in enumerate(self.placed.items) if placed.product == item.product)
         pays = item.product == code.product_id and number == first
         return item.price * min(item.quantity, code.quantity or 0) if pays else Decimal(0)
 

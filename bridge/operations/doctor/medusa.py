@@ -115,7 +115,7 @@ def _plugin(settings: Settings) -> str:
     age = real_now() - datetime.fromisoformat(str(oldest)) if oldest else timedelta()
     if rejected or age > _DELIVERY_WAITS:
         what = f"{rejected} deliveries were rejected" if rejected else f"a delivery has been waiting for {minutes(age)}"
-        last = next((each.get("last_error") for each in answer.body.get("undelivered") or ()), None)
+        last = next((event.get("last_error") for event in answer.body.get("undelivered") or ()), None)
         raise Wrong(
             f"{what} ({last})" if last else what,
             fix="Compare the plugin's bridge URL and secret with this Dust's address and DUST_WEBHOOK_SECRETS.",
