@@ -14,7 +14,7 @@ from bridge.gc_tuning import tune_gc
 from bridge.http.body_limits import BodyLimit
 from bridge.http.etag import NoStoreByDefault
 from bridge.http.fast_path import FastPath
-from bridge.http.problems import Problem, install_problems
+from bridge.http.problems import Problem, describe_problems, install_problems
 from bridge.http.rate_limits import RateLimits
 from bridge.http.request_context import RequestContext
 from bridge.observability.logs import set_up_logs
@@ -104,7 +104,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 
 def _complete_schema(app: FastAPI) -> None:
-    """Complete the OpenAPI schema: add the problem document, which routes only refer to, and mark what is public."""
+    """Complete the OpenAPI schema: add the problem document, which routes only refer to, and mark what is public.
+
+    Every body is read with the same limits, so their errors are added here, and not at each route.
+    """
     original = app.openapi
 
     def openapi() -> dict[str, object]:
@@ -116,6 +119,10 @@ def _complete_schema(app: FastAPI) -> None:
         for methods in (*schema["paths"].values(), *schema["webhooks"].values()):
             for operation in methods.values():
                 operation.setdefault("security", [])
+        for operation in (each for methods in schema["paths"].values() for each in methods.values()):
+            if "requestBody" in operation:
+                limits = {str(status): answer for status, answer in describe_problems(400, 408, 413).items()}
+                operation["responses"] = dict(sorted({**limits, **operation["responses"]}.items()))
         return schema
 
     app.openapi = openapi  # type: ignore[method-assign]

@@ -4,7 +4,7 @@ import base64
 import binascii
 import re
 import ssl
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, TypeVar
 from urllib.parse import urlsplit
@@ -25,6 +25,7 @@ _WEBHOOK_SECRET_BYTES = range(24, 65)
 _JWT_SECRET_CHARACTERS = 16
 _ADMIN_TOKEN_CHARACTERS = 32
 _FLOWER_PASSWORD_CHARACTERS = 8
+_COOKIE_SECRET_CHARACTERS = 16
 # Secrets from tutorials and templates. Medusa's own starter has the first.
 _KNOWN_SECRETS = {"supersecret", "secret", "changeme", "password"}
 
@@ -33,6 +34,8 @@ _CLUSTERED = {"amqp://", "amqps://"}
 # Keys and tokens are sent in HTTP headers, which carry no other characters unchanged.
 _HEADER_TEXT = re.compile(r"[\x21-\x7e]+")
 _ORIGIN = re.compile(r"\*|https?://[^/?#\s]+")
+# Labels of letters, digits and hyphens; the last has a letter, because four numbers are an address.
+_HOST_NAME = re.compile(r"(?=.{1,253}$)([a-z0-9_-]{1,63}\.)*(?!-)(?![0-9]+$)[a-z0-9_-]{1,63}", re.IGNORECASE)
 
 
 def _split_commas(value: object) -> object:
@@ -50,6 +53,26 @@ def _as_browsers_send(origin: str) -> str:
     """The origin in lower case, without a slash at the end, and without the port that its scheme has anyway."""
     origin = origin.removesuffix("/").lower()
     return origin.removesuffix(":443" if origin.startswith("https:") else ":80")
+
+
+def _without_tilde(folder: Path) -> Path:
+    # A shell replaces `~` only without quotes, and a .env file has no shell.
+    try:
+        return folder.expanduser()
+    except RuntimeError:
+        raise ValueError("begins with ~ and the name of a user whom this machine does not have") from None
+
+
+def _host(host: str) -> str:
+    try:
+        ip_address(host)
+    except ValueError:
+        if not _HOST_NAME.fullmatch(host):
+            raise ValueError(
+                "must be an address or a name of this machine, such as 127.0.0.1 or 0.0.0.0 (all addresses), without "
+                "http:// and without a port, which is DUST_PORT"
+            ) from None
+    return host
 
 
 def _proxies(proxies: tuple[str, ...]) -> tuple[str, ...]:
@@ -125,6 +148,12 @@ def _publishable_key(key: str) -> str:
     return key
 
 
+def _otlp_endpoint(url: str) -> str:
+    if not _is_http_address(url):
+        raise ValueError("must be an http:// or https:// address, such as http://collector:4318")
+    return url
+
+
 def _medusa_url(url: str) -> str:
     if not _is_http_address(url) or "?" in url or "#" in url:
         raise ValueError("must be an http:// or https:// address, such as https://shop.example")
@@ -184,6 +213,7 @@ def _broker_ca_file(file: Path, others: ValidationInfo) -> Path:
     url = others.data.get("broker_url", "amqps://")
     if not (url or "").startswith(("amqps://", "rediss://")):
         raise ValueError("is for an amqps:// or rediss:// address in DUST_BROKER_URL, which is none")
+    file = _without_tilde(file)
     try:
         ssl.create_default_context(cafile=file)
     except OSError as error:
@@ -200,6 +230,14 @@ def _flower_login(login: SecretStr) -> SecretStr:
     if not login.get_secret_value().isascii():
         raise ValueError("must be plain ASCII")
     return login
+
+
+def _cookie_secret(secret: SecretStr) -> SecretStr:
+    if len(secret.get_secret_value()) < _COOKIE_SECRET_CHARACTERS:
+        raise ValueError(
+            f"too weak: at least {_COOKIE_SECRET_CHARACTERS} characters, for example `openssl rand -hex 32`"
+        )
+    return secret
 
 
 def _is_http_address(url: str) -> bool:
@@ -234,6 +272,10 @@ PostgresUrl = Annotated[str, AfterValidator(_postgres_url)]
 RateLimit = Annotated[str, AfterValidator(_rate_limit)]
 Origins = Annotated[CommaList[str], AfterValidator(_origins)]
 Proxies = Annotated[CommaList[str], AfterValidator(_proxies)]
+Host = Annotated[str, AfterValidator(_host)]
+DataDir = Annotated[Path, AfterValidator(_without_tilde)]
+OtlpEndpoint = Annotated[str, AfterValidator(_otlp_endpoint)]
+CookieSecret = Annotated[SecretStr, AfterValidator(_cookie_secret)]
 BrokerUrl = Annotated[str, AfterValidator(_broker_url)]
 BrokerCaFile = Annotated[Path, AfterValidator(_broker_ca_file)]
 MedusaUrl = Annotated[str, AfterValidator(_medusa_url)]

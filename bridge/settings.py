@@ -1,19 +1,25 @@
 """Settings from `DUST_…` environment variables. Only this module reads the environment."""
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any, Literal
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import AliasChoices, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bridge.setting_types import (
     AdminToken,
     BrokerCaFile,
     BrokerUrl,
+    CookieSecret,
+    DataDir,
     FlowerLogin,
+    Host,
     JwtSecret,
     MedusaUrl,
     Origins,
+    OtlpEndpoint,
     PostgresUrl,
     Proxies,
     PublicKey,
@@ -44,9 +50,17 @@ class Settings(BaseSettings):
     def _without_white_space(cls, value: object, info: ValidationInfo) -> object:
         """Remove white space at the ends: a secret from a file often ends with a line break.
 
-        Medusa uses its `jwtSecret` as it is, so Dust does too.
+        A blank value is the default, as an empty one. Otherwise a blank `DUST_HOST` would be every address of the
+        machine. Medusa uses its `jwtSecret` as it is, so Dust does too.
         """
-        return value.strip() if isinstance(value, str) and info.field_name != "jwt_secret" else value
+        if not isinstance(value, str):
+            return value
+        if not value.isascii() and value.encode("utf-8", "replace").decode() != value:
+            # Python reads bytes that are not UTF-8 as half surrogates.
+            raise ValueError("must be UTF-8")
+        if info.field_name == "jwt_secret":
+            return value
+        return value.strip() or cls.model_fields[str(info.field_name)].get_default()
 
     database_url: PostgresUrl | None = None
     """`postgresql://…`, Postgres 14 to 18. With several servers in the address, the one that accepts writes is used.
@@ -61,9 +75,9 @@ class Settings(BaseSettings):
     broker_ca_file: BrokerCaFile | None = None
     """A PEM file with the certificate authority of an `amqps://` or `rediss://` broker, if the machine does not trust
     it already."""
-    data_dir: Path = Path(".dust")
+    data_dir: DataDir = Path(".dust")
     """The folder for the data of the embedded servers, generated secrets and Flower's history."""
-    host: str = "127.0.0.1"
+    host: Host = "127.0.0.1"
     """The address on which the API listens, and Flower if it has a login."""
     port: int = Field(default=8600, ge=0, le=65535)
     """The port of the API."""
@@ -91,7 +105,7 @@ class Settings(BaseSettings):
     """The token for `/admin/dust/*`, at least 32 characters. `dust up` makes its own if this is unset."""
     flower_basic_auth: FlowerLogin | None = None
     """Flower's login, `user:password`. Without it Flower starts only as part of `dust up`, on loopback."""
-    flower_cookie_secret: SecretStr | None = None
+    flower_cookie_secret: CookieSecret | None = None
     """Signs Flower's cookies, so that open pages work after a restart. `dust up` makes its own if this is unset."""
     # Set by `dust up` for its own Flower, not by users, and left out of the reference: it may run without a login, on
     # loopback only.
@@ -114,11 +128,11 @@ class Settings(BaseSettings):
     outgoing_webhook_secret: WebhookSecret | None = None
     """Signs outgoing webhooks, `whsec_…`. Needed if `DUST_OUTGOING_WEBHOOK_URL` is set, in the process that sends
     them."""
-    log_format: str | None = Field(default=None, pattern="^(console|json)$")
+    log_format: Literal["console", "json"] | None = None
     """`console` or `json`. By default `console` on a terminal and `json` elsewhere."""
     # OpenTelemetry's own variable, so that one setting works for all programs of a machine. Its other variables
     # (headers, protocol, sampling) are read by its library.
-    otlp_endpoint: str | None = Field(
+    otlp_endpoint: OtlpEndpoint | None = Field(
         default=None, validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_ENDPOINT", "DUST_OTLP_ENDPOINT")
     )
     """Where OpenTelemetry traces are sent. Needs the extra `tracing`."""
@@ -161,6 +175,18 @@ class Settings(BaseSettings):
             raise SettingsError([f"DUST_OUTGOING_WEBHOOK_SECRET {problem}"])
 
 
+# Pydantic's errors in words for operators, with the limit that it gives.
+_WORDS = {
+    "bool_parsing": "must be true or false",
+    "int_parsing": "must be a whole number",
+    "float_parsing": "must be a number",
+    "literal_error": "must be {expected}",
+    "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+}
+
+
 class SettingsError(Exception):
     """One or more environment variables are missing or invalid. `problems` has a line for each."""
 
@@ -185,11 +211,16 @@ def load_settings(*, join_running: bool = True) -> Settings:
         file = running_stack_file(settings.data_dir)
         return Settings(_env_file=file) if join_running and file.is_file() else settings
     except ValidationError as error:
-        lines = []
-        for problem in error.errors(include_input=False, include_url=False):
-            name = str(problem["loc"][0]).upper() if problem["loc"] else "?"
-            lines.append(f"DUST_{name}: {problem['msg'].removeprefix('Value error, ')}")
-        raise SettingsError(lines) from None
+        raise SettingsError([_line(problem) for problem in error.errors(include_input=False)]) from None
+
+
+def _line(problem: Mapping[str, Any]) -> str:
+    """The variable, and what its value must be."""
+    name = str(problem["loc"][0]).upper() if problem["loc"] else "?"
+    variable = name if name.startswith("OTEL_") else f"DUST_{name.removeprefix('DUST_')}"
+    words = _WORDS.get(problem["type"])
+    what = words.format(**problem.get("ctx", {})) if words else problem["msg"].removeprefix("Value error, ")
+    return f"{variable}: {what}"
 
 
 @cache

@@ -13,6 +13,8 @@ import uvicorn
 
 from bridge.cli.output import console, print_json
 from bridge.db import migrations
+from bridge.development.stack.errors import cannot_listen
+from bridge.development.stack.processes import bound_socket
 from bridge.development.stack.secrets import new_webhook_secret
 from bridge.errors import InvalidInput
 from bridge.http.connections import Connection, send_without_delay
@@ -48,6 +50,8 @@ def serve(
     settings = settings_of_app()  # Report missing settings once, not in every process.
     if fd is not None:
         send_without_delay(fd)
+    else:
+        _require_free(settings.host, settings.port)
     uvicorn.run(
         "bridge.app:served_app",
         factory=True,
@@ -66,6 +70,14 @@ def serve(
         # Longer than proxies keep a connection (usually 60 s). Otherwise a request could meet a closing connection.
         timeout_keep_alive=75,
     )
+
+
+def _require_free(host: str, port: int) -> None:
+    """Raises `StackError` if the address cannot be listened on. uvicorn's own message names no setting."""
+    try:
+        bound_socket(host, port).close()
+    except OSError as error:
+        raise cannot_listen(host, port, "DUST_PORT", error) from None
 
 
 def _trusted_addresses(proxies: Iterable[str]) -> str:

@@ -236,21 +236,30 @@ def _errors_translated() -> Iterator[None]:
     try:
         yield
     except (DBAPIError, PoolTimeout) as error:
-        cause = error.orig if isinstance(error, DBAPIError) else error
-        if reason := next((reason for kind, reason in _BUSY.items() if isinstance(cause, kind)), None):
-            raise DatabaseBusy(reason) from error
-        if isinstance(cause, _TABLES_MISSING):
-            raise DatabaseBehind from error
-        if isinstance(cause, _READ_ONLY):
+        reason = unavailable(error)
+        if reason is None:
+            raise
+        if isinstance(reason, DatabaseReadOnly):
             # Drop the connections to this server. New ones find the server that accepts writes.
             get_engine().dispose()
-            raise DatabaseReadOnly from error
-        if isinstance(cause, psycopg.errors.InsufficientPrivilege):
-            raise DatabaseDenied(str(cause).partition("\n")[0]) from error
-        if isinstance(cause, psycopg.OperationalError) and _NO_CONNECTION_LEFT.search(str(cause)):
-            raise DatabaseBusy(_BUSY[psycopg.errors.TooManyConnections]) from error
-        is_too_large = isinstance(cause, psycopg.OperationalError) and (cause.sqlstate or "").startswith(_TOO_LARGE)
-        is_away = isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError) and not is_too_large
-        if is_away or getattr(error, "connection_invalidated", False):
-            raise DatabaseAway from error
-        raise
+        raise reason from error
+
+
+def unavailable(error: DBAPIError | PoolTimeout) -> Unavailable | None:
+    """The error of Dust for an error of Postgres, as `transaction` raises it; None if the statement is at fault."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if reason := next((reason for kind, reason in _BUSY.items() if isinstance(cause, kind)), None):
+        return DatabaseBusy(reason)
+    if isinstance(cause, _TABLES_MISSING):
+        return DatabaseBehind()
+    if isinstance(cause, _READ_ONLY):
+        return DatabaseReadOnly()
+    if isinstance(cause, psycopg.errors.InsufficientPrivilege):
+        return DatabaseDenied(str(cause).partition("\n")[0])
+    if isinstance(cause, psycopg.OperationalError) and _NO_CONNECTION_LEFT.search(str(cause)):
+        return DatabaseBusy(_BUSY[psycopg.errors.TooManyConnections])
+    is_too_large = isinstance(cause, psycopg.OperationalError) and (cause.sqlstate or "").startswith(_TOO_LARGE)
+    is_away = isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError) and not is_too_large
+    if is_away or getattr(error, "connection_invalidated", False):
+        return DatabaseAway()
+    return None

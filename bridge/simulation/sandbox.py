@@ -14,9 +14,9 @@ from typing import Any
 
 from psycopg.errors import InsufficientPrivilege
 from sqlalchemy import Connection, Row, func, select
-from sqlalchemy.exc import InterfaceError, OperationalError, ProgrammingError
+from sqlalchemy.exc import DBAPIError
 
-from bridge.db import DatabaseAway, get_engine, metadata
+from bridge.db import get_engine, metadata, unavailable
 from bridge.errors import Conflict
 from bridge.ledger.tables import dust_lot
 from bridge.medusa.orders import Order
@@ -65,7 +65,7 @@ class Sandbox:
 
 @contextmanager
 def sandbox(programme: Programme, *, now: datetime) -> Iterator[Sandbox]:
-    """Open a sandbox in which these rules are the only version. Raises `NoTemporaryTables`, `DatabaseAway`."""
+    """Open a sandbox in which these rules are the only version. Raises `NoTemporaryTables`, and as `transaction`."""
     try:
         with get_engine().connect() as connection:
             # Detached from the pool: its tables must be dropped with it.
@@ -81,9 +81,9 @@ def sandbox(programme: Programme, *, now: datetime) -> Iterator[Sandbox]:
                     {"version": 1, "document": programme.document(), "author": "sandbox", "created_at": now},
                 )
             yield Sandbox(connection=connection)
-    except ProgrammingError as error:
+    except DBAPIError as error:
         if isinstance(error.orig, InsufficientPrivilege):
             raise NoTemporaryTables from error
+        if reason := unavailable(error):
+            raise reason from error
         raise
-    except (OperationalError, InterfaceError) as error:
-        raise DatabaseAway from error

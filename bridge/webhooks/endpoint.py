@@ -36,7 +36,7 @@ class WebhookResponse(BaseModel):
     response_model=WebhookResponse,
     responses={
         200: {"model": WebhookResponse, "description": "Seen before"},
-        **describe_problems(400, 401, 408, 413, 503),
+        **describe_problems(400, 401, 503),
     },
     openapi_extra={
         "parameters": [

@@ -46,6 +46,13 @@ def test_a_body_that_takes_too_long_is_408(api: TestClient, monkeypatch: pytest.
     assert (answer.status_code, answer.json()["code"]) == (408, "too_slow")
 
 
+def test_the_limits_of_a_body_are_documented_wherever_one_is_taken(api: TestClient) -> None:
+    operations = [each for path in api.get("/openapi.json").json()["paths"].values() for each in path.values()]
+    with_body = [each for each in operations if "requestBody" in each]
+    assert len(with_body) > 15
+    assert [each["operationId"] for each in with_body if not {"400", "408", "413"} <= each["responses"].keys()] == []
+
+
 @pytest.mark.parametrize(
     "given", [None, "text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ";;"]
 )

@@ -351,6 +351,7 @@ def test_an_unreachable_database_is_reported_in_plain_words(
 def test_the_api_keeps_connections_longer_than_a_proxy_and_trusts_only_known_ones(
     dust: Dust, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("DUST_PORT", "0")
     monkeypatch.setenv("DUST_TRUSTED_PROXIES", "10.0.0.1, 10.1.0.0/16, 10.2.0.5/16, 2001:db8::1")
     get_settings.cache_clear()
     served: dict[str, Any] = {}
@@ -368,12 +369,35 @@ def test_the_api_keeps_connections_longer_than_a_proxy_and_trusts_only_known_one
 def test_all_proxies_are_trusted_if_one_of_them_is_a_star(
     dust: Dust, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("DUST_PORT", "0")
     monkeypatch.setenv("DUST_TRUSTED_PROXIES", "127.0.0.1,*")
     get_settings.cache_clear()
     served: dict[str, Any] = {}
     monkeypatch.setattr("uvicorn.run", lambda _app, **options: served.update(options))
     assert dust("serve").code == 0
     assert served["forwarded_allow_ips"] == "*"
+
+
+def test_an_address_that_cannot_be_listened_on_names_its_setting(
+    dust: Dust, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("uvicorn.run", lambda *_, **__: pytest.fail("uvicorn names no setting"))
+
+    def said(host: str, port: int) -> str:
+        monkeypatch.setenv("DUST_HOST", host)
+        monkeypatch.setenv("DUST_PORT", str(port))
+        get_settings.cache_clear()
+        said = dust("serve")
+        assert (said.code, said.out) == (1, "")
+        return said.err
+
+    with bound_socket() as other:
+        other.listen()
+        port = other.getsockname()[1]
+        expected = f"dust: cannot listen on 127.0.0.1:{port} (Address already in use): set DUST_PORT\n"
+        assert said("127.0.0.1", port) == expected
+    # An address for documentation (RFC 5737), which no machine has.
+    assert said("192.0.2.1", 8600).endswith("set DUST_HOST\n")
 
 
 def test_responses_of_an_inherited_socket_leave_at_once(

@@ -9,10 +9,13 @@ from tempfile import TemporaryDirectory
 
 import psycopg
 import pytest
+from alembic.config import Config
 from psycopg import sql
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
-from bridge.db import make_engine, migrations
+from bridge.db import DatabaseAway, DatabaseBusy, DatabaseReadOnly, make_engine, migrations
+from bridge.db.migrations import MigrationRefused
 from bridge.development.stack.postgres import embedded_postgres
 from bridge.development.stack.up import DUST
 from tests.support.clock import START
@@ -148,6 +151,61 @@ def test_two_at_once_migrate_once(empty: str) -> None:
         [f"database at {newest} (was empty)", f"database at {newest}", f"database at {newest}"]
     )
     assert migrations.differences(empty) == []
+
+
+def test_who_waits_for_another_migration_says_so(empty: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(migrations, "_POLL_SECONDS", 0.01)
+    said: list[str] = []
+    with psycopg.connect(empty, autocommit=True) as other:
+        other.execute(migrations._LOCK)
+
+        def say(line: str) -> None:
+            said.append(line)
+            other.execute("SELECT pg_advisory_unlock_all()")
+
+        assert migrations.upgrade(empty, say=say) == (None, migrations.known_revisions()[0])
+    assert said == ["another `dust migrate` is at work on this database: waiting for it to end"]
+
+
+def test_timeouts_for_requests_end_no_migration(empty: str) -> None:
+    """A role or a database can have them. The migration waits for its locks, and says for whom."""
+    migrations.upgrade(empty)
+    said: list[str] = []
+    with psycopg.connect(empty) as reader:
+        name = sql.Identifier(empty.rpartition("/")[2])
+        for timeout in ("statement_timeout", "idle_in_transaction_session_timeout"):
+            reader.execute(sql.SQL("ALTER DATABASE {} SET {} = '100ms'").format(name, sql.SQL(timeout)))
+        reader.commit()
+        reader.execute("SELECT * FROM dust_transaction")
+
+        def say(line: str) -> None:
+            said.append(line)
+            reader.rollback()
+
+        assert migrations.downgrade(empty, "base", say=say)[1] is None
+    assert len(said) == 1
+    assert "a table is in use" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "error", "reason"),
+    [
+        ("53100", DatabaseBusy, "disk of Postgres is full"),
+        ("57014", DatabaseBusy, "canceled by hand"),
+        ("57P01", DatabaseAway, "out of reach"),
+        ("25006", DatabaseReadOnly, "accepts no writes"),
+        ("42501", MigrationRefused, "DUST_OWNER_DATABASE_URL"),
+        ("42P01", DBAPIError, "UndefinedTable"),
+    ],
+)
+def test_what_ends_a_migration_is_named(empty: str, sqlstate: str, error: type[Exception], reason: str) -> None:
+    def fail(config: Config) -> None:
+        config.attributes["connection"].exec_driver_sql(
+            f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{sqlstate}'; END $$"
+        )
+
+    with pytest.raises(error, match=reason):
+        migrations._run(empty, fail, lambda _: None)
 
 
 def test_two_databases_of_one_server_migrate_at_once(empty: str, of_a_plain_owner: str) -> None:

@@ -1,14 +1,16 @@
 """What is sent again is what was sent, or nothing is."""
 
+import json
 from typing import Any
 
 import pytest
+from celery import Celery
 from celery.events.state import Task as Record
 from celery.utils.saferepr import saferepr
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from workers.flower.failures import ArgumentsCut, recorded_failure
+from workers.flower.failures import ArgumentsCut, recorded_failure, stored_failures
 
 pytestmark = pytest.mark.servers
 
@@ -68,3 +70,30 @@ def test_a_short_id_is_read_from_the_record() -> None:
 def test_what_is_not_surely_whole_is_refused(text: str) -> None:
     with pytest.raises(ArgumentsCut):
         recorded_failure(Record(uuid="task", name="inbox.handle", state="FAILURE", args=text, kwargs="{}"))
+
+
+STORED = {
+    "task_id": "whole", "status": "FAILURE", "name": "inbox.handle", "args": ["msg_1"], "kwargs": {},
+    "result": {"exc_type": "EventFailed", "exc_message": ["no such order"]}, "date_done": "2026-11-20T06:00:00+00:00",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "unreadable",
+    [
+        b"\xff\xfe",
+        b"{",
+        b"[]",
+        b"{}",
+        *(
+            json.dumps({**STORED, "task_id": "other", name: value}).encode()
+            for name, value in {"args": None, "kwargs": 1, "result": "text", "date_done": "yesterday"}.items()
+        ),
+    ],
+)
+def test_a_stored_result_that_cannot_be_read_hides_no_other(monkeypatch: pytest.MonkeyPatch, unreadable: bytes) -> None:
+    app = Celery(backend="redis://127.0.0.1:1/0")
+    monkeypatch.setattr(app.backend, "mget", lambda _: [unreadable, json.dumps(STORED).encode(), None])
+    failures = stored_failures(app, ["other", "whole", "gone"])
+    assert list(failures) == ["whole"]
+    assert failures["whole"].reason == "no such order"

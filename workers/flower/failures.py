@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import structlog
 from celery import Celery, states
 from celery.backends.redis import RedisBackend
 from celery.events.state import Task as Record
@@ -20,6 +21,8 @@ from celery.utils.saferepr import saferepr
 from redis.exceptions import RedisError
 
 from bridge.errors import Conflict, Unavailable
+
+log = structlog.get_logger(__name__)
 
 _KEYS_AT_ONCE = 1000
 # Marks of a cut, and characters that `saferepr` does not escape: with either, the text may differ from what was sent.
@@ -60,13 +63,13 @@ class FailedTask:
 
 
 def stored_failures(app: Celery, task_ids: Collection[str]) -> dict[str, FailedTask]:
-    """Return the result backend's records of the failed ones among these tasks."""
+    """Return the result backend's records of the failed ones among these tasks. One that cannot be read is skipped."""
     backend = app.backend
     if not task_ids or not isinstance(backend, RedisBackend):
         return {}
     with _errors_translated():
         values = backend.mget([backend.get_key_for_task(task_id) for task_id in task_ids])
-    failures = (_failure_of(backend.decode(value)) for value in values if value)
+    failures = (_read(backend, task_id, value) for task_id, value in zip(task_ids, values, strict=True) if value)
     return {failure.task_id: failure for failure in failures if failure}
 
 
@@ -78,7 +81,7 @@ def stored_task_ids(app: Celery) -> set[str]:
     prefix: bytes = backend.task_keyprefix
     with _errors_translated():
         keys: Iterator[bytes] = backend.client.scan_iter(match=prefix + b"*", count=_KEYS_AT_ONCE)
-        return {key.removeprefix(prefix).decode() for key in keys}
+        return {key.removeprefix(prefix).decode(errors="replace") for key in keys}
 
 
 def recorded_failure(record: Record) -> FailedTask:
@@ -119,6 +122,15 @@ def _errors_translated() -> Iterator[None]:
         yield
     except RedisError as error:
         raise ResultsAway from error
+
+
+def _read(backend: RedisBackend, task_id: str, value: bytes) -> FailedTask | None:
+    try:
+        return _failure_of(backend.decode(value))
+    except Exception as error:
+        # A record of any shape: Redis may be shared, and other versions of Celery write to it.
+        log.warning("stored_result_unreadable", task_id=task_id, error=type(error).__name__)
+        return None
 
 
 def _failure_of(meta: dict[str, Any]) -> FailedTask | None:

@@ -13,7 +13,7 @@ from flower.options import options
 from flower.urls import settings as flower_settings
 from tornado.httpserver import HTTPServer
 
-from bridge.development.stack.errors import StackError
+from bridge.development.stack.errors import cannot_listen
 from bridge.observability.logs import set_up_logs
 from bridge.settings import Settings
 from workers.app import app
@@ -41,8 +41,7 @@ def run_flower(settings: Settings, *, fd: int | None = None) -> None:
     try:
         port = flower.start_http_server() if fd is None else _listen(flower, fd)
     except OSError as error:
-        address = f"{settings.flower_host}:{settings.flower_port}"
-        raise StackError(f"cannot listen on {address} ({error.strerror}): set DUST_FLOWER_PORT") from None
+        raise cannot_listen(settings.flower_host, settings.flower_port, "DUST_FLOWER_PORT", error) from None
     log.info("flower_serves", host=settings.flower_host, port=port, login=bool(settings.flower_basic_auth))
     signal.signal(signal.SIGTERM, _exit)
     try:

@@ -7,21 +7,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from psycopg import Error as PostgresError
-from psycopg.errors import (
-    DeadlockDetected,
-    InsufficientPrivilege,
-    InvalidSchemaName,
-    LockNotAvailable,
-    ReadOnlySqlTransaction,
-)
+from psycopg.errors import DeadlockDetected, InsufficientPrivilege, InvalidSchemaName, LockNotAvailable
 from sqlalchemy import Connection, NullPool, create_engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from bridge.db import DatabaseAway, DatabaseReadOnly, driver_url, metadata
+from bridge.db import DatabaseBehind, driver_url, metadata, unavailable
 from bridge.errors import InvalidInput, Unavailable
 
 if TYPE_CHECKING:
@@ -32,6 +27,14 @@ _FOLDER = Path(__file__).parent
 # `CREATE INDEX CONCURRENTLY` waits for every open statement, so waiting inside one would be a deadlock.
 _LOCK = "SELECT pg_try_advisory_lock(hashtext('dust migrate'))"
 _POLL_SECONDS = 0.2
+# Five seconds. A process that was stopped in its migration holds the lock without an end.
+_SILENT_POLLS = 25
+# A role or a database can have timeouts for requests, and a migration of a large table takes longer. Postgres 14 to 16
+# have no `transaction_timeout`.
+_NO_TIMEOUTS = """
+    SELECT set_config(name, '0', false) FROM pg_settings
+    WHERE name IN ('statement_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout')
+"""
 # Pauses between attempts while a table is in use.
 _FIRST_PAUSE_SECONDS = 1.0
 _MAX_PAUSE_SECONDS = 10.0
@@ -106,7 +109,7 @@ def upgrade(url: str, revision: str = "head", *, say: Say = _silent) -> tuple[st
     """Migrate up to a revision. Returns the revisions before and after. `say` gets a line for each wait.
 
     Each migration is its own transaction. Raises `TablesInUse` after ten minutes of waiting, `UnknownRevision`,
-    `DatabaseAway`, `DatabaseReadOnly`, `MigrationRefused`, `WrongEncoding`.
+    `MigrationRefused`, `WrongEncoding`, and as `transaction`.
     """
     from alembic import command
 
@@ -171,8 +174,12 @@ def _run(url: str, step: Callable[["Config"], None], say: Say) -> tuple[str | No
         name, encoding = connection.execute(text("SELECT current_database(), getdatabaseencoding()")).one()
         if encoding != "UTF8":
             raise WrongEncoding(name, encoding)
-        while not connection.exec_driver_sql(_LOCK).scalar():
+        for polls in count(1):
+            if connection.exec_driver_sql(_LOCK).scalar():
+                break
             connection.commit()
+            if polls == _SILENT_POLLS:
+                say("another `dust migrate` is at work on this database: waiting for it to end")
             time.sleep(_POLL_SECONDS)
         connection.commit()
         before = current_revision(connection)
@@ -219,17 +226,18 @@ def _longest_user(connection: Connection) -> str:
 
 @contextmanager
 def _connected(url: str) -> Iterator[Connection]:
-    """Connect as the owner of the tables, not as `dust_app`. Raises `DatabaseAway`, `DatabaseReadOnly`,
-    `MigrationRefused`."""
+    """Connect as the owner of the tables, not as `dust_app`. Raises `MigrationRefused`, and as `transaction`."""
     engine = create_engine(driver_url(url), poolclass=NullPool, connect_args={"connect_timeout": 5})
     try:
         with engine.connect() as connection:
+            connection.exec_driver_sql(_NO_TIMEOUTS)
+            connection.commit()
             yield connection
-    except OperationalError as error:
-        raise DatabaseAway from error
     except DBAPIError as error:
-        if isinstance(error.orig, ReadOnlySqlTransaction):
-            raise DatabaseReadOnly from error
         if isinstance(error.orig, PostgresError) and (fix := _FIX.get(type(error.orig))):
             raise MigrationRefused(error.orig.diag.message_primary, fix) from error
-        raise
+        reason = unavailable(error)
+        # A table that a migration does not find is the migration's fault.
+        if reason is None or isinstance(reason, DatabaseBehind):
+            raise
+        raise reason from error

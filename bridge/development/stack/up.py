@@ -20,7 +20,7 @@ from rich.console import Console
 from watchfiles import watch
 
 from bridge.development.stack.account import open_data_dir
-from bridge.development.stack.errors import StackError
+from bridge.development.stack.errors import StackError, cannot_listen
 from bridge.development.stack.postgres import embedded_postgres
 from bridge.development.stack.processes import answers, bound_socket, until
 from bridge.development.stack.redis import embedded_redis
@@ -186,11 +186,11 @@ def _plain(value: object) -> str:
 
 
 def _socket(stack: ExitStack, host: str, port: int, variable: str) -> socket.socket:
-    """The socket to listen on. Raises `StackError` if the port is in use."""
+    """The socket to listen on. Raises `StackError` if it cannot be bound."""
     try:
         return stack.enter_context(bound_socket(host, port))
     except OSError as error:
-        raise StackError(f"cannot listen on {host}:{port} ({error.strerror}): set {variable}") from None
+        raise cannot_listen(host, port, variable, error) from None
 
 
 def _address_to_call(host: str) -> str:
