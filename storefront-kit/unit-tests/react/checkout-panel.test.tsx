@@ -257,6 +257,21 @@ describe("redeeming", () => {
     expect(button.getAttribute("aria-disabled")).toBeNull()
   })
 
+  test.each([
+    ["a success without a body", { code: "unavailable", message: "", status: 202 }],
+    ["a proxy that gives up", { code: "unavailable", message: "", status: 408 }],
+    ["a proxy that is too busy", { code: "unavailable", message: "", status: 429 }],
+    ["a session that ended while the code was made", { code: "not_authenticated", message: "", status: 401 }],
+  ])("uses the same key again after %s: the request may have redeemed", async (_, error) => {
+    const { actions } = await show(<CheckoutPanel />, { actions: actionsWith({ redeem: () => Promise.resolve({ error }) }) })
+
+    await click("Use 1,000 stars")
+    await click("Use 1,000 stars")
+
+    const [first, second] = actions.redeem.mock.calls.map(([, key]) => key)
+    expect(second).toBe(first)
+  })
+
   test("uses the same key again while the outcome is unknown, and a new one after that", async () => {
     const { actions } = await show(<CheckoutPanel />)
     actions.redeem.mockResolvedValueOnce({ error: { code: "timeout", message: "" } })
