@@ -22,6 +22,10 @@ describe("a number with places", () => {
     [",5", ".5"],
     ["-0,5", "-0.5"],
     ["1000", "1000"],
+    // As Swedish writes a minus, and Persian and Hindi their digits.
+    ["\u22120,5", "-0.5"],
+    ["۱۲٫۵", "12.5"],
+    ["१२.५", "12.5"],
     ["", ""],
     ["   ", ""],
     ["1,", "1,"],
@@ -82,3 +86,12 @@ describe("its field", () => {
 it("a whole number has no separators", () => {
   expect(["1200", " 1200\u00a0", "1.000", "1,000", "1 000", "-5"].map(wholeNumber)).toEqual([1200, 1200, "1.000", "1,000", "1 000", -5])
 })
+
+it("a whole number may have the minus and the digits of any language", () => {
+  expect(["\u2212500", "\u200e\u2212۵۰۰", "٣٠", "१२", "๙"].map(wholeNumber)).toEqual([-500, -500, 30, 12, 9])
+  expect(["sv", "fa", "ar-EG", "hi-u-nu-deva", "bn", "my"].map((language) => wholeNumber(format(language, -1250)))).toEqual(Array(6).fill(-1250))
+})
+
+function format(language: string, number: number): string {
+  return new Intl.NumberFormat(language, { useGrouping: false }).format(number)
+}

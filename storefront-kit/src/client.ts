@@ -6,6 +6,7 @@ import createClient, {
 } from "openapi-fetch"
 import type { paths } from "./api.generated.js"
 import { clientError, errorOfFailure, errorOfResponse } from "./errors.js"
+import { isAnswer } from "./shapes.js"
 import type {
   Balance,
   DustResult,
@@ -31,6 +32,8 @@ const WAIT_SECONDS = 10
 const MAX_WAITS = 3
 const MAX_PRODUCTS = 100
 const PUBLIC_SECONDS = 60
+/** For developers, in `detail`. */
+const NOT_AN_ANSWER = { message: "the body is not what Dust answers" }
 const REDEMPTION = "/store/dust/redemptions/{redemption_id}"
 
 export interface DustClientConfig {
@@ -123,8 +126,8 @@ export function createDustClient(config: DustClientConfig): DustClient {
         signal: AbortSignal.timeout(ms),
         ...(isCached ? { next: { revalidate: PUBLIC_SECONDS } } : { cache: "no-store" }),
       } as never)
-      if (response.ok && data !== undefined) return { data: data as Answer<M, P> }
-      return { error: errorOfResponse(response, error, request) }
+      if (response.ok && isAnswer(request, data)) return { data: data as Answer<M, P> }
+      return { error: errorOfResponse(response, response.ok ? NOT_AN_ANSWER : error, request) }
     } catch (failure) {
       // Next.js throws its own errors to make a page dynamic or to stop a render. They must arrive.
       if (failure && typeof failure === "object" && "digest" in failure) throw failure

@@ -21,8 +21,11 @@ interface Problem {
   detail?: unknown
   message?: unknown
   available?: unknown
-  errors?: { message?: unknown }[] | null
+  errors?: unknown
 }
+
+/** Statuses of Dust whose sentences are for programs: about the request itself. */
+const FOR_PROGRAMS = [400, 405, 408, 413]
 
 export function clientError(code: ClientErrorCode, more: Partial<DustError> = {}): DustError {
   return { code, message: CLIENT_ERRORS[code], ...more }
@@ -36,7 +39,8 @@ export function errorOfResponse(response: Response, body: unknown, request: stri
   const sentence = text(document?.message) ?? text(document?.detail)
   const detail = `${request}: ${status} ${sentence ?? text(parsed(body)?.message) ?? ""}`.trim()
   if (status === 401) return clientError("not_authenticated", { status, detail })
-  if (!code || !sentence || status >= 500) return { ...clientError("unavailable", { status, detail }), ...(code && { code }) }
+  if (!code || !sentence || status >= 500 || FOR_PROGRAMS.includes(status))
+    return { ...clientError("unavailable", { status, detail }), ...(code && { code }) }
   const error: DustError = { code, message: sentence, status, detail }
   if (code === "invalid_fields") error.message = sentences(document?.errors) || CLIENT_ERRORS.invalid_fields
   if (typeof document?.available === "number") error.available = document.available
@@ -57,7 +61,8 @@ export function errorOfFailure(failure: unknown, request: string): DustError {
 
 /** Field messages that are whole sentences. The others name fields, which shoppers do not know. */
 function sentences(errors: Problem["errors"]): string {
-  const messages = (errors ?? []).map((each) => text(each.message)).filter((message) => message?.endsWith("."))
+  const all: unknown[] = Array.isArray(errors) ? errors : []
+  const messages = all.map((each) => text((each as Problem | null)?.message)).filter((message) => message?.endsWith("."))
   return [...new Set(messages)].join(" ")
 }
 

@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs"
 import { expect, test, vi } from "vitest"
 import { createDustClient, type DustClientConfig } from "../src/index.js"
+import { BALANCE, GUEST_QUOTE, QUOTE } from "./samples.js"
 import { problem, startServer, type Received, type Reply } from "./server.js"
 
 const TOKEN = "eyJ.secret.token"
-const BALANCE = { customer_id: "cus_1", balance: 900, available: 600, held: 300, pending: 0, expiring: [], pending_lots: [] }
 
 async function serving(answer: (request: Received) => Reply | undefined, config: Partial<DustClientConfig> = {}) {
   const server = await startServer(answer)
@@ -205,26 +205,26 @@ test("no products need no request", async () => {
 })
 
 test("a customer gets a customer's quote", async () => {
-  const { client, requests } = await serving(() => ({ json: { earn: 25 } }))
+  const { client, requests } = await serving(() => ({ json: QUOTE }))
 
-  expect(await client.quote("cart_1")).toEqual({ data: { earn: 25, guest: false } })
+  expect(await client.quote("cart_1")).toEqual({ data: QUOTE })
   expect(requests[0]).toMatchObject({ method: "POST", url: "/store/dust/quote", body: { cart_id: "cart_1" } })
 })
 
 test("a guest gets a guest's quote", async () => {
-  const { client, requests } = await serving(() => ({ json: { escrow: 25 } }), { token: () => undefined })
+  const { client, requests } = await serving(() => ({ json: GUEST_QUOTE }), { token: () => undefined })
 
-  expect(await client.quote("cart_1")).toEqual({ data: { escrow: 25, guest: true } })
+  expect(await client.quote("cart_1")).toEqual({ data: GUEST_QUOTE })
   expect(requests.map(({ url }) => url)).toEqual(["/store/dust/quote/guest"])
 })
 
 test("a guest gets a guest's quote if only Medusa knows the session", async () => {
   const { client, requests } = await serving(
-    ({ url }) => (url.endsWith("/guest") ? { json: { escrow: 25 } } : problem(401, "not_authenticated", "Please sign in.")),
+    ({ url }) => (url.endsWith("/guest") ? { json: GUEST_QUOTE } : problem(401, "not_authenticated", "Please sign in.")),
     { token: undefined, credentials: "include" },
   )
 
-  expect((await client.quote("cart_1")).data).toEqual({ escrow: 25, guest: true })
+  expect((await client.quote("cart_1")).data).toEqual(GUEST_QUOTE)
   expect(requests.length).toBe(2)
 })
 

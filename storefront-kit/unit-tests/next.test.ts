@@ -3,13 +3,14 @@ import { expect, test, vi } from "vitest"
 import { GUARD_SENTENCES } from "../src/guard-sentences.js"
 import { de, type Programme } from "../src/index.js"
 import { createDustServer, placeOrder } from "../src/next.js"
-import { startServer } from "./server.js"
+import { QUOTE, REDEMPTION } from "./samples.js"
+import { redemption, startServer } from "./server.js"
 
 test("the server's calls have the token and the cart of the request", async () => {
-  const { url, requests } = await startServer(() => ({ json: { earn: 5 } }))
+  const { url, requests } = await startServer(() => ({ json: QUOTE }))
   const dust = createDustServer({ baseUrl: url, publishableKey: "pk_1", getToken: async () => "t", getCartId: async () => "cart_1" })
 
-  expect((await dust.quote()).data).toEqual({ earn: 5, guest: false })
+  expect((await dust.quote()).data).toEqual(QUOTE)
   expect(requests[0]).toMatchObject({
     headers: { authorization: "Bearer t", "x-publishable-api-key": "pk_1" },
     body: { cart_id: "cart_1" },
@@ -48,8 +49,8 @@ test("public reads are cached for a minute, and what belongs to a customer is no
 test("what the cart uses is released, and nothing without a cart", async () => {
   const { url, requests } = await startServer(({ method, url: path }) =>
     method === "GET"
-      ? { json: { redemptions: [{ id: path.endsWith("active") ? "dred_1" : "dred_2" }], next_cursor: null } }
-      : { json: { redemption: {} } },
+      ? { json: { redemptions: [{ ...REDEMPTION, id: path.endsWith("active") ? "dred_1" : "dred_2" }], next_cursor: null } }
+      : redemption("released"),
   )
   let cartId: string | undefined = "cart_1"
   const dust = createDustServer({ baseUrl: url, getToken: () => "t", getCartId: () => cartId })

@@ -2,6 +2,7 @@ import { once } from "node:events"
 import { createServer, type IncomingHttpHeaders } from "node:http"
 import type { AddressInfo } from "node:net"
 import { afterEach } from "vitest"
+import { REDEMPTION } from "./samples.js"
 
 export interface Received {
   method: string
@@ -57,5 +58,5 @@ export function problem(status: number, code: string, message: string, more: obj
 }
 
 export function redemption(state: string, more: object = {}): Reply {
-  return { json: { redemption: { id: "red_1", state, dust: 300, reason: null, code: "DUST-ABC", ...more } } }
+  return { json: { redemption: { ...REDEMPTION, id: "red_1", state, dust: 300, ...more } } }
 }

@@ -1,9 +1,12 @@
-"""The storefront kit's own unit tests and types, with the tools of its lock file."""
+"""The unit tests of the storefront kit and the example shop, with the tools of the kit's lock file."""
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 
+from tests.support.built_shop import PROJECT
 from tests.support.kit_tools import kit_with_tools, node
 
 pytestmark = pytest.mark.live
@@ -12,6 +15,15 @@ pytestmark = pytest.mark.live
 def test_the_kits_unit_tests_pass() -> None:
     with kit_with_tools() as kit:
         node(kit, "vitest/vitest.mjs", "run")
+
+
+def test_the_example_shops_unit_tests_pass() -> None:
+    shop = Path("examples", "storefront")
+    with kit_with_tools() as kit:
+        ignored = shutil.ignore_patterns("node_modules", ".next")
+        copy = Path(shutil.copytree(PROJECT / shop, kit.parent / shop, ignore=ignored))
+        (copy / "node_modules").symlink_to(kit / "node_modules")
+        node(copy, "vitest/vitest.mjs", "run", "--config", "unit-tests/vitest.config.mts")
 
 
 def test_the_kits_types_fit_together() -> None:

@@ -17,6 +17,14 @@ const PASSED_ON = ["idempotency-key", "if-match", "if-none-match"]
 const RATE_LIMITS = ["ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"]
 const PASSED_BACK = ["content-type", "content-disposition", "etag", "cache-control", "retry-after", ...RATE_LIMITS]
 
+// What Dust answers with. Anything else comes from a program between the two, such as a proxy's page.
+const OWN_TYPES = /^(application\/(problem\+)?json|text\/csv)\b/
+// A proxy's own refusals, which asking again at once does not change.
+const REFUSED_BY_PROXY: Record<number, [code: string, sentence: string]> = {
+  413: ["too_large", "This is too large for one request. Please make it smaller."],
+  429: ["too_many_requests", "Too many requests. Please try again in a moment."],
+}
+
 type Headers = Record<string, string>
 
 /**
@@ -129,6 +137,7 @@ function askedToWait(target: URL): number {
   return seconds > 0 ? Math.min(seconds, MAX_WAIT_SECONDS) : 0
 }
 
+/** Throws when the answer ends in the middle, or is not Dust's: before anything of it is passed on. */
 async function pass(answer: Response, res: MedusaResponse): Promise<void> {
   // Medusa has recognised the caller already: a 401 is about the settings of the two, and would only sign people out.
   if (answer.status === 401) {
@@ -136,13 +145,22 @@ async function pass(answer: Response, res: MedusaResponse): Promise<void> {
     send(res, problem(502, "bridge_refused", detail))
     return
   }
-  res.status(answer.status).set(chosen(PASSED_BACK, (name) => answer.headers.get(name)))
+  const type = answer.headers.get("content-type") ?? ""
   const body = await answer.text()
-  res.send(answer.headers.get("content-type")?.startsWith("application/problem+json") ? readable(body) : body)
+  const refused = REFUSED_BY_PROXY[answer.status]
+  if (body && !OWN_TYPES.test(type)) {
+    if (!refused) throw new Error(`${answer.status} with ${type || "no type"}`)
+    send(res, problem(answer.status, ...refused), answer.headers.get("retry-after"))
+    return
+  }
+  const readableBody = type.startsWith("application/problem+json") ? readable(body) : body
+  res.status(answer.status).set(chosen(PASSED_BACK, (name) => answer.headers.get(name)))
+  res.send(readableBody)
 }
 
-function send(res: MedusaResponse, document: Problem): void {
-  if (document.status === 503) res.set("retry-after", "5")
+function send(res: MedusaResponse, document: Problem, retryAfter = document.status === 503 ? "5" : null): void {
+  if (retryAfter) res.set("retry-after", retryAfter)
+  res.set("cache-control", "no-store")
   res.status(document.status).type("application/problem+json").send(JSON.stringify(document))
 }
 

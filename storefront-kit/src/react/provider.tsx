@@ -159,8 +159,11 @@ function newShopper(customerId: string | null | undefined, initial: DustProvider
 }
 
 /** Whether the request has certainly ended: the next click then gets a new key. */
-function isDecided({ status, code }: DustError): boolean {
-  return code === "redemption_failed" || code === "redemption_released" || (status !== undefined && status < 500)
+function isDecided({ status = 0, code }: DustError): boolean {
+  if (code === "redemption_failed" || code === "redemption_released") return true
+  // A proxy's answer says nothing about the request, and a session may end while the code is made.
+  const isDusts = code !== "unavailable" && code !== "not_authenticated"
+  return isDusts && status >= 400 && status < 500
 }
 
 async function settledCall(call: () => unknown): Promise<void> {

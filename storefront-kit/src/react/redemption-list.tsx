@@ -6,7 +6,7 @@ import { useDustContext } from "./context.js"
 import { Countdown } from "./parts.js"
 import type { MessageKey } from "./texts.js"
 
-const NAMES: Record<QuotedRedemption["kind"], MessageKey> = {
+const NAMES: Partial<Record<string, MessageKey>> & Record<QuotedRedemption["kind"], MessageKey> = {
   fixed: "appliedFixed",
   products: "appliedProducts",
   percentage: "appliedPercentage",
@@ -31,7 +31,8 @@ export function RedemptionList({ redemptions, currency, onRemove }: RedemptionLi
       {redemptions.map((redemption) => {
         const { id, kind, value, dust, code } = redemption
         const own = "currency_code" in redemption ? redemption : undefined
-        const name = t(NAMES[kind], { amount: value === null ? "" : money(value, own?.currency_code ?? currency) })
+        // A newer Dust may have kinds that this kit does not know.
+        const name = t(NAMES[kind] ?? "rewardsTitle", { amount: value === null ? "" : money(value, own?.currency_code ?? currency) })
         return (
           <li key={id} className="dust-row">
             <div>

@@ -62,8 +62,8 @@ export function createTexts({ locale, currency, timeZone, messages, name }: Text
     reason: (sentence: string): string => fill(sentences.descriptions[sentence] ?? withShopsWords(sentence)),
     /** The sentence for a shopper: the catalogue's, else the API's with the shop's word for points. */
     error({ code, message, status = 0 }: Pick<DustError, "code" | "message" | "status">, values?: Values): string {
-      // Errors of the server have many codes and one sentence.
-      const known = sentences.errors[code] ?? (status >= 500 ? sentences.errors.unavailable : undefined)
+      // All other answers of the server have one sentence. Without one in the catalogue, as in English, the API's is shown.
+      const known = sentences.errors[code] ?? (status >= 400 ? sentences.errors.unavailable : undefined)
       const sentence = known ?? (withShopsWords(message) || sentences.errors.unreachable)
       return fill(sentence?.replace(/^Points\b/, "{many}") ?? "", values)
     },

@@ -65,6 +65,7 @@ describe("the amount", () => {
     ["", "Enter how many stars you want to use, from 100 to 1,000."],
     ["0", "Enter at least 100."],
     ["-5", "Enter at least 100."],
+    ["\u22125", "Enter at least 100."],
     ["1.5", "Enter a whole number, such as 1,000."],
     ["abc", "Enter a whole number, such as 1,000."],
     ["1e9", "Enter a whole number, such as 1,000."],
@@ -102,6 +103,16 @@ describe("the amount", () => {
     await click("Use 1,20,000 stars")
 
     expect(actions.redeem).toHaveBeenCalledWith({ dust: 120_000 }, expect.any(String))
+  })
+
+  test.each(["ar-EG", "fa", "bn-BD", "mr", "ne", "my", "sv", "de-CH", "fr"])("may be typed as they are shown in %s", async (locale) => {
+    const { actions } = await show(<CheckoutPanel />, { locale })
+
+    type(new Intl.NumberFormat(locale).format(1000))
+    fireEvent.submit(field().form as HTMLFormElement)
+    await settle()
+
+    expect(actions.redeem).toHaveBeenCalledWith({ dust: 1000 }, expect.any(String))
   })
 
   test("are not corrected while more digits can help", async () => {
@@ -255,6 +266,21 @@ describe("redeeming", () => {
     finish({ data: REDEMPTION })
     await settle()
     expect(button.getAttribute("aria-disabled")).toBeNull()
+  })
+
+  test.each([
+    ["a success without a body", { code: "unavailable", message: "", status: 202 }],
+    ["a proxy that gives up", { code: "unavailable", message: "", status: 408 }],
+    ["a proxy that is too busy", { code: "unavailable", message: "", status: 429 }],
+    ["a session that ended while the code was made", { code: "not_authenticated", message: "", status: 401 }],
+  ])("uses the same key again after %s: the request may have redeemed", async (_, error) => {
+    const { actions } = await show(<CheckoutPanel />, { actions: actionsWith({ redeem: () => Promise.resolve({ error }) }) })
+
+    await click("Use 1,000 stars")
+    await click("Use 1,000 stars")
+
+    const [first, second] = actions.redeem.mock.calls.map(([, key]) => key)
+    expect(second).toBe(first)
   })
 
   test("uses the same key again while the outcome is unknown, and a new one after that", async () => {

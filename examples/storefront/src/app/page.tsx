@@ -4,7 +4,7 @@ import { getTexts } from "@/lib/language"
 import { getRegion, listProducts } from "@/lib/shop"
 
 export default async function Home() {
-  const [{ home: t }, region, products] = await Promise.all([getTexts(), getRegion(), listProducts(4)])
+  const [{ home: t }, region, { items }] = await Promise.all([getTexts(), getRegion(), listProducts(1, 4)])
   return (
     <>
       <section className="hero">
@@ -17,7 +17,7 @@ export default async function Home() {
       </section>
       <section>
         <h2>{t.thisWeek}</h2>
-        <ProductGrid products={products} currency={region.currency_code} />
+        <ProductGrid products={items} currency={region.currency_code} />
       </section>
     </>
   )

@@ -7,7 +7,7 @@ import { revalidatePath } from "next/cache"
 import { redirect } from "next/navigation"
 import { dust } from "./dust"
 import { getTexts } from "./language"
-import { medusa, sessionEnded, shopperMessage } from "./medusa"
+import { medusa, unauthorized, shopperMessage } from "./medusa"
 import { isNothing } from "./money"
 import { authHeaders, forgetCart, forgetToken, getCartId, setCartId, setRegionId, setToken } from "./session"
 import { getCart, getRegion } from "./shop"
@@ -36,7 +36,7 @@ async function attempt(otherwise: string, calls: () => Promise<ActionState | voi
     return state
   } catch (error) {
     const t = await getActionTexts()
-    if (!sessionEnded(error)) return { error: shopperMessage(error, otherwise, t) }
+    if (!unauthorized(error)) return { error: shopperMessage(error, otherwise, t) }
     await forgetToken()
     revalidatePath("/", "layout")
     return { error: t.ended }
@@ -119,12 +119,36 @@ async function takeCartAlong(token: string) {
   if (cart) await medusa.store.cart.transferCart(cart.id, {}, { authorization: `Bearer ${token}` }).catch(() => {})
 }
 
-async function startSession(email: string, password: string): Promise<ActionState> {
-  const token = await medusa.auth.login("customer", "emailpass", { email, password })
+/** Names that a shopper fills in at the sign-up. */
+type Names = { first_name?: string; last_name?: string }
+
+/** The customer that a token of Medusa's is for: it is empty for a login without a customer. */
+function customerOf(token: string): string {
+  const claims = JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString()) as { actor_id?: string }
+  return claims.actor_id ?? ""
+}
+
+async function startSession(email: string, password: string, names: Names = {}): Promise<ActionState> {
+  const credentials = { email, password }
+  let token = await medusa.auth.login("customer", "emailpass", credentials)
+  if (typeof token === "string" && !customerOf(token)) {
+    // A sign-up makes the login first. The customer is missing if it failed between the two.
+    await medusa.store.customer.create({ email, ...names }, {}, { authorization: `Bearer ${token}` })
+    token = await medusa.auth.login("customer", "emailpass", credentials)
+  }
   if (typeof token !== "string") return { error: (await getActionTexts()).onlyPasswords }
   await setToken(token)
   await takeCartAlong(token)
   return {}
+}
+
+/** Make a login. One that is there already, such as from a sign-up that failed, stays: its password decides. */
+async function createLogin(email: string, password: string): Promise<void> {
+  try {
+    await medusa.auth.register("customer", "emailpass", { email, password })
+  } catch (error) {
+    if (!unauthorized(error)) throw error
+  }
 }
 
 export async function logIn(_: ActionState, form: FormData): Promise<ActionState> {
@@ -143,16 +167,14 @@ export async function logIn(_: ActionState, form: FormData): Promise<ActionState
 export async function signUp(_: ActionState, form: FormData): Promise<ActionState> {
   const t = await getActionTexts()
   const [email, password] = [text(form, "email"), String(form.get("password") ?? "")]
-  const profile = { email, first_name: text(form, "first_name"), last_name: text(form, "last_name") }
+  const names = { first_name: text(form, "first_name"), last_name: text(form, "last_name") }
   if (password.length < 8) return { error: t.shortPassword }
   try {
-    const token = await medusa.auth.register("customer", "emailpass", { email, password })
-    if (typeof token !== "string") return { error: t.onlyPasswords }
-    await medusa.store.customer.create(profile, {}, { authorization: `Bearer ${token}` })
-    const { error } = await startSession(email, password)
+    await createLogin(email, password)
+    const { error } = await startSession(email, password, names)
     if (error) return { error }
   } catch (error) {
-    return { error: shopperMessage(error, t.notSignedUp, t) }
+    return { error: unauthorized(error) ? t.emailTaken : shopperMessage(error, t.notSignedUp, t) }
   }
   revalidatePath("/", "layout")
   redirect(pageAfterLogin(form))

@@ -13,13 +13,13 @@ export const medusa = new Medusa({
 
 /** Texts of the shop for Medusa's messages, which are for developers. */
 const KNOWN = {
-  "Identity with email already exists": "emailTaken",
+  "already has an account": "emailTaken",
   "Invalid email or password": "wrongPassword",
   inventory: "outOfStock",
 } as const
 
-/** Whether Medusa no longer accepts the shopper's token. */
-export const sessionEnded = (error: unknown) => error instanceof FetchError && error.status === 401
+/** Whether Medusa does not accept a password, or no longer accepts the shopper's token. */
+export const unauthorized = (error: unknown) => error instanceof FetchError && error.status === 401
 
 /** Whether the thing that was asked for does not exist, or belongs to another customer. */
 export const missing = (error: unknown) => error instanceof FetchError && (error.status === 404 || error.status === 403)

@@ -1,7 +1,7 @@
 import "server-only"
 import type { HttpTypes } from "@medusajs/types"
 import { cache } from "react"
-import { medusa, missing, sessionEnded } from "./medusa"
+import { medusa, missing, unauthorized } from "./medusa"
 import { authHeaders, getCartId, getRegionId } from "./session"
 
 // `cache` lives for one request: layout and page share their reads.
@@ -25,10 +25,29 @@ const pricesFor = ({ id, countries }: HttpTypes.StoreRegion) => ({
   fields: PRODUCT_FIELDS,
 })
 
-export const listProducts = cache(async (limit = 50): Promise<HttpTypes.StoreProduct[]> => {
+/** One page of a list. */
+export interface Page<T> {
+  items: T[]
+  page: number
+  pages: number
+}
+
+const MAX_PAGE = 10_000
+
+/** The number of a page in an address, from 1. */
+export function pageOf(typed: string | string[] | undefined): number {
+  const page = Number(typed)
+  return Number.isInteger(page) && page >= 1 && page <= MAX_PAGE ? page : 1
+}
+
+const pagesOf = (count: number, size: number) => Math.max(1, Math.ceil(count / size))
+
+/** In the order of their handles, which are unique: each product is on one page. */
+export const listProducts = cache(async (page = 1, size = 50): Promise<Page<HttpTypes.StoreProduct>> => {
   const region = await getRegion()
-  const { products } = await medusa.store.product.list({ ...pricesFor(region), limit, order: "title" })
-  return products
+  const query = { ...pricesFor(region), limit: size, offset: (page - 1) * size, order: "handle" }
+  const { products, count } = await medusa.store.product.list(query)
+  return { items: products, page, pages: pagesOf(count, size) }
 })
 
 export const getProduct = cache(async (handle: string): Promise<HttpTypes.StoreProduct | undefined> => {
@@ -44,7 +63,7 @@ export const getCustomer = cache(async (): Promise<HttpTypes.StoreCustomer | und
   try {
     return (await medusa.store.customer.retrieve({ fields: "*addresses" }, headers)).customer
   } catch (error) {
-    if (sessionEnded(error) || missing(error)) return undefined
+    if (unauthorized(error) || missing(error)) return undefined
     throw error
   }
 })
@@ -72,8 +91,13 @@ export async function listShippingOptions(cartId: string): Promise<HttpTypes.Sto
   return (await medusa.store.fulfillment.listCartOptions({ cart_id: cartId })).shipping_options
 }
 
-export async function listOrders(): Promise<HttpTypes.StoreOrder[]> {
-  return (await medusa.store.order.list({ limit: 20, order: "-created_at" }, await authHeaders())).orders
+const ORDERS = 20
+
+/** The customer's orders, newest first. */
+export async function listOrders(page: number): Promise<Page<HttpTypes.StoreOrder>> {
+  const query = { limit: ORDERS, offset: (page - 1) * ORDERS, order: "-created_at" }
+  const { orders, count } = await medusa.store.order.list(query, await authHeaders())
+  return { items: orders, page, pages: pagesOf(count, ORDERS) }
 }
 
 /** Undefined if there is no such order. */

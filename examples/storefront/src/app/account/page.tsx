@@ -8,21 +8,24 @@ import {
   TierProgress,
 } from "dust-storefront-kit/react"
 import type { Metadata } from "next"
-import { redirect } from "next/navigation"
+import { notFound, redirect } from "next/navigation"
 import { OrderList } from "@/components/order-list"
+import { Pages } from "@/components/pages"
 import { logOut } from "@/lib/actions"
 import { getTexts } from "@/lib/language"
 import { getToken } from "@/lib/session"
-import { getCustomer, listOrders } from "@/lib/shop"
+import { getCustomer, listOrders, pageOf } from "@/lib/shop"
 
 export async function generateMetadata(): Promise<Metadata> {
   return { title: (await getTexts()).account.title }
 }
 
-export default async function Account() {
+export default async function Account({ searchParams }: { searchParams: Promise<{ page?: string }> }) {
   const customer = await getCustomer()
   if (!customer) redirect((await getToken()) ? "/login?ended=1" : "/login")
-  const [{ account: t }, orders] = await Promise.all([getTexts(), listOrders()])
+  const page = pageOf((await searchParams).page)
+  const [{ account: t }, { items, pages }] = await Promise.all([getTexts(), listOrders(page)])
+  if (page > pages) notFound()
   return (
     <>
       <div className="heading">
@@ -42,7 +45,8 @@ export default async function Account() {
       </div>
       <section className="panel">
         <h2>{t.orders}</h2>
-        {orders.length ? <OrderList orders={orders} /> : <p>{t.noOrders}</p>}
+        {items.length ? <OrderList orders={items} /> : <p>{t.noOrders}</p>}
+        <Pages path="/account" page={page} pages={pages} />
       </section>
     </>
   )

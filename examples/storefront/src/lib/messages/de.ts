@@ -122,6 +122,13 @@ export const de: Messages = {
     logIn: "Anmelden",
   },
 
+  pages: {
+    label: "Seiten",
+    previous: "Vorige Seite",
+    next: "Nächste Seite",
+    of: (page, pages) => `Seite ${page} von ${pages}`,
+  },
+
   notFound: "Diese Seite gibt es nicht",
 
   failed: {
@@ -146,7 +153,7 @@ export const de: Messages = {
     regionNotChanged: "Die Region ließ sich nicht ändern. Bitte laden Sie die Seite neu.",
     onlyPasswords: "In diesem Shop gibt es nur Konten mit Passwort.",
     wrongPassword: "Die E-Mail-Adresse oder das Passwort ist falsch.",
-    emailTaken: "Mit dieser E-Mail-Adresse gibt es schon ein Konto. Bitte melden Sie sich an.",
+    emailTaken: "Mit dieser E-Mail-Adresse gibt es schon ein Konto. Bitte melden Sie sich mit dessen Passwort an.",
     shortPassword: "Das Passwort braucht mindestens 8 Zeichen.",
     notSignedUp: "Das Konto ließ sich nicht eröffnen. Bitte prüfen Sie Ihre Angaben.",
     everyField: "Bitte füllen Sie alle Felder aus.",

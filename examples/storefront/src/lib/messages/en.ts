@@ -122,6 +122,13 @@ export const en = {
     logIn: "Log in",
   },
 
+  pages: {
+    label: "Pages",
+    previous: "Previous page",
+    next: "Next page",
+    of: (page: number, pages: number) => `Page ${page} of ${pages}`,
+  },
+
   notFound: "This page does not exist",
 
   failed: {
@@ -146,7 +153,7 @@ export const en = {
     regionNotChanged: "The region could not be changed. Please reload the page.",
     onlyPasswords: "This shop has only accounts with a password.",
     wrongPassword: "The e-mail address or the password is wrong.",
-    emailTaken: "There is an account with this e-mail address. Log in instead.",
+    emailTaken: "There is an account with this e-mail address already. Log in with its password.",
     shortPassword: "The password needs at least 8 characters.",
     notSignedUp: "The account could not be created. Please check what you wrote.",
     everyField: "Please fill in every field.",
