@@ -170,12 +170,13 @@ def _terms(
 ) -> Terms:
     """Price the request. The account is locked, so that a second tab sees what the first has redeemed for the cart."""
     prices, dust_only = prices_of(settings), dust_only_prices(settings)
+    basket = basket_for(connection, request.customer_id, cart, dust_only, programme) if cart else None
     if request.items:
         if refused := set(mixed_price_products) & set(prices):
             raise VariantPricesDiffer(product_id=min(refused))
-        if cart:
+        if cart and basket:
             paid = units_paid_for_cart(connection, request.customer_id, cart)
-            require_units_in_cart(cart, prices, request.items, paid, dust_only)
+            require_units_in_cart(cart, prices, request.items, paid, basket)
         return product_terms(prices, request.items)
     if request.pay_dust_only and cart:
         paid = units_paid_for_cart(connection, request.customer_id, cart)
@@ -187,7 +188,6 @@ def _terms(
             require_whole_units(cart, dust_only)
             raise NothingToPay
         return product_terms(prices, wanted)
-    basket = basket_for(connection, request.customer_id, cart, dust_only, programme) if cart else None
     if request.reward_id:
         reward = programme.redeem.reward(request.reward_id)
         if reward is None:
