@@ -12,7 +12,7 @@ from bridge.medusa.errors import UnknownInMedusa
 from bridge.products.settings import ProductSettings
 from bridge.programme.spending import Redeem
 from bridge.redemptions.pricing.basket import Basket, basket_of
-from bridge.redemptions.repository import discounts_for_cart
+from bridge.redemptions.repository import codes_for_cart
 
 
 class UnknownCart(NotFound):
@@ -67,5 +67,5 @@ def basket_for(
     connection: Connection, customer_id: CustomerId, cart: Cart, dust_only: Collection[ProductId], rules: Redeem
 ) -> Basket:
     """Return the part of the cart that points can still discount."""
-    discounts = discounts_for_cart(connection, customer_id, cart)
-    return basket_of(cart, dust_only=dust_only, discounts=discounts, max_share=rules.max_share)
+    codes = codes_for_cart(connection, customer_id, cart)
+    return basket_of(cart, dust_only=dust_only, codes=codes, max_share=rules.max_share)

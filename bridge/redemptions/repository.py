@@ -17,7 +17,7 @@ from bridge.errors import NotFound
 from bridge.ids import CustomerId, OrderId, ProductId
 from bridge.medusa.carts import Cart
 from bridge.programme.shop_currencies import load_currencies
-from bridge.redemptions.pricing.basket import OpenDiscount
+from bridge.redemptions.pricing.basket import OpenCode
 from bridge.redemptions.tables import (
     OPEN_STATES,
     RedemptionKind,
@@ -183,22 +183,15 @@ def redemptions_of_orders(
     return _load(connection, list(connection.scalars(by_code.union(by_order))), lock=lock)
 
 
-# Kinds that take nothing off the lines, or pay for units at their own price in points.
-_NOT_DISCOUNTS = (RedemptionKind.PRODUCTS, RedemptionKind.FREE_SHIPPING)
-
-
-def discounts_for_cart(connection: Connection, customer_id: CustomerId, cart: Cart) -> list[OpenDiscount]:
-    """Return the customer's open discounts that are in this cart or were redeemed for it.
-
-    Codes that pay for products by the unit, and free shipping, are not included.
-    """
+def codes_for_cart(connection: Connection, customer_id: CustomerId, cart: Cart) -> list[OpenCode]:
+    """Return the codes of the customer's open redemptions that are in this cart or were made for it."""
     code, redemption = dust_redemption_code.c, dust_redemption.c
     query = (
-        select(code.code, code.value, redemption.percent, code.product_id, code.quantity)
+        select(code.code, redemption.kind, code.value, redemption.percent, code.product_id, code.quantity)
         .join(dust_redemption, redemption.id == code.redemption_id)
-        .where(_open_for_cart(customer_id, cart), redemption.kind.not_in(_NOT_DISCOUNTS))
+        .where(_open_for_cart(customer_id, cart))
     )
-    return [OpenDiscount(**row._mapping) for row in connection.execute(query)]
+    return [OpenCode(**row._mapping) for row in connection.execute(query)]
 
 
 def units_paid_for_cart(connection: Connection, customer_id: CustomerId, cart: Cart) -> dict[ProductId, int]:

@@ -118,11 +118,11 @@ def redeem(request: Request, medusa: Medusa) -> Redemption:
         if has_max_open(connection, request.customer_id):
             raise TooManyOpenRedemptions
         account.book_due(now=moment)
+        rules, dust_only = version.programme.redeem, dust_only_prices(settings)
+        basket = basket_for(connection, request.customer_id, cart, dust_only, rules) if cart else None
         if request.items or request.pay_dust_only:
-            terms = _unit_terms(connection, request, cart, settings, mixed_price_products)
+            terms = _unit_terms(connection, request, cart, basket, settings, mixed_price_products)
         else:
-            rules, dust_only = version.programme.redeem, dust_only_prices(settings)
-            basket = basket_for(connection, request.customer_id, cart, dust_only, rules) if cart else None
             available = max(0, account.available)
             terms = _discount_terms(request, cart, basket, rules, available, mixed_price_products)
         redemption = _new_redemption(request, terms, version, moment)
@@ -169,6 +169,7 @@ def _unit_terms(
     connection: Connection,
     request: Request,
     cart: Cart | None,
+    basket: Basket | None,
     settings: list[ProductSettings],
     mixed_price_products: Collection[ProductId],
 ) -> Terms:
@@ -181,8 +182,8 @@ def _unit_terms(
     if request.items:
         if refused := set(mixed_price_products) & set(prices):
             raise VariantPricesDiffer(product_id=min(refused))
-        if cart:
-            require_units_in_cart(cart, prices, request.items, paid, dust_only)
+        if cart and basket:
+            require_units_in_cart(cart, prices, request.items, paid, basket)
         return product_terms(prices, request.items)
     assert cart is not None
     unpaid = unpaid_units(cart, without(dust_only, mixed_price_products), paid)

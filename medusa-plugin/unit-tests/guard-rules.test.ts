@@ -360,6 +360,36 @@ describe("the programme's share", () => {
   })
 })
 
+describe("a cart that a gift card or store credit pays too", () => {
+  const items = [mugs(1, { "DUST-MONEY": 5 })]
+  const parcel = [{ adjustments: [{ code: "DUST-PARCEL", amount: 5 }] }]
+
+  it("is not ordered for less than nothing with points", () => {
+    expect(judge({ items, total: -5 }, [forMoney])).toBe(
+      "Codes, gift cards and store credit take 5.00 EUR more off than this cart costs. " +
+        "Please remove the code DUST-MONEY, and redeem fewer points.",
+    )
+    expect(judge({ shipping_methods: parcel, total: -0.01 }, [forShipping])).toContain("0.01 EUR more")
+    const yen = { decimals: 0 }
+    expect(judge({ items, total: -1, currency_code: "jpy" }, [forMoney], [], yen)).toContain("1 JPY more")
+  })
+
+  it.each([
+    ["to zero", 0],
+    ["to noise below it", -1e-20],
+    ["to less than half a cent below it", -0.004],
+    ["in part", 10],
+    ["of an unknown total", undefined],
+  ])("may take points %s", (_, total) => {
+    expect(judge({ items, total }, [forMoney])).toBeUndefined()
+  })
+
+  it("is left to the shop if points take nothing off what the credit pays", () => {
+    expect(judge({ items: [mugs(1, { SUMMER: 5 })], total: -5 }, [ordinary])).toBeUndefined()
+    expect(judge({ items: [mugs(1, { "DUST-MUG": 15 })], total: -5 }, [forMugs(1)], ["prod_mug"])).toBeUndefined()
+  })
+})
+
 describe("variants", () => {
   const eur = (amount: number, more: object = {}) => ({ amount, currency_code: "eur", ...more })
   const usd = { amount: 12, currency_code: "usd" }

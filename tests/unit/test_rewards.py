@@ -13,7 +13,7 @@ from bridge.medusa.orders import read_order
 from bridge.programme.rewards import Reward
 from bridge.programme.spending import Redeem
 from bridge.redemptions.capture import used_dust
-from bridge.redemptions.pricing.basket import Basket, OpenDiscount, basket_of
+from bridge.redemptions.pricing.basket import Basket, OpenCode, basket_of
 from bridge.redemptions.pricing.rewards import NothingToDiscount, reward_terms
 from bridge.redemptions.repository import Code
 from bridge.redemptions.tables import RedemptionKind
@@ -78,7 +78,10 @@ def test_dust_never_takes_more_than_its_share_of_what_money_may_pay(
     found = basket_of(
         cart,
         dust_only={MUG},
-        discounts=[OpenDiscount(code="DUST-1"), OpenDiscount(code="DUST-2", value=coming)],
+        codes=[
+            OpenCode(code="DUST-1", kind=RedemptionKind.FIXED),
+            OpenCode(code="DUST-2", kind=RedemptionKind.FIXED, value=coming),
+        ],
         max_share=share,
     )
     assert found.total == ordinary
@@ -89,7 +92,7 @@ def test_dust_never_takes_more_than_its_share_of_what_money_may_pay(
 
 def test_what_the_shops_own_codes_take_off_is_no_part_of_the_worth() -> None:
     line = {"product_id": "prod_shirt", "total": 8, "adjustments": [{"code": "SUMMER", "amount": 2}]}
-    found = basket_of(cart_of(line), dust_only=(), discounts=(), max_share=Decimal("0.5"))
+    found = basket_of(cart_of(line), dust_only=(), codes=(), max_share=Decimal("0.5"))
     assert (found.total, found.max_discount) == (8, 4)
 
 

@@ -29,7 +29,7 @@ from bridge.products.variants import products_with_differing_prices
 from bridge.programme.fields import CurrencyCode
 from bridge.programme.versions import current_version
 from bridge.redemptions import carts
-from bridge.redemptions.pricing.basket import basket_of_amount
+from bridge.redemptions.pricing.basket import Basket, basket_of_amount
 from bridge.redemptions.pricing.terms import discount_offer, units_without_credit, unpaid_units
 from bridge.redemptions.repository import Redemption, open_for_cart, units_paid_for_cart
 from bridge.redemptions.reward_offers import offer_rewards
@@ -139,7 +139,7 @@ def _quote(customer_id: CustomerId, body: QuoteRequest) -> Quote:
     mixed_price_products = products_with_differing_prices(asked, get_medusa()) if asked else set()
     due = _priced_items(cart, carts.without(dust_only, mixed_price_products), paid)
     cost = sum(item.dust for item in due)
-    optional = [] if too_many_open else _optional_items(cart, prices, paid, dust_only, mixed_price_products)
+    optional = [] if too_many_open else _optional_items(cart, basket, prices, paid, mixed_price_products)
     rewards = offer_rewards(
         rules,
         cart=cart,
@@ -178,15 +178,15 @@ def _future_order(
 
 def _optional_items(
     cart: Cart | None,
+    basket: Basket | None,
     prices: dict[ProductId, int],
     paid: Mapping[ProductId, int],
-    dust_only: Collection[ProductId],
     mixed_price_products: Collection[ProductId],
 ) -> list[PricedItem]:
-    if cart is None:
+    if cart is None or basket is None:
         return []
-    units = unpaid_units(cart, carts.without(prices, {*dust_only, *mixed_price_products}), paid)
-    return _at_prices(units_without_credit(cart, units, dust_only), prices)
+    units = unpaid_units(cart, carts.without(prices, {*basket.dust_only, *mixed_price_products}), paid)
+    return _at_prices(units_without_credit(cart, units, basket), prices)
 
 
 def _priced_items(cart: Cart | None, prices: dict[ProductId, int], paid: Mapping[ProductId, int]) -> list[PricedItem]:

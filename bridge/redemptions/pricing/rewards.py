@@ -195,8 +195,8 @@ def _shipping_terms(reward: Reward, cart: Cart, basket: Basket, min_cart: Decima
     if price_shown <= 0 or discount <= 0:
         raise NothingToDiscount(reward.name)
     in_this_cart = min(discount, cart.shipping_gross)
-    due = cart.due_without(basket.dust_only)
-    if cart.credit and in_this_cart > due:
+    due = basket.due_beside_credit
+    if due is not None and in_this_cart > due:
         raise AboveShare(takes=in_this_cart, max_discount=due, currency_code=cart.currency_code)
     # Medusa 2.21.2 treats a discount on shipping as one without tax, whatever `is_tax_inclusive` says (seen in both
     # live shops: 6.25 took 7.81 off at 25 %). So the promotion gets the sum without tax.

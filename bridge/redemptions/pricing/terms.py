@@ -245,17 +245,15 @@ def unpaid_units(cart: Cart, prices: Collection[ProductId], paid: Mapping[Produc
     return (units - Counter(paid)) & with_price
 
 
-def units_without_credit(
-    cart: Cart, units: Mapping[ProductId, int], dust_only: Collection[ProductId]
-) -> Counter[ProductId]:
+def units_without_credit(cart: Cart, units: Mapping[ProductId, int], basket: Basket) -> Counter[ProductId]:
     """Return those of these units that a gift card or store credit has not paid for.
 
     Of each product by itself, as if points paid for no other. Medusa would take both off, down to a total below zero.
     None of them is dust-only: only points pay for those.
     """
-    if not cart.credit:
+    due = basket.due_beside_credit
+    if due is None:
         return Counter(units)
-    due = cart.due_without(dust_only)
     return +Counter(
         {
             product_id: bisect_right(range(1, quantity + 1), due, key=_prices_of(cart, product_id))
@@ -273,7 +271,7 @@ def require_units_in_cart(
     prices: Mapping[ProductId, int],
     wanted: Mapping[ProductId, int],
     paid: Mapping[ProductId, int],
-    dust_only: Collection[ProductId],
+    basket: Basket,
 ) -> None:
     """Check that the cart has these units, and that they are not paid yet.
 
@@ -286,9 +284,9 @@ def require_units_in_cart(
             raise NoDustPrice(product_id=product_id)
         if quantity > left[product_id]:
             raise UnitsNotInCart(product_id, left[product_id])
-    optional = {product_id: quantity for product_id, quantity in wanted.items() if product_id not in dust_only}
+    optional = {product_id: quantity for product_id, quantity in wanted.items() if product_id not in basket.dust_only}
     takes = sum((_prices_of(cart, product_id)(quantity) for product_id, quantity in optional.items()), Decimal(0))
-    if cart.credit and takes > cart.due_without(dust_only):
+    if basket.due_beside_credit is not None and takes > basket.due_beside_credit:
         raise CartTakesNoPoints
 
 

@@ -11,6 +11,8 @@ export type GuardedCart = {
   currency_code?: string | null
   customer_id?: string | null
   completed_at?: string | Date | null
+  /** With tax and shipping, after all discounts, gift cards and store credit. */
+  total?: BigNumberInput | null
   items?: GuardedLine[] | null
   shipping_methods?: (Adjusted | null)[] | null
 }
@@ -134,7 +136,7 @@ export function refusal(cart: GuardedCart, facts: Facts): Refusal | undefined {
       (facts.dustOnly.has(productId) ? dustOnlyRefusal(lines, byCode, facts.decimals) : undefined)
     if (reason) return reason
   }
-  return minimumRefusal(cart, byCode, facts) ?? shareRefusal(cart, byCode, facts)
+  return minimumRefusal(cart, byCode, facts) ?? shareRefusal(cart, byCode, facts) ?? totalRefusal(cart, byCode, facts)
 }
 
 export type PricedVariant = { prices?: (VariantPrice | null)[] | null }
@@ -308,6 +310,23 @@ function shareRefusal(
   if (rounded(taken, decimals) <= limit) return undefined
   const [takes, most] = [rounded(taken, decimals), limit].map((sum) => `${sum.toFixed(decimals)} ${currency(cart)}`)
   return refuse("above_max_share", { takes, most })
+}
+
+/**
+ * Medusa takes codes off although a gift card or store credit has paid for the same lines, and completes a cart whose total
+ * is below zero. The points would be spent for nothing. What points take off products that only they can buy does not
+ * count: no credit pays for those.
+ */
+function totalRefusal(
+  cart: GuardedCart,
+  byCode: Map<GuardedPromotion["code"], GuardedPromotion>,
+  { dustOnly, decimals }: Facts,
+): Refusal | undefined {
+  const over = -rounded(cart.total ?? 0, decimals)
+  if (!(over > 0)) return undefined
+  const lines = [...ordinaryLines(cart, dustOnly), ...(cart.shipping_methods ?? [])]
+  const code = lines.flatMap((line) => lineCodes(line)).find((each) => isDust(byCode.get(each)))
+  return code ? refuse("below_zero", { over: `${over.toFixed(decimals)} ${currency(cart)}`, code }) : undefined
 }
 
 function currency(cart: GuardedCart): string {

@@ -23,6 +23,9 @@ export const GUARD_SENTENCES = {
   below_min_cart:
     "The code {code} needs at least {least} of products that are not bought with points. " +
     "Please add something, or remove the code.",
+  below_zero:
+    "Codes, gift cards and store credit take {over} more off than this cart costs. " +
+    "Please remove the code {code}, and redeem fewer points.",
   not_the_owner: "Please sign in to the account whose points this cart spends.",
 } as const
 

@@ -232,6 +232,9 @@ export const de: Messages = {
     below_min_cart:
       "Der Code {code} gilt erst ab {least}, ohne das, was nur gegen {many} erhältlich ist. " +
       "Bitte legen Sie noch etwas in den Warenkorb, oder entfernen Sie den Code.",
+    below_zero:
+      "Codes, Gutscheine und Guthaben sind zusammen {over} mehr wert als dieser Warenkorb. " +
+      "Bitte entfernen Sie den Code {code}, und lösen Sie weniger {many} ein.",
     not_the_owner: "Bitte melden Sie sich mit dem Konto an, dessen {many} dieser Warenkorb einlöst.",
   },
 }
