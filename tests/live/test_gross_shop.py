@@ -11,6 +11,7 @@ import pytest
 
 from bridge.development.demo.people import Json, Merchant, Storefront
 from bridge.development.stack.processes import until
+from tests.support.live_carts import assert_refused
 from tests.support.live_worlds import NOISE, PATIENCE_SECONDS, World
 
 pytestmark = [pytest.mark.live, pytest.mark.parametrize("world", ["gross"], indirect=True, scope="module")]
@@ -195,6 +196,21 @@ def test_a_gift_card_pays_everything(world: World, shopper: Storefront, merchant
     world.bridge.wait_for_balance(shopper.customer_id, GIFT + world.earns(shirt=3))
     merchant.cancel(order_id)
     world.bridge.wait_for_balance(shopper.customer_id, GIFT)
+
+
+def test_a_gift_card_after_the_code_takes_no_more_off_than_the_cart_costs(world: World, shopper: Storefront) -> None:
+    """Medusa would complete the cart at -10.00, and the points would be spent for nothing."""
+    cart_id = shopper.new_cart()
+    shopper.add(cart_id, world.keys.shirt, 3)
+    shopper.choose_shipping(cart_id)
+    made = world.redeem(shopper, {"cart_id": cart_id, "dust": 1_000})
+    pay_by_gift_card(world, cart_id, Decimal(35))
+    assert shopper.cart(cart_id)["total"] == -10
+    assert assert_refused(shopper, cart_id, "take 10.00 EUR more off than this cart costs") == "below_zero"
+    shopper.ask("DELETE", f"/store/dust/redemptions/{made['id']}")
+    assert until(lambda: shopper.cart(cart_id)["total"] == 0, PATIENCE_SECONDS)
+    shopper.complete(cart_id)
+    world.bridge.wait_for_balance(shopper.customer_id, GIFT + world.earns(shirt=3))
 
 
 def test_the_books_are_clean(world: World) -> None:
