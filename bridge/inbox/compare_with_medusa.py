@@ -109,7 +109,9 @@ def _with_pending_events(connection: Connection, order_ids: Collection[OrderId])
 
 def _due(connection: Connection) -> list[OrderId]:
     query = select(order_settlement.c.order_id).where(order_settlement.c.check_at <= now())
-    return [OrderId(each) for each in connection.scalars(query.order_by(order_settlement.c.check_at).limit(PAGE))]
+    return [
+        OrderId(order_id) for order_id in connection.scalars(query.order_by(order_settlement.c.check_at).limit(PAGE))
+    ]
 
 
 def _sample(connection: Connection, size: int) -> list[OrderId]:
@@ -120,7 +122,7 @@ def _sample(connection: Connection, size: int) -> list[OrderId]:
         "SELECT order_id FROM order_settlement TABLESAMPLE SYSTEM (:percent)"
         " WHERE facts_version IS NOT NULL ORDER BY random() LIMIT :size"
     )
-    return [OrderId(each) for each in connection.scalars(query, {"percent": percent, "size": size})]
+    return [OrderId(order_id) for order_id in connection.scalars(query, {"percent": percent, "size": size})]
 
 
 def _schedule_freed(connection: Connection) -> None:
@@ -141,7 +143,7 @@ def _compare(medusa: Medusa, order_ids: Sequence[OrderId], result: ComparisonRes
     for failed in _settle_page(answers.orders, revisions, result, dry_run=dry_run):
         log.error("order_not_compared", order_id=failed.id)
         answers.unreadable.append(failed.id)
-    result.unreadable += [each for each in answers.failed_at_medusa if each not in result.unreadable]
+    result.unreadable += [order_id for order_id in answers.failed_at_medusa if order_id not in result.unreadable]
     if not dry_run:
         # Asking again would not help: the cause is in the log, and the order's events fail visibly.
         _check_at(answers.unreadable, None)
@@ -232,11 +234,16 @@ def _settle(orders: list[Order], revisions: dict[OrderId, int], result: Comparis
         settled = settle_orders(connection, orders, now=now(), asked=asked)
         if dry_run:
             connection.rollback()
-    for order_id, each in settled.items():
-        if each.differences:
-            result.differs[order_id] = each.differences
+    for order_id, settled_order in settled.items():
+        if settled_order.differences:
+            result.differs[order_id] = settled_order.differences
             if not dry_run:
-                log.warning("order_differed", order_id=order_id, differences=each.differences, dust=each.change)
+                log.warning(
+                    "order_differed",
+                    order_id=order_id,
+                    differences=settled_order.differences,
+                    dust=settled_order.change,
+                )
 
 
 def _settle_absent(

@@ -109,9 +109,9 @@ def _strip_events(connection: Connection, ids: list[CustomerId]) -> int:
 
 def _mentions(ids: Iterable[str]) -> ColumnElement[bool]:
     """Whether a body contains one of these ids as a JSON string anywhere."""
-    patterns = [re.sub(r"([\\%_])", r"\\\1", f'"{each}"').encode() for each in ids]
+    patterns = [re.sub(r"([\\%_])", r"\\\1", f'"{pattern}"').encode() for pattern in ids]
     return or_(
-        false(), *(webhook_event.c.payload.op("LIKE", is_comparison=True)(b"%%%b%%" % each) for each in patterns)
+        false(), *(webhook_event.c.payload.op("LIKE", is_comparison=True)(b"%%%b%%" % pattern) for pattern in patterns)
     )
 
 

@@ -132,9 +132,9 @@ class Booking:
 
     def _expired_part(self, share: Share, account: Account, amount: int, others: Collection[Share]) -> int:
         counted: Counter[CustomerId] = Counter()
-        for each in (*others, share):
-            if each.expired:
-                self.accounts.of(each).count_expired(each.expired, self.reference_id, counted, now=self.now)
+        for candidate in (*others, share):
+            if candidate.expired:
+                self.accounts.of(candidate).count_expired(candidate.expired, self.reference_id, counted, now=self.now)
         pool = self.accounts.pools.get(account.customer_id)
         return count_expired(amount, self.reference_id, account, counted, pool, now=self.now)
 

@@ -170,18 +170,18 @@ def claim_orders(
         for escrow in waiting
     ]
     change_rows(connection, claimed)
-    dust = {each.order_id: each.dust for each in waiting}
+    dust = {escrow.order_id: escrow.dust for escrow in waiting}
     others: list[LimitedOrder] = []
     if longest_limit_days:
         own = [
-            OwnOrder(order_id=each.order_id, placed_at=each.placed_at, customers=frozenset({customer_id}))
-            for each in waiting
+            OwnOrder(order_id=escrow.order_id, placed_at=escrow.placed_at, customers=frozenset({customer_id}))
+            for escrow in waiting
         ]
         history = read_limit_history(connection, own, longest_days=longest_limit_days, lock=True)
         limited = LimitsOfBatch(history).others_that_change()
-        dust |= _limit_claimed(connection, [each for each in limited if each.row.order_id in dust])
-        others = [each for each in limited if each.row.order_id not in dust]
-    _credit(connection, customer_id, [(settlements[each], dust[each]) for each in dust], others, now, actor)
+        dust |= _limit_claimed(connection, [order for order in limited if order.row.order_id in dust])
+        others = [order for order in limited if order.row.order_id not in dust]
+    _credit(connection, customer_id, [(settlements[order_id], dust[order_id]) for order_id in dust], others, now, actor)
     return Claimed(customer_id=customer_id, orders=dust)
 
 
@@ -190,11 +190,11 @@ def _limit_claimed(connection: Connection, limited: Sequence[LimitedOrder]) -> d
     change_rows(
         connection,
         [
-            {"order_id": each.row.order_id, "booked": each.allowed.dust, "note": each.row.note_for(each.allowed)}
-            for each in limited
+            {"order_id": order.row.order_id, "booked": order.allowed.dust, "note": order.row.note_for(order.allowed)}
+            for order in limited
         ],
     )
-    return {each.row.order_id: each.allowed.dust for each in limited}
+    return {order.row.order_id: order.allowed.dust for order in limited}
 
 
 def _credit(
@@ -210,7 +210,7 @@ def _credit(
     versions = versions_by_number(connection, numbers)
     referrals = due_referrals(lock_referrals(connection, [customer_id], now=now), [], now=now)
     concerned = {customer_id}.union(*(due.customers for due in referrals))
-    concerned |= {each.row.customer_id for each in others if each.row.customer_id}
+    concerned |= {order.row.customer_id for order in others if order.row.customer_id}
     accounts = open_for_booking(
         connection,
         concerned if referrals else (),

@@ -118,14 +118,14 @@ def compute(loaded: Loaded, *, now: datetime) -> BatchPlan:
     tiers = TiersOfBatch(loaded.tiers) if loaded.tiers else None
     limits = LimitsOfBatch(loaded.limits) if loaded.limits else None
     plans: dict[OrderId, OrderPlan] = {}
-    for each in loaded.orders:
-        plan = _plan(each, plans.get(each.order.id), tiers, limits)
+    for loaded_order in loaded.orders:
+        plan = _plan(loaded_order, plans.get(loaded_order.order.id), tiers, limits)
         if limits:
             limits.put(_earning_request(plan), plan.owner, plan.shares.kept_by_former_owners(plan.earned.dust))
         if tiers:
-            counts_for = None if each.pending_until_paid else plan.shares.first_owner
-            tiers.put(each.order, counts_for, dust=plan.earned.dust, spent=plan.money)
-        plans[each.order.id] = plan
+            counts_for = None if loaded_order.pending_until_paid else plan.shares.first_owner
+            tiers.put(loaded_order.order, counts_for, dust=plan.earned.dust, spent=plan.money)
+        plans[loaded_order.order.id] = plan
     orders = tuple(_limited(plan, limits) for plan in plans.values())
     return BatchPlan(
         orders=orders,
@@ -201,7 +201,7 @@ def _tier(
     if tiers is None or loaded.owner is None:
         return None
     allowed = limits.allowed_by_order(loaded.owner) if limits else {}
-    dust = {order_id: each.dust for order_id, each in allowed.items()}
+    dust = {order_id: result.dust for order_id, result in allowed.items()}
     level = tiers.level_of(loaded.version.number, loaded.owner, loaded.order.placed_at, dust)
     return {"name": level.name, "factor": f"{level.factor:f}"} if level else None
 

@@ -64,7 +64,7 @@ def check_owners(connection: Connection, rows: Iterable[SettlementRow], locked: 
     """
     rows = list(rows)
     formers = read_former_owners(connection, [row.order_id for row in rows if row.former_share is not None])
-    owners = {row.customer_id for row in rows} | {share.customer_id for each in formers.values() for share in each}
+    owners = {row.customer_id for row in rows} | {share.customer_id for shares in formers.values() for share in shares}
     for owner in {owner for owner in owners if owner} - set(locked):
         # Waiting for the lock while holding row locks could deadlock.
         if not try_lock_name(connection, _lock_name(owner)):
@@ -142,12 +142,12 @@ def read_limit_history(
 
     With `lock` it locks those that may change, by id.
     """
-    customers = {customer for each in own for customer in each.customers}
+    customers = {customer for order in own for customer in order.customers}
     persons = persons_of(connection, customers)
     since: dict[CustomerId, datetime] = {}
-    for each in own:
-        for person in {persons[customer].id for customer in each.customers}:
-            since[person] = min(since.get(person, each.placed_at), each.placed_at)
+    for order in own:
+        for person in {persons[customer].id for customer in order.customers}:
+            since[person] = min(since.get(person, order.placed_at), order.placed_at)
     history = LimitHistory(persons=persons, since=since, orders=(), versions={})
     if not persons:
         return history
@@ -155,7 +155,7 @@ def read_limit_history(
     earliest = min(since.values()) - timedelta(days=longest_days + 1)
     rows = rows_of_customers(connection, persons, placed_after=earliest)
     if lock:
-        own_ids = {each.order_id for each in own}
+        own_ids = {order.order_id for order in own}
         may_change = [
             row.order_id
             for row in rows

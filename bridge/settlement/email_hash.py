@@ -105,10 +105,10 @@ def replace_key(connection: Connection, *, now: datetime) -> int:
 
 
 def _hash_all_on(connection: Connection, table: Table, key: bytes) -> None:
-    hashes = [bytes(each) for each in connection.scalars(select(table.c.email_hash))]
+    hashes = [bytes(email_hash) for email_hash in connection.scalars(select(table.c.email_hash))]
     # Many in one statement: a new hash never equals an old one, so their sequence does not matter.
     pairs = "unnest(CAST(:old AS bytea[]), CAST(:new AS bytea[])) AS pair (old, new)"
     swap = text(f"UPDATE {table.name} SET email_hash = pair.new FROM {pairs} WHERE email_hash = pair.old")  # noqa: S608
     for start in range(0, len(hashes), _HASHES_AT_ONCE):
-        some = hashes[start : start + _HASHES_AT_ONCE]
-        connection.execute(swap, {"old": some, "new": [_hash_on(key, each) for each in some]})
+        batch = hashes[start : start + _HASHES_AT_ONCE]
+        connection.execute(swap, {"old": batch, "new": [_hash_on(key, email_hash) for email_hash in batch]})

@@ -45,12 +45,12 @@ def forecast_each(connection: Connection, orders: list[Order], *, now: datetime)
         now=now,
     )
     forecasts = []
-    for each in loaded.orders:
-        [plan] = compute(replace(loaded, orders=(each,)), now=now).orders
+    for loaded_order in loaded.orders:
+        [plan] = compute(replace(loaded, orders=(loaded_order,)), now=now).orders
         forecasts.append(
             Forecast(
                 dust=plan.dust,
-                breakdown=break_down(plan.earned, each.terms, tier=plan.tier, dust=plan.dust),
+                breakdown=break_down(plan.earned, loaded_order.terms, tier=plan.tier, dust=plan.dust),
                 why=plan.allowed.why,
                 programme_version=plan.loaded.version.number,
                 tier=plan.tier["name"] if plan.tier else None,

@@ -108,7 +108,7 @@ def load(
     loaded, second_uses = _load_orders(connection, orders, rows, asked, lock=lock, now=now)
     if longest_limit_days is not None:
         loaded = _expect_transfers(connection, loaded, now)
-    newest = list({each.order.id: each for each in loaded}.values())
+    newest = list({loaded_order.order.id: loaded_order for loaded_order in loaded}.values())
     limits = None
     if longest_limit_days is not None:
         limits = read_limit_history(connection, _own_orders(loaded), longest_days=longest_limit_days, lock=lock)
@@ -119,7 +119,7 @@ def load(
         referrals=lock_referrals(
             connection,
             _customers(newest) if lock else (),
-            settling={each.order.id for each in newest},
+            settling={loaded_order.order.id for loaded_order in newest},
             now=now,
         ),
         second_uses=second_uses,
@@ -297,9 +297,9 @@ def _expect_transfers(connection: Connection, loaded: list[LoadedOrder], now: da
     Read without locks: what really moves is decided when it is posted.
     """
     givers = {
-        each.order.id: (giver, giver.customer_id)
-        for each in loaded
-        if (giver := each.shares.giver) and giver.customer_id
+        loaded_order.order.id: (giver, giver.customer_id)
+        for loaded_order in loaded
+        if (giver := loaded_order.shares.giver) and giver.customer_id
     }
     if not givers:
         return loaded
@@ -308,38 +308,46 @@ def _expect_transfers(connection: Connection, loaded: list[LoadedOrder], now: da
         order_id: accounts[customer_id].transferable(giver.net, order_id, now=now)
         for order_id, (giver, customer_id) in givers.items()
     }
-    return [replace(each, shares=replace(each.shares, moved=moved.get(each.order.id, 0))) for each in loaded]
+    return [
+        replace(loaded_order, shares=replace(loaded_order.shares, moved=moved.get(loaded_order.order.id, 0)))
+        for loaded_order in loaded
+    ]
 
 
 def _own_orders(loaded: Iterable[LoadedOrder]) -> list[OwnOrder]:
     return [
         OwnOrder(
-            order_id=each.order.id,
-            placed_at=each.order.placed_at,
+            order_id=loaded_order.order.id,
+            placed_at=loaded_order.order.placed_at,
             customers=frozenset(
                 owner
                 for owner in (
-                    each.owner,
-                    each.row.customer_id,
-                    *(share.customer_id for share in each.shares.of_former_owners),
+                    loaded_order.owner,
+                    loaded_order.row.customer_id,
+                    *(share.customer_id for share in loaded_order.shares.of_former_owners),
                 )
                 if owner
             ),
         )
-        for each in loaded
+        for loaded_order in loaded
     ]
 
 
 def _read_tiers(connection: Connection, loaded: Iterable[LoadedOrder]) -> TierHistory | None:
-    new = [each for each in loaded if each.row.is_new and each.owner]
+    new = [loaded_order for loaded_order in loaded if loaded_order.row.is_new and loaded_order.owner]
     if not new:
         return None
     # Usually only the version in force now; a backfill may have pinned another.
-    tiers = {each.version.number: each.version.programme.tiers for each in new}
-    owners = {each.owner for each in new if each.owner}
-    return read_tier_history(connection, tiers, owners, since=min(each.order.placed_at for each in new))
+    tiers = {loaded_order.version.number: loaded_order.version.programme.tiers for loaded_order in new}
+    owners = {loaded_order.owner for loaded_order in new if loaded_order.owner}
+    return read_tier_history(connection, tiers, owners, since=min(loaded_order.order.placed_at for loaded_order in new))
 
 
 def _customers(newest: Iterable[LoadedOrder]) -> set[CustomerId]:
     """Return the customers whose referral these orders may qualify, or have qualified."""
-    return {owner for each in newest for owner in (each.row.customer_id, each.shares.first_owner) if owner}
+    return {
+        owner
+        for loaded_order in newest
+        for owner in (loaded_order.row.customer_id, loaded_order.shares.first_owner)
+        if owner
+    }

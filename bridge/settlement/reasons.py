@@ -46,15 +46,15 @@ def rules_at_work(connection: Connection, customer_id: CustomerId) -> dict[str, 
     """Return the rules that changed points of the customer's orders, by order; none for orders with the rate alone."""
     query = select(order_settlement).where(order_settlement.c.customer_id == customer_id)
     rules = {row.order_id: _of_order(row) for row in connection.execute(query)}
-    return {order_id: each for order_id, each in rules.items() if str(each)}
+    return {order_id: rules_of_order for order_id, rules_of_order in rules.items() if str(rules_of_order)}
 
 
 def _of_order(row: Row[Any]) -> OrderRules:
     terms = [line.terms for line in read_lines(row.lines).values()]
     return OrderRules(
-        multipliers=tuple(dict.fromkeys(name for each in terms for name in each.multipliers)),
-        fixed=tuple(dict.fromkeys(str(each.fixed) for each in terms if each.fixed is not None)),
-        excluded=any(each.excluded for each in terms),
+        multipliers=tuple(dict.fromkeys(name for line_terms in terms for name in line_terms.multipliers)),
+        fixed=tuple(dict.fromkeys(str(line_terms.fixed) for line_terms in terms if line_terms.fixed is not None)),
+        excluded=any(line_terms.excluded for line_terms in terms),
         tier=row.tier["name"] if row.tier else None,
         tier_factor=str(row.tier["factor"]) if row.tier else None,
         note=str(row.note) if row.booked and row.note else None,

@@ -114,7 +114,7 @@ def state_code(
     if known is not None and known.referrer_id == referrer:
         return known
     accounts = accounts or {}
-    emails = [accounts[each].email if each in accounts else None for each in (customer_id, referrer)]
+    emails = [accounts[account_id].email if account_id in accounts else None for account_id in (customer_id, referrer)]
     persons = persons_of(connection, [customer_id, referrer])
     own, referrers = persons[customer_id].merged_at.keys(), persons[referrer].merged_at.keys()
     if referrer in own or has_one_mailbox(connection, emails, now=now):

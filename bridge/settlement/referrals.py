@@ -171,16 +171,16 @@ def lock_referrals(
         return nothing
     referrals = [Referral.from_row(row) for row in rows]
     # Read only after the rows are locked: another settlement of the same customer's orders has ended, or waits for us.
-    orders = _paid_orders(connection, [each.customer_id for each in referrals], settling)
-    persons = persons_of(connection, [each.customer_id for each in referrals])
+    orders = _paid_orders(connection, [stored.customer_id for stored in referrals], settling)
+    persons = persons_of(connection, [stored.customer_id for stored in referrals])
     one_person = frozenset(
-        each.customer_id for each in referrals if each.referrer_id in persons[each.customer_id].merged_at
+        stored.customer_id for stored in referrals if stored.referrer_id in persons[stored.customer_id].merged_at
     )
-    referrers = persons_of(connection, {each.referrer_id for each in referrals if each.qualified_at is None})
+    referrers = persons_of(connection, {stored.referrer_id for stored in referrals if stored.qualified_at is None})
     lock_referrers(connection, referrers)
     return ReferralHistory(
         referrals=tuple(referrals),
-        versions=versions_by_number(connection, {each.programme_version for each in referrals}),
+        versions=versions_by_number(connection, {stored.programme_version for stored in referrals}),
         orders=tuple(orders),
         one_person=one_person,
         recent_bonuses=_recent_bonuses(connection, referrers, now),
@@ -198,14 +198,14 @@ def due_referrals(history: ReferralHistory, own: Collection[PaidOrder], *, now: 
     sequence = {order.order_id: number for number, order in enumerate(own)}
     all_due = [
         _due(
-            each,
-            history.versions[each.programme_version],
+            stored,
+            history.versions[stored.programme_version],
             # A customer cannot refer themselves.
-            () if each.customer_id in history.one_person else orders.get(each.customer_id, ()),
-            one_person=each.customer_id in history.one_person,
+            () if stored.customer_id in history.one_person else orders.get(stored.customer_id, ()),
+            one_person=stored.customer_id in history.one_person,
             now=now,
         )
-        for each in history.referrals
+        for stored in history.referrals
     ]
     # In the sequence of the orders, as if each was settled by itself. Orders outside the batch were settled before.
     all_due.sort(key=lambda due: sequence.get(due.order_id, -1) if due.order_id else -1)
@@ -286,13 +286,13 @@ def settle_referrals(connection: Connection, customer_ids: Collection[CustomerId
     due = due_referrals(lock_referrals(connection, customers, now=now), (), now=now)
     accounts = open_for_booking(
         connection,
-        {account for each in due for account in each.customers},
-        sources=[each.referral.id for each in due],
-        shares=[share for each in due for share in each.shares],
+        {account for due_referral in due for account in due_referral.customers},
+        sources=[due_referral.referral.id for due_referral in due],
+        shares=[share for due_referral in due for share in due_referral.shares],
         now=now,
     )
-    for each in due:
-        post_referral(connection, each, accounts, now)
+    for due_referral in due:
+        post_referral(connection, due_referral, accounts, now)
     save(connection, accounts.by_customer.values())
 
 

@@ -167,7 +167,7 @@ class Shares:
 
     def with_former(self, share: Share) -> "Shares":
         """Return the shares with this one in place of the same former owner's."""
-        former = tuple(share if each.customer_id == share.customer_id else each for each in self.former)
+        former = tuple(share if other.customer_id == share.customer_id else other for other in self.former)
         return replace(self, former=former)
 
 

@@ -117,7 +117,7 @@ def read_tier_history(
     connection: Connection, tiers: Mapping[int, Tiers], customers: Collection[CustomerId], *, since: datetime
 ) -> TierHistory | None:
     """Read the history of these customers; None without tiers. `since` is when the first of the orders was placed."""
-    tiers = {number: each for number, each in tiers.items() if each.levels}
+    tiers = {number: rules for number, rules in tiers.items() if rules.levels}
     if not tiers:
         return None
     persons = persons_of(connection, customers)
@@ -157,7 +157,7 @@ class TiersOfBatch:
         """Count the order with this amount for its first owner only; without an owner it counts for no customer."""
         for number, tiers in self._tiers.items():
             for counted in self._contributions[number].values():
-                counted[:] = [each for each in counted if each.order_id != order.id]
+                counted[:] = [contribution for contribution in counted if contribution.order_id != order.id]
             # Other owners have no new order in the batch, so nobody asks for their tier.
             if owner and owner in self._persons:
                 amount = _amount(tiers, order.currency_code, points=dust, spent=spent)

@@ -112,7 +112,7 @@ def _open_accounts(connection: Connection, batch: BatchPlan, now: datetime) -> _
     with_lots |= {customer_id for due in batch.referrals for customer_id in due.customers}
     spent: dict[str, dict[str, int]] = {}
     sources: list[str] = [due.referral.id for due in batch.referrals]
-    shares: list[tuple[str, Share]] = [each for due in batch.referrals for each in due.shares]
+    shares: list[tuple[str, Share]] = [share for due in batch.referrals for share in due.shares]
     for plan in batch.orders:
         if _only_earns(plan):
             earning_only |= _customers(plan)
@@ -206,7 +206,7 @@ def _post_former_shares(shares: Shares, plan: OrderPlan, booking: Booking) -> Sh
 
 
 def _bring_to(target: int, share: Share, shares: Shares, plan: OrderPlan, booking: Booking) -> Share:
-    others = [each for each in (shares.own, *shares.former) if each.customer_id != share.customer_id]
+    others = [other for other in (shares.own, *shares.former) if other.customer_id != share.customer_id]
     return booking.bring_to(target, share, _reversal_reason(plan), others=others)
 
 
