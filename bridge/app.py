@@ -7,8 +7,7 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
 
-from bridge.api import admin, health, store
-from bridge.api.admin import webhook_payloads
+from bridge.api import admin, health, store, webhook_payloads
 from bridge.api.store import balance
 from bridge.gc_tuning import tune_gc
 from bridge.http.body_limits import BodyLimit

@@ -117,7 +117,7 @@ def _no_settings_from_outside() -> None:
 def postgres() -> Iterator[str]:
     """A Postgres server with a migrated database to copy from; the URL of that database.
 
-    `TEST_POSTGRES_URL` names a server of one's own instead, of another version say, and a user who may do everything.
+    `TEST_POSTGRES_URL` names another server instead, for example of another version, with a superuser.
     """
     if server := os.environ.get("TEST_POSTGRES_URL"):
         yield from _template_on(server)

@@ -1,1 +1,1 @@
-"""Checks for operators: data consistency (audit), the installation (doctor) and metrics from tables."""
+"""Checks for operators: data consistency (audit), the installation (doctor), alerts, and metrics from tables."""

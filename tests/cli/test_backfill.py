@@ -232,7 +232,7 @@ def test_nobody_is_notified_of_an_old_order_unless_requested(
     assert dust("backfill", "--since", SINCE, "--with-signup", "--yes").code == 0
     assert balance(dust, "cus_0") == 17
     mature_and_expire()
-    # Dust that was over as it was booked is no news either.
+    # Points that had expired when they were booked send no webhook either.
     assert (balance(dust, "cus_0"), balance(dust, "cus_1"), balance(dust, "cus_2"), reported()) == (0, 0, 10, Counter())
     medusa.orders["order_next"] = order("order_next", customer_id="cus_2", placed=now() - timedelta(days=2))
     assert dust("backfill", "--since", SINCE, "--send-webhooks", "--yes").code == 0
@@ -248,7 +248,7 @@ def test_an_order_of_a_backfill_with_a_webhook_is_notified(
         receive(connection, "msg_1", read_event(order_event(early)), order_event(early), now=now())
     assert dust("backfill", "--since", SINCE, "--yes").code == 0
     assert reported() == {"dust.earned": 1}
-    # What an old order earns later is news.
+    # What an old order earns later sends a webhook.
     later = {"placed": START, "updated": START + timedelta(days=9), "version": 2}
     grown = order("order_0001", customer_id="cus_1", **later, lines=[line(price=30)])
     with transaction() as connection:

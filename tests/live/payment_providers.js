@@ -25,7 +25,7 @@ for (const name of ["updatePayment", "deletePayment", "capturePayment", "refundP
   Payments.prototype[name] = async ({ data }) => ({ data: data ?? {} })
 }
 
-// Reports as authorized what its webhook is told.
+// Reports the sessions as authorized that its webhook names.
 class WebhookPayments extends Payments {
   static identifier = "webhook"
 

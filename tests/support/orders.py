@@ -34,16 +34,16 @@ def line(
 ) -> dict[str, Any]:
     """A line without tax. `discount` is for all of its units; of a return its share goes with the units."""
     item = copy.deepcopy(_CAPTURED["items"][0])
-    standing = quantity - returned
-    left = discount * standing / quantity
+    kept = quantity - returned
+    left = discount * kept / quantity
     adjustment = {**item["adjustments"][0], "code": code, "amount": discount, "subtotal": discount, "total": discount}
     item.update(
         id=line_id,
         product_id=product_id,
         unit_price=price,
         quantity=quantity,
-        subtotal=price * standing,
-        total=price * standing - left,
+        subtotal=price * kept,
+        total=price * kept - left,
         tax_total=0,
         discount_total=left,
         discount_subtotal=left,

@@ -89,7 +89,7 @@ class RabbitMQ:
             "RABBITMQ_LOGS": "-",
             # Two schedulers that do not spin while they wait: the cores are for the tests.
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none",
-            # Its script then becomes the server instead of standing in front of it.
+            # The script then becomes the server process, instead of its parent.
             "RUNNING_UNDER_SYSTEMD": "true",
         }
 

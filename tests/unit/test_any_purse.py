@@ -133,11 +133,11 @@ class AnyPurse(RuleBasedStateMachine):
             return
         details = self.details(Kind.TRANSFER, order[0])
         debt = self.accounts[who].debt
-        parcels = self.accounts[who].transfer_out(amount, details, now=self.now)
-        if parcels:
-            self.accounts[other].receive_lots(parcels, details, now=self.now)
+        transfers = self.accounts[who].transfer_out(amount, details, now=self.now)
+        if transfers:
+            self.accounts[other].receive_lots(transfers, details, now=self.now)
         moved = self.purses[who].give(order[0], amount, self.purses[other], now=self.now)
-        assert moved == sum(parcel.amount for parcel in parcels) <= amount
+        assert moved == sum(transfer.amount for transfer in transfers) <= amount
         assert self.accounts[who].debt <= debt
         self.booked[order[0], who] -= moved
         self.booked[order[0], other] += moved
@@ -322,8 +322,8 @@ def _order_step(
             account.restore(amount, taken_for(account, order), make_memo(Kind.EARN, order, now), now=now, **dates)
         case "transfer":
             details = make_memo(Kind.TRANSFER, order, now)
-            if parcels := account.transfer_out(amount, details, now=now):
-                accounts[1 - who].receive_lots(parcels, details, now=now)
+            if transfers := account.transfer_out(amount, details, now=now):
+                accounts[1 - who].receive_lots(transfers, details, now=now)
 
 
 @given(steps=STEPS, sweeps=st.sets(st.integers(0, 24)))

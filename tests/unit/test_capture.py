@@ -43,9 +43,9 @@ def units_line(ordered: int, returned: int, price: int, paid: int, coupon: int =
     if coupon:
         off = coupon * ordered
         item["adjustments"].append({"code": "SUMMER", "amount": off, "total": off})
-        standing = Fraction(ordered - returned, ordered)
-        item["discount_total"] = float((paid * left + off) * standing)
-        item["total"] = float((price * ordered - paid * left - off) * standing)
+        kept = Fraction(ordered - returned, ordered)
+        item["discount_total"] = float((paid * left + off) * kept)
+        item["total"] = float((price * ordered - paid * left - off) * kept)
     return item
 
 

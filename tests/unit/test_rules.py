@@ -29,8 +29,8 @@ DOCUMENT: dict[str, Any] = {
 }  # fmt: skip
 
 
-def terms(rules: dict[str, Any], **traits: Any) -> LineTerms:
-    return line_terms(Earn.model_validate(rules), LineAttributes(**{"product_id": "prod_1", **traits}), moment=NOW)
+def terms(rules: dict[str, Any], **attributes: Any) -> LineTerms:
+    return line_terms(Earn.model_validate(rules), LineAttributes(**{"product_id": "prod_1", **attributes}), moment=NOW)
 
 
 def multiplier(**more: Any) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def test_the_contracts_document_is_valid_and_asks_for_nothing_more() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ids", "traits", "matches"),
+    ("ids", "attributes", "matches"),
     [
         ({}, {}, True),
         ({"collection_ids": ["pcol_1"]}, {"collection_id": "pcol_1"}, True),
@@ -59,21 +59,21 @@ def test_the_contracts_document_is_valid_and_asks_for_nothing_more() -> None:
         ({"customer_group_ids": ["vip"], "product_ids": ["prod_1"]}, {"customer_group_ids": frozenset({"vip"})}, True),
     ],
 )  # fmt: skip
-def test_what_a_multiplier_matches(ids: dict[str, Any], traits: dict[str, Any], matches: bool) -> None:
-    found = terms(multiplier(**ids), **traits)
+def test_what_a_multiplier_matches(ids: dict[str, Any], attributes: dict[str, Any], matches: bool) -> None:
+    found = terms(multiplier(**ids), **attributes)
     assert (found.factor, found.multipliers) == ((3, ("m",)) if matches else (1, ()))
 
 
 @pytest.mark.parametrize(
-    ("rule", "traits"),
+    ("rule", "attributes"),
     [
         ({"excluded_product_ids": ["prod_1"]}, {}),
         ({"excluded_category_ids": ["pcat_1"]}, {"category_ids": frozenset({"pcat_1", "pcat_2"})}),
         ({"excluded_collection_ids": ["pcol_1"]}, {"collection_id": "pcol_1"}),
     ],
 )
-def test_what_is_excluded(rule: dict[str, Any], traits: dict[str, Any]) -> None:
-    assert terms(rule, **traits).excluded
+def test_what_is_excluded(rule: dict[str, Any], attributes: dict[str, Any]) -> None:
+    assert terms(rule, **attributes).excluded
     assert not terms(rule, product_id="prod_2").excluded
 
 

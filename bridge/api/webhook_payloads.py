@@ -1,4 +1,4 @@
-"""The payloads of outgoing webhooks, for the OpenAPI schema."""
+"""The payloads of outgoing webhooks, for the OpenAPI schema. Most are built in `bridge/ledger/outgoing_webhooks.py`."""
 
 from datetime import datetime
 from typing import Annotated, Literal
