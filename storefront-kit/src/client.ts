@@ -129,8 +129,6 @@ export function createDustClient(config: DustClientConfig): DustClient {
       if (response.ok && isAnswer(request, data)) return { data: data as Answer<M, P> }
       return { error: errorOfResponse(response, response.ok ? NOT_AN_ANSWER : error, request) }
     } catch (failure) {
-      // Next.js throws its own errors to make a page dynamic or to stop a render. They must arrive.
-      if (failure && typeof failure === "object" && "digest" in failure) throw failure
       return { error: errorOfFailure(failure, request) }
     }
   }

@@ -47,9 +47,10 @@ export function errorOfResponse(response: Response, body: unknown, request: stri
   return error
 }
 
-/** The error of a request without a response. */
+/** The error of a request without a response. Errors by which Next.js controls a render are thrown again. */
 export function errorOfFailure(failure: unknown, request: string): DustError {
-  const { name, message, cause } = failure as { name?: string; message?: string; cause?: { code?: string } }
+  if (failure && typeof failure === "object" && "digest" in failure) throw failure
+  const { name, message, cause } = (failure ?? {}) as { name?: string; message?: string; cause?: { code?: string } }
   // Node quotes a header that it refuses, such as a token with a line break.
   const reason = (cause?.code ?? message ?? name)?.replace(/Bearer [^]*/, "Bearer …")
   const detail = `${request}: ${reason}`

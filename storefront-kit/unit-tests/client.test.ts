@@ -47,6 +47,12 @@ test("a token that cannot be read is an error", async () => {
   expect((await client.balance()).error).toMatchObject({ code: "unreachable", detail: "GET /store/dust/balance: no cookies here" })
 })
 
+test("a token that is refused without a reason is an error", async () => {
+  const { client } = await serving(() => ({ json: BALANCE }), { token: () => Promise.reject() })
+
+  expect((await client.balance()).error?.code).toBe("unreachable")
+})
+
 test("a guest has no balance, and no request is sent", async () => {
   const { client, requests } = await serving(() => ({ json: BALANCE }), { token: undefined })
 

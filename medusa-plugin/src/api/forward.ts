@@ -1,5 +1,5 @@
 import type { AuthenticatedMedusaRequest, MedusaRequest, MedusaResponse } from "@medusajs/framework/http"
-import { ContainerRegistrationKeys } from "@medusajs/framework/utils"
+import { ContainerRegistrationKeys, MedusaError } from "@medusajs/framework/utils"
 import { DUST_MODULE } from "../modules/dust"
 import type DustModuleService from "../modules/dust/service"
 import { problem, readable, type Problem } from "./problems"
@@ -149,7 +149,7 @@ async function pass(answer: Response, res: MedusaResponse): Promise<void> {
   const body = await answer.text()
   const refused = REFUSED_BY_PROXY[answer.status]
   if (body && !OWN_TYPES.test(type)) {
-    if (!refused) throw new Error(`${answer.status} with ${type || "no type"}`)
+    if (!refused) throw new MedusaError(MedusaError.Types.UNEXPECTED_STATE, `${answer.status} with ${type || "no type"}`)
     send(res, problem(answer.status, ...refused), answer.headers.get("retry-after"))
     return
   }

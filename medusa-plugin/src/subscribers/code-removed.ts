@@ -2,6 +2,7 @@ import type { SubscriberArgs, SubscriberConfig } from "@medusajs/framework"
 import { findRemovedCode } from "../lib/cart-codes"
 import type { MedusaEvent } from "../lib/signature"
 import { DUST_MODULE } from "../modules/dust"
+import { withRetries } from "../modules/dust/insert-retries"
 import type DustModuleService from "../modules/dust/service"
 
 /** The plugin's own event: a code of Dust has left a cart. Medusa's `cart.updated` is not emitted for a removed code. */
@@ -15,7 +16,9 @@ const CODE_REMOVED = "dust.code_removed"
  * emits none for a cart without one. One look at the link tells them apart.
  */
 export default async function codeRemoved({ event, container }: SubscriberArgs<{ id?: string }>): Promise<void> {
-  const removed = event.data.id ? await findRemovedCode(event.data.id, container) : undefined
+  const { id } = event.data
+  // Medusa's event bus does not deliver an event a second time.
+  const removed = id && (await withRetries(() => findRemovedCode(id, container)))
   if (!removed) return
   const { metadata } = event as unknown as MedusaEvent
   await container.resolve<DustModuleService>(DUST_MODULE).keep({ name: CODE_REMOVED, data: removed, metadata })

@@ -101,9 +101,10 @@ async function changeCodes(method: "POST" | "DELETE", cartId: string, code: stri
 export async function chooseRegion(_: ActionState, form: FormData): Promise<ActionState> {
   const region = text(form, "region_id")
   return attempt((await getActionTexts()).regionNotChanged, async () => {
-    await setRegionId(region)
     const cart = await getCart()
     if (cart) await medusa.store.cart.update(cart.id, { region_id: region }, {}, await authHeaders())
+    // Not before: where Medusa refuses, the shop would show other prices than the cart has.
+    await setRegionId(region)
   })
 }
 

@@ -90,6 +90,7 @@ export const de: Catalogue = {
     search: "Das Konto, das bleibt",
     searchHint: "Ein Teil des Namens oder der E-Mail-Adresse.",
     nobody: "Kein Kunde gefunden.",
+    more: "Vielleicht gibt es mehr Kunden: Geben Sie mehr vom Namen ein.",
     effect: "{{name}} erhält {{points}}, dazu ausstehend {{pending}}, und hat dann {{total}}. Dieses Konto ist danach leer.",
     held: "Dieses Konto hat Punkte, die für eine offene Einlösung reserviert sind. Geben Sie sie zuerst frei, oder warten Sie, bis sie verwendet oder abgelaufen sind.",
     submit: "Zusammenführen",

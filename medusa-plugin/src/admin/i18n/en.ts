@@ -89,6 +89,7 @@ export const en = {
     search: "The account that stays",
     searchHint: "A part of the name or e-mail address.",
     nobody: "No customer was found.",
+    more: "There may be more customers: type more of the name.",
     effect: "{{name}} gets {{points}}, and {{pending}} pending, and has {{total}} then. This account is empty afterwards.",
     held: "This account has points on hold for an open redemption. Release it first, or wait until it is used or expires.",
     submit: "Merge",

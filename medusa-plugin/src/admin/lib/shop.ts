@@ -13,7 +13,7 @@ const LISTS: Record<Kind, { path: string; key: string; name: string }> = {
   collections: { path: "/collections", key: "collections", name: "title" },
   customer_groups: { path: "/customer-groups", key: "customer_groups", name: "name" },
 }
-const MAX_FOUND = 20
+export const MAX_FOUND = 20
 // Keeps an address below 2,000 characters.
 const IDS_IN_ADDRESS = 40
 

@@ -2,8 +2,8 @@ import { setTimeout } from "node:timers/promises"
 
 const WAITS_MS = [200, 1_000, 5_000]
 
-/** Insert an event, up to four times when that fails. Throws the last error. */
-export async function withRetries(work: () => Promise<void>): Promise<void> {
+/** Do work on the database, up to four times when that fails. Throws the last error. */
+export async function withRetries<T>(work: () => Promise<T>): Promise<T> {
   for (const wait of WAITS_MS) {
     try {
       return await work()
@@ -11,5 +11,5 @@ export async function withRetries(work: () => Promise<void>): Promise<void> {
       await setTimeout(wait)
     }
   }
-  await work()
+  return work()
 }

@@ -67,6 +67,7 @@ function Choice({ exceptId, chosen, choose, error }: ChoiceProps): ReactNode {
           <RadioGroup.ChoiceBox key={person.id} value={person.id} label={nameOf(person)} description={person.email ?? person.id} />
         ))}
       </RadioGroup>
+      {search.data?.customers.length === MAX_FOUND && <Text size="small">{t("merge.more")}</Text>}
     </>
   )
 }

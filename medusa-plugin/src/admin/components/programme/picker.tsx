@@ -3,7 +3,7 @@ import { XMarkMini } from "@medusajs/icons"
 import { keepPreviousData, useQuery } from "@tanstack/react-query"
 import { useId, useState, type ReactNode } from "react"
 import { messageOf } from "../../lib/dust"
-import { readNames, searchThings, shownName, type Kind, type Thing } from "../../lib/shop"
+import { MAX_FOUND, readNames, searchThings, shownName, type Kind, type Thing } from "../../lib/shop"
 import { useTexts } from "../../lib/texts"
 import { Field, noteOf } from "../field"
 import { useField } from "./fields"
@@ -98,7 +98,7 @@ function Chosen({ kind, ids, remove }: { kind: Kind; ids: string[]; remove: (id:
 }
 
 /** The shop's things whose names contain what is typed. */
-function Search({ kind, ids, toggle }: { kind: Kind; ids: string[]; toggle: (id: string) => void }): ReactNode {
+export function Search({ kind, ids, toggle }: { kind: Kind; ids: string[]; toggle: (id: string) => void }): ReactNode {
   const t = useTexts()
   const [text, setText] = useState("")
   const search = useQuery({
@@ -113,6 +113,11 @@ function Search({ kind, ids, toggle }: { kind: Kind; ids: string[]; toggle: (id:
         {search.error && <Text size="small">{messageOf(search.error, t)}</Text>}
         {search.data?.length === 0 && <Text size="small">{t("rules.nothingFound")}</Text>}
         {search.data?.map((thing) => <Option key={thing.id} thing={thing} checked={ids.includes(thing.id)} toggle={toggle} />)}
+        {search.data?.length === MAX_FOUND && (
+          <Text size="small" className="text-ui-fg-subtle px-1 py-1.5">
+            {t("rules.moreFound")}
+          </Text>
+        )}
       </div>
     </div>
   )

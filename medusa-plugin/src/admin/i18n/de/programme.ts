@@ -15,6 +15,7 @@ export const programme = {
     choose: "Auswählen",
     search: "Suchen",
     nothingFound: "Nichts gefunden.",
+    moreFound: "Vielleicht gibt es mehr: Geben Sie einen Teil des Namens ein.",
     showAll: "Alle {{count}} anzeigen",
     remove: "Entfernen",
     removeNamed: "{{name}} entfernen",

@@ -15,6 +15,7 @@ export const programme = {
     choose: "Choose",
     search: "Search",
     nothingFound: "Nothing was found.",
+    moreFound: "There may be more: type a part of the name.",
     showAll: "Show all {{count}}",
     remove: "Remove",
     removeNamed: "Remove {{name}}",
