@@ -78,11 +78,11 @@ def set_rules(file: File, as_json: AsJson = False) -> None:
     """Make a document the current rules. Settled orders keep theirs. Example: dust programme set rules.json"""
     wanted = read_document(_load(file))
     with transaction() as connection:
-        made = add_version(connection, wanted, author=ACTOR, now=now())
+        added = add_version(connection, wanted, author=ACTOR, now=now())
     if as_json:
-        print_json(_as_json(made))
+        print_json(_as_json(added))
     else:
-        console.print(f"Version {made.number} is in force.")
+        console.print(f"Version {added.number} is in force.")
 
 
 def _load(file: Path) -> dict[str, Any]:

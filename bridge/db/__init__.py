@@ -144,8 +144,8 @@ def make_engine(url: str, *, pool_size: int = 10, pooled: bool = False) -> Engin
     """
     address = driver_url(url)
     # Without spaces, because they separate options. After those of the address, so that these take precedence.
-    ours = [f"-c {name}={value.replace(' ', '')}" for name, value in SESSION_SETTINGS.items()]
-    session = {"options": " ".join([str(address.query.get("options", "")), *ours])}
+    options = [f"-c {name}={value.replace(' ', '')}" for name, value in SESSION_SETTINGS.items()]
+    session = {"options": " ".join([str(address.query.get("options", "")), *options])}
     engine = create_engine(
         address,
         pool_size=pool_size,

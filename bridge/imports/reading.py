@@ -157,12 +157,12 @@ def _columns(headings: Sequence[str], preset: Preset) -> dict[str, int] | None:
     """Return the place of each column that the preset knows; None if the customer or the points are missing."""
     names = [column_name(heading) for heading in headings]
     columns: dict[str, int] = {}
-    for what in ("customer_id", "email", "amount", "balance", "earned_at", "matures_at", "expires_at"):
-        for name in getattr(preset, what):
+    for column in ("customer_id", "email", "amount", "balance", "earned_at", "matures_at", "expires_at"):
+        for name in getattr(preset, column):
             if name in names:
                 if names.count(name) > 1:
                     raise UnreadableImport(f"Two columns are called {name}: keep one.")
-                columns[what] = names.index(name)
+                columns[column] = names.index(name)
                 break
     if not columns.keys() & {"customer_id", "email"} or not columns.keys() & {"amount", "balance"}:
         return None

@@ -100,6 +100,6 @@ def _captured(order: OrderShape) -> Decimal:
         return paid
     # Without either amount use the status, unless all of its payments are 0. Those are captured at once, and stay so if
     # an order edit raises the order's total above 0 (2.21.2).
-    asked = order.live_collections
-    of_nothing = bool(asked) and all(collection.amount == 0 for collection in asked)
+    collections = order.live_collections
+    of_nothing = bool(collections) and all(collection.amount == 0 for collection in collections)
     return Decimal(0) if of_nothing else max(order.total + order.credit_line_total, Decimal(0))

@@ -105,8 +105,8 @@ def _take_lease(holder: str) -> bool:
 
 def _return_lease(holder: str, away: Delivery | None) -> None:
     with transaction() as connection:
-        mine = (outgoing_sender.c.name == _SENDER) & (outgoing_sender.c.holder == holder)
-        failures = connection.scalar(select(outgoing_sender.c.failures).where(mine).with_for_update())
+        own_lease = (outgoing_sender.c.name == _SENDER) & (outgoing_sender.c.holder == holder)
+        failures = connection.scalar(select(outgoing_sender.c.failures).where(own_lease).with_for_update())
         if failures is None:
             # This run took longer than its lease, and another sender has the lease now.
             return
@@ -114,7 +114,7 @@ def _return_lease(holder: str, away: Delivery | None) -> None:
         pause = max(backoff_seconds(failures, max_seconds=_MAX_PAUSE_SECONDS), _requested_delay(away)) if away else 0.0
         connection.execute(
             update(outgoing_sender)
-            .where(mine)
+            .where(own_lease)
             .values(free_at=now() + timedelta(seconds=pause), failures=failures, holder=None)
         )
 

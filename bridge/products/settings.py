@@ -136,12 +136,12 @@ def drop_settings_of_deleted(connection: Connection, product_id: ProductId) -> b
 
     `dust_only` stays stored, for earlier orders that are settled later.
     """
-    gone = (
+    statement = (
         update(dust_product)
         .where(dust_product.c.product_id == product_id, ~dust_product.c.deleted)
         .values(deleted=True, mirrored_version=dust_product.c.version, mirror_error=None)
     )
-    return bool(connection.execute(gone).rowcount)
+    return bool(connection.execute(statement).rowcount)
 
 
 def read_product(connection: Connection, product_id: ProductId) -> ProductSettings:

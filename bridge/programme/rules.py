@@ -103,12 +103,12 @@ class Programme(Part):
     def looks_at(self) -> frozenset[OrderDetail]:
         """The details that some rule needs and that not every snapshot of an order has."""
         earn = self.earn
-        asked = {
+        needs = {
             OrderDetail.CATEGORIES: earn.excluded_category_ids or any(by.category_ids for by in earn.multipliers),
             OrderDetail.COLLECTIONS: earn.excluded_collection_ids or any(by.collection_ids for by in earn.multipliers),
             OrderDetail.CUSTOMER_GROUPS: any(multiplier.customer_group_ids for multiplier in earn.multipliers),
         }
-        return frozenset(detail for detail, wanted in asked.items() if wanted)
+        return frozenset(detail for detail, needed in needs.items() if needed)
 
     def currencies(self) -> Iterator[tuple[str, str]]:
         """Yield every currency code that was set explicitly, with its field. Defaults are left out."""

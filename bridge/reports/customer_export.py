@@ -67,12 +67,12 @@ def export_customer(connection: Connection, customer_id: CustomerId) -> dict[str
 
 
 def _row(row: Any) -> dict[str, Any]:
-    theirs = {name: value for name, value in row.items() if name not in _NOT_THEIRS}
-    if currency_code := theirs.get("currency_code"):
-        amounts = {name: theirs[name] for name in _AMOUNTS & theirs.keys() if theirs[name] is not None}
-        theirs |= {name: format_amount(amount, currency_code) for name, amount in amounts.items()}
+    values = {name: value for name, value in row.items() if name not in _NOT_THEIRS}
+    if currency_code := values.get("currency_code"):
+        amounts = {name: values[name] for name in _AMOUNTS & values.keys() if values[name] is not None}
+        values |= {name: format_amount(amount, currency_code) for name, amount in amounts.items()}
     for type_, id_ in (("reference_type", "reference_id"), ("source_type", "source_id")):
-        if theirs.get(type_) == ADJUSTMENT:
+        if values.get(type_) == ADJUSTMENT:
             # The reason is for the shop only.
-            theirs[id_] = theirs["id"]
-    return theirs
+            values[id_] = values["id"]
+    return values

@@ -275,13 +275,13 @@ def _step(row: Row[Any], context: _Context, parts: tuple[LotPart, ...]) -> Step:
 
 
 def _sentence(row: Row[Any], context: _Context) -> str:
-    amount, pending, what = abs(row.amount), abs(row.pending), row.reference_id
+    amount, pending, reference = abs(row.amount), abs(row.pending), row.reference_id
     later = ", to become spendable later" if row.pending > 0 else ""
     order = context.order(row.order_id) if row.order_id else ""
     match Kind(row.kind):
         case Kind.EARN:
-            why = f"{_rule(row, context)}{context.claim(what)}"
-            return f"{points(amount + pending)} earned with {context.order(what)}{why}{later}."
+            why = f"{_rule(row, context)}{context.claim(reference)}"
+            return f"{points(amount + pending)} earned with {context.order(reference)}{why}{later}."
         case Kind.MATURE:
             return f"{points(amount)} of {context.reference(row)} became spendable."
         case Kind.BONUS:
@@ -294,7 +294,7 @@ def _sentence(row: Row[Any], context: _Context) -> str:
             way = f"given again{later}" if row.amount + row.pending > 0 else "taken back as they came back"
             return f"{points(amount + pending)} of orders that were canceled or returned, {way}: {row.description}."
         case Kind.REVERSE:
-            note = f" ({context.notes[what].rstrip('.')})" if what in context.notes else ""
+            note = f" ({context.notes[reference].rstrip('.')})" if reference in context.notes else ""
             return f"{points(amount + pending)} taken back for {context.reference(row)}: {row.description}{note}."
         case Kind.HOLD:
             return f"{points(row.held)} on hold for {context.purpose(row, dated=False)}; yours until it is used."
@@ -313,9 +313,10 @@ def _sentence(row: Row[Any], context: _Context) -> str:
             return f"{_moved(row)}, with their old dates: {row.description}, as two accounts of one person {why}."
         case Kind.TRANSFER:
             way = "came with" if row.amount + row.pending > 0 else "went with"
-            return f"{_moved(row)} {way} {context.order(what)}, with the old dates: {row.description}."
+            return f"{_moved(row)} {way} {context.order(reference)}, with the old dates: {row.description}."
         case Kind.ADJUST:
-            return f"{points(amount)} {'added' if row.amount > 0 else 'taken'} by the shop ({what}): {row.description}."
+            way = "added" if row.amount > 0 else "taken"
+            return f"{points(amount)} {way} by the shop ({reference}): {row.description}."
 
 
 def _moved(row: Row[Any]) -> str:
@@ -366,8 +367,8 @@ def explain_escrow(connection: Connection, escrow: Escrow) -> list[str]:
     end = _day(escrow.expires_at, time_zone)
     lines: list[str] = []
     for entry in read_entries(connection, escrow.order_id):
-        what = _ENTRIES[entry.kind].format(points=points(abs(entry.amount)), order=order)
-        lines.append(f"{_day(entry.created_at, time_zone)}: {what}")
+        sentence = _ENTRIES[entry.kind].format(points=points(abs(entry.amount)), order=order)
+        lines.append(f"{_day(entry.created_at, time_zone)}: {sentence}")
     match escrow.state:
         case EscrowState.WAITING:
             lines.append(f"The guest can claim {points(escrow.dust)} until {end}.")

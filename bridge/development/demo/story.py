@@ -159,11 +159,11 @@ class _Story:
     def _redeem(self, body: Json) -> Json:
         """Redeem, and wait until the code is usable."""
         headers = {**self._bearer(), "Idempotency-Key": secrets.token_hex(16)}
-        made = answer(self._dust.post("/store/dust/redemptions", json=body, headers=headers))["redemption"]
+        created = answer(self._dust.post("/store/dust/redemptions", json=body, headers=headers))["redemption"]
         redemption: Json = {}
 
         def state() -> Any:
-            redemption.update(self._get(f"/store/dust/redemptions/{made['id']}", wait="5")["redemption"])
+            redemption.update(self._get(f"/store/dust/redemptions/{created['id']}", wait="5")["redemption"])
             return redemption["state"]
 
         self._becomes("state of the redemption", "active", state)

@@ -76,12 +76,12 @@ def play(scenario: document.Scenario, shop: Shop, report: Report = lambda *_: No
         stage.change_rules(document.ChangeRules(rules=scenario.rules))
         for step in scenario.steps:
             try:
-                what = stage.do(step.action)
+                outcome = stage.do(step.action)
                 stage.work()
             except (_StepFailed, DustError) as failed:
-                what = f"✗ {failed}"
+                outcome = f"✗ {failed}"
                 failures.append(Failure(line=step.line, words=str(failed)))
-            report(step.line, what, stage.balances())
+            report(step.line, outcome, stage.balances())
         last = scenario.steps[-1].line
         failures += [Failure(line=last, words=f"dust audit: {breach.check}: {breach.detail}") for breach in audit()]
     return failures

@@ -75,9 +75,9 @@ class ShopOrder:
             adjustments += [
                 (code.code, amount) for code in self.codes if (amount := self._taken_off(code, number, share))
             ]
-            gone = min(back.get(item.product, 0), item.quantity)
-            back[item.product] = back.get(item.product, 0) - gone
-            kept = item.quantity - gone
+            returned = min(back.get(item.product, 0), item.quantity)
+            back[item.product] = back.get(item.product, 0) - returned
+            kept = item.quantity - returned
             left = min(sum((amount for _, amount in adjustments), Decimal(0)), price) * kept / item.quantity
             items.append(
                 {
@@ -89,7 +89,7 @@ class ShopOrder:
                     },
                     "unit_price": item.price,
                     "quantity": item.quantity,
-                    "detail": {"quantity": item.quantity, "return_received_quantity": gone},
+                    "detail": {"quantity": item.quantity, "return_received_quantity": returned},
                     "subtotal": item.price * kept,
                     "total": item.price * kept - left,
                     "tax_total": 0,

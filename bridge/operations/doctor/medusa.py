@@ -78,14 +78,14 @@ def _medusa_key(settings: Settings) -> str:
 
 
 def _medusa_scopes(settings: Settings) -> str:
-    asked = {name: _ask(settings, f"/admin/{name}", limit="1", fields="id").status for name in _READ_WITH_THE_KEY}
-    refused = [f"{name} ({status})" for name, status in asked.items() if status != httpx.codes.OK]
+    statuses = {name: _ask(settings, f"/admin/{name}", limit="1", fields="id").status for name in _READ_WITH_THE_KEY}
+    refused = [f"{name} ({status})" for name, status in statuses.items() if status != httpx.codes.OK]
     if refused:
         raise Wrong(
             f"the key cannot read {', '.join(refused)}",
             fix="Give the key, or the role it has, the right to read these and to create and delete promotions.",
         )
-    return f"the key reads {', '.join(asked)}"
+    return f"the key reads {', '.join(statuses)}"
 
 
 def _publishable_key(settings: Settings) -> str:
