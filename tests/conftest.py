@@ -241,6 +241,7 @@ def receiver(settings: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Itera
         monkeypatch.setenv("DUST_OUTGOING_WEBHOOK_SECRET", OUTGOING_WEBHOOK_SECRET)
         get_settings.cache_clear()
         yield there
+        there.check_payloads()
 
 
 @pytest.fixture(scope="session")

@@ -7,15 +7,29 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr, TypeAdapter
 
+from bridge.api.webhook_payloads import (
+    EarnedWebhook,
+    ExpiredWebhook,
+    ExpiringWebhook,
+    FailedWebhook,
+    RedeemedWebhook,
+    TestWebhook,
+)
 from bridge.setting_types import webhook_key
 from bridge.webhooks.signature import verify
 
 OUTGOING_WEBHOOK_SECRET = "whsec_bm90aWNlcy1hcmUtc2lnbmVkLXdpdGgtdGhpcw=="
 
+_DOCUMENTED: TypeAdapter[Any] = TypeAdapter(
+    Annotated[
+        EarnedWebhook | RedeemedWebhook | ExpiringWebhook | ExpiredWebhook | FailedWebhook | TestWebhook,
+        Field(discriminator="type"),
+    ]
+)
 
 Answer = Callable[[dict[str, Any]], tuple[int, dict[str, str], bytes]]
 
@@ -35,6 +49,13 @@ class Receiver:
     @property
     def types(self) -> list[str]:
         return [each["type"] for each in self.got]
+
+    def check_payloads(self) -> None:
+        """Each call is as the OpenAPI schema says, without further fields. Calls that a test made up are left out."""
+        for call in self.got:
+            document = {name: call[name] for name in ("type", "timestamp", "data")}
+            if document["data"].keys() != {"name"}:
+                _DOCUMENTED.validate_json(json.dumps(document), extra="forbid")
 
 
 @contextmanager
