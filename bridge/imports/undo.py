@@ -15,7 +15,7 @@ from bridge.ids import CustomerId
 from bridge.imports.batches import REFERENCE, ROWS_AT_ONCE, lock_batch, set_state
 from bridge.imports.tables import BatchState, RowState, import_row
 from bridge.ledger.account import Account
-from bridge.ledger.merges import persons_of
+from bridge.ledger.merges import ever_merged_with
 from bridge.ledger.postings import Kind, PostingDetails
 from bridge.ledger.store import open_accounts, save
 from bridge.programme.versions import current_version
@@ -58,11 +58,11 @@ def undo_some(connection: Connection, batch_id: str, *, actor: str, now: datetim
     if not next_ids:
         set_state(connection, batch, BatchState.UNDONE, now=now)
         return []
-    # Merged accounts together: their points may have expired with the account that they are merged into.
-    persons = persons_of(connection, next_ids)
+    # Their points may have expired together, and count once.
+    together = ever_merged_with(connection, next_ids)
     rows = connection.execute(
         select(import_row.c.customer_id, func.sum(import_row.c.amount), func.min(import_row.c.line))
-        .where(mine, posted, among(import_row.c.customer_id, persons))
+        .where(mine, posted, among(import_row.c.customer_id, together))
         .group_by(import_row.c.customer_id)
     ).all()
     customer_ids = sorted(CustomerId(row.customer_id) for row in rows)
