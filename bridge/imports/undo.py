@@ -15,7 +15,7 @@ from bridge.ids import CustomerId
 from bridge.imports.batches import REFERENCE, ROWS_AT_ONCE, lock_batch, set_state
 from bridge.imports.tables import BatchState, RowState, import_row
 from bridge.ledger.account import Account
-from bridge.ledger.merges import persons_of
+from bridge.ledger.merges import ever_merged_with
 from bridge.ledger.postings import Kind, PostingDetails
 from bridge.ledger.store import open_accounts, save
 from bridge.programme.versions import current_version
@@ -93,15 +93,15 @@ def undo_some(connection: Connection, batch_id: str, *, actor: str, now: datetim
 def _next_rows(connection: Connection, posted: ColumnElement[bool]) -> list[tuple[CustomerId, int, int]]:
     """Return the next customers of the `posted` rows, with their points in whole and their first line.
 
-    Merged accounts come together: their points may have expired with the account that they are merged into.
+    Accounts that were ever merged come together: their points may have expired together, and count once.
     """
     customer_id = import_row.c.customer_id
     next_ids = connection.scalars(
         select(customer_id).distinct().where(posted).order_by(customer_id).limit(ROWS_AT_ONCE)
     )
-    persons = persons_of(connection, [CustomerId(next_id) for next_id in next_ids])
+    together = ever_merged_with(connection, [CustomerId(next_id) for next_id in next_ids])
     query = select(customer_id, func.sum(import_row.c.amount), func.min(import_row.c.line))
-    rows = connection.execute(query.where(posted, among(customer_id, persons)).group_by(customer_id))
+    rows = connection.execute(query.where(posted, among(customer_id, together)).group_by(customer_id))
     return sorted((CustomerId(row[0]), int(row[1]), row[2]) for row in rows)
 
 

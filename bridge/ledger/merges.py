@@ -6,11 +6,11 @@ both accounts under the merge's id record what came over. So a merge can be undo
 it is still there.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import Connection, func, literal_column, or_, select, update
+from sqlalchemy import Connection, func, literal_column, or_, select, text, update
 
 from bridge.counted import counted
 from bridge.db.bulk import among
@@ -266,6 +266,25 @@ def persons_of(connection: Connection, customer_ids: Iterable[CustomerId]) -> di
         merged.setdefault(row.survivor_id, {row.survivor_id: None})[row.customer_id] = row.merged_at
     persons = {customer_id: Person(merged_at={customer_id: None}) for customer_id in ids}
     return persons | {account: Person(merged_at=accounts) for accounts in merged.values() for account in accounts}
+
+
+def ever_merged_with(connection: Connection, customer_ids: Collection[CustomerId]) -> set[CustomerId]:
+    """Return these customers and all whose points were once together with theirs, whether merged now or not."""
+    return set(connection.scalars(_EVER_MERGED, {"customers": list(customer_ids)}))
+
+
+_EVER_MERGED = text(
+    """
+    WITH RECURSIVE pairs AS (
+        SELECT customer_id, survivor_id AS other_id FROM customer_merge
+        UNION ALL SELECT survivor_id, customer_id FROM customer_merge
+    ), together AS (
+        SELECT unnest(CAST(:customers AS text[])) AS customer_id
+        UNION SELECT pairs.other_id FROM together JOIN pairs USING (customer_id)
+    )
+    SELECT customer_id FROM together
+    """
+)
 
 
 def one_account_each(connection: Connection, customer_ids: Iterable[CustomerId]) -> set[CustomerId]:

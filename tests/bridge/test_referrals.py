@@ -14,7 +14,7 @@ from bridge.reports.customer_export import export_customer
 from bridge.reports.explain import explain
 from tests.support.admin_api import call, fields
 from tests.support.clock import moved
-from tests.support.ledger import give, post_due, spend
+from tests.support.ledger import capture, give, hold, post_due, refund, spend
 from tests.support.orders import line
 from tests.support.referrals import REFERRAL, bonuses, bought, refer, referral_of, set_referral_bonus, state_referral
 from tests.support.settling import balance, set_rules, settle
@@ -245,3 +245,30 @@ def test_what_expired_of_one_bonus_does_not_cover_the_other_once_both_accounts_a
         call(api, "POST", f"/admin/dust/customers/{old}/merge", json={"into": new})
         # Of the new customer's bonus 40 were spent, with 10 points of the order.
         assert (balance(old).balance, balance(new).balance) == (0, 70 - 40)
+
+
+@pytest.mark.parametrize("policy", ["allow", "within_balance"])
+@pytest.mark.parametrize("seed", range(6))
+def test_orders_that_are_returned_one_after_the_other_bring_one_bonus(api: TestClient, seed: int, policy: str) -> None:
+    """The referrer spends the bonus before each return, and the next order of the new customer gives it anew."""
+    chance = random.Random(seed)
+    set_rules(bonuses={"referral": {"referrer": 200, "referred": 50}}, reversal={"negative_balance": policy})
+    refer(api)
+    spent: dict[str, int] = {}
+    for number in range(1, 6):
+        settle(bought(number))
+        available = balance("cus_old").balance
+        if available > 0:
+            redemption, dust = f"dred_{number}", chance.choice([available, max(1, available // 2)])
+            hold(dust, "cus_old", redemption)
+            capture(dust, "cus_old", redemption)
+            spent[redemption] = dust
+        assert balance("cus_old").balance + sum(spent.values()) == 200
+        settle(bought(number, version=2, status="canceled"))
+        assert 0 <= balance("cus_old").balance + sum(spent.values()) <= (200 if policy == "within_balance" else 0)
+        if spent and chance.random() < 0.5:
+            redemption, dust = spent.popitem()
+            refund(dust, "cus_old", redemption)
+    for redemption, dust in spent.items():
+        refund(dust, "cus_old", redemption)
+    assert balance("cus_old").balance == 0
