@@ -25,6 +25,10 @@ if broker_url and ";" in broker_url:
 # Wait for a broker without a limit: every message is also a row, so nothing is lost meanwhile.
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
+# A Redis that was demoted to a replica, or has no memory left, answers with an error to every write. The worker waits
+# for it, as for one that is away; without this it ends, and `dust up` with it after five starts. RabbitMQ's errors of
+# this kind are wrong settings, which waiting does not change.
+broker_channel_error_retry = _redis
 # The publisher in the web process gives up soon: a sweep finds the row.
 broker_connection_timeout = 2.0
 # Redis' client reconnects by itself. AMQP's needs one retry: without it, beat reported "connection closed" for each

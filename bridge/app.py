@@ -74,6 +74,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         # Stable names for generated clients: those of the routes.
         generate_unique_id_function=lambda route: route.name,
         lifespan=_counting_and_tracing,
+        # A redirect would name the scheme and the host of the request, which behind a proxy can be http:// and another.
+        redirect_slashes=False,
         # Dust has its own traces and metrics. Off here, or FastAPI checks on every request whether to record.
         telemetry={"tracing": False, "metrics": False, "logs": False},
         webhooks=webhook_payloads.webhooks,
