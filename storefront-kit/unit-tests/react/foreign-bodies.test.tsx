@@ -99,20 +99,12 @@ const page = (
 )
 
 
-/** The document with one value at any depth replaced, each in turn. */
-function* changed(value: unknown): Generator<unknown> {
-  yield* typeof value === "string" ? [undefined, null, {}, ""] : [undefined, null, {}]
-  if (Array.isArray(value)) for (const inner of changed(value[0])) yield [inner]
-  else if (value && typeof value === "object")
-    for (const [key, each] of Object.entries(value)) for (const inner of changed(each)) yield { ...value, [key]: inner }
-}
+const FOREIGN = [null, [], [{}], "OK", 1, true, {}, { message: "Service Unavailable" }, { error: null, data: {} }]
 
 function calling(request: string, body: unknown, signedIn = true) {
-  const asked = new Set<string>()
   const send = (async (input: Request) => {
     const path = new URL(input.url).pathname
     const known = Object.keys(ANSWERS).find((each) => new RegExp(`^${each.replace(/\{\w+\}/, "[^/]+")}$`).test(`${input.method} ${path}`))
-    asked.add(known ?? "")
     const answer = known === request ? body : ANSWERS[known ?? ""]
     return Response.json(answer ?? null)
   }) as typeof fetch
@@ -137,32 +129,22 @@ function calling(request: string, body: unknown, signedIn = true) {
     "GET /store/dust/referral": () => client.referral(),
     "POST /store/dust/referral": () => client.useReferral("ABC"),
   }
-  return { actions, asked, call: calls[request] as () => Promise<{ data?: unknown; error?: { code: string } }> }
+  return { actions, call: calls[request] as () => Promise<{ data?: unknown; error?: { code: string } }> }
 }
 
-test.each(Object.keys(ANSWERS))("%s: a body of another shape is an error, and no page breaks", { timeout: 120_000 }, async (request) => {
-  vi.spyOn(console, "error").mockImplementation(() => {})
+test.each(Object.keys(ANSWERS))("%s: the body of another program is an error, and no page breaks", async (request) => {
   const signedIn = !request.endsWith("/guest")
-  const isWhole = await calling(request, ANSWERS[request], signedIn).call()
-  expect(isWhole.error).toBeUndefined()
+  expect((await calling(request, ANSWERS[request], signedIn).call()).error).toBeUndefined()
 
-  let isShown = true
-  for (const body of changed(ANSWERS[request])) {
-    const about = JSON.stringify(body) ?? "nothing"
-    const { actions, asked, call } = calling(request, body, signedIn)
+  const main = Object.keys(ANSWERS[request] as object).map((key) => ({ [key]: null }))
+  for (const body of [...FOREIGN, ...main]) {
+    const { actions, call } = calling(request, body, signedIn)
     const result = await call()
-    expect([result.data === undefined, result.error === undefined].sort(), about).toEqual([false, true])
-    if (result.error) {
-      expect(result.error.code, about).toBe("unavailable")
-      continue
-    }
-    if (!isShown) continue
-    asked.clear()
+    expect([result.data, result.error?.code], JSON.stringify(body)).toEqual([undefined, "unavailable"])
     const programme = request.endsWith("/programme") ? undefined : PROGRAMME
     const shopper = signedIn ? {} : { customerId: null }
     const { container } = await show(page, { actions: actions as Partial<DustActions> as never, programme, ...shopper })
-    expect(container.textContent, about).not.toMatch(/NaN|undefined|\[object|Invalid Date/)
+    expect(container.textContent).not.toMatch(/NaN|undefined|\[object|Invalid Date/)
     cleanup()
-    isShown = asked.has(request)
   }
 })
