@@ -24,9 +24,6 @@ interface Problem {
   errors?: unknown
 }
 
-/** Statuses of Dust whose sentences are for programs: about the request itself. */
-const FOR_PROGRAMS = [400, 405, 408, 413]
-
 export function clientError(code: ClientErrorCode, more: Partial<DustError> = {}): DustError {
   return { code, message: CLIENT_ERRORS[code], ...more }
 }
@@ -39,7 +36,7 @@ export function errorOfResponse(response: Response, body: unknown, request: stri
   const sentence = text(document?.message) ?? text(document?.detail)
   const detail = `${request}: ${status} ${sentence ?? text(parsed(body)?.message) ?? ""}`.trim()
   if (status === 401) return clientError("not_authenticated", { status, detail })
-  if (!code || !sentence || status >= 500 || FOR_PROGRAMS.includes(status))
+  if (!code || !sentence || status >= 500)
     return { ...clientError("unavailable", { status, detail }), ...(code && { code }) }
   const error: DustError = { code, message: sentence, status, detail }
   if (code === "invalid_fields") error.message = sentences(document?.errors) || CLIENT_ERRORS.invalid_fields

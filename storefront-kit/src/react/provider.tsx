@@ -160,10 +160,9 @@ function newShopper(customerId: string | null | undefined, initial: DustProvider
 
 /** Whether the request has certainly ended: the next click then gets a new key. */
 function isDecided({ status = 0, code }: DustError): boolean {
-  if (code === "redemption_failed" || code === "redemption_released") return true
   // A proxy's answer says nothing about the request, and a session may end while the code is made.
-  const isDusts = code !== "unavailable" && code !== "not_authenticated"
-  return isDusts && status >= 400 && status < 500
+  const isOpen = code === "unavailable" || code === "not_authenticated" || status < 400 || status >= 500
+  return !isOpen || code === "redemption_failed" || code === "redemption_released"
 }
 
 async function settledCall(call: () => unknown): Promise<void> {
