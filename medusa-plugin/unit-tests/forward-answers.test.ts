@@ -22,7 +22,7 @@ async function listen(server: Server): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
-/** A shop whose plugin passes requests on to a Dust that answers like this. */
+/** A shop whose plugin forwards requests to Dust. Dust answers each of them with `answer`. */
 async function shopWith(answer: Answer): Promise<string> {
   const bridge = await listen(createServer(answer))
   const services = { dust: { bridge: { bridge, token: "t".repeat(32) } }, logger: { warn: vi.fn() } }

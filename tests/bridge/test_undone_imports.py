@@ -28,7 +28,7 @@ BATCH = "dimp_1"
 
 
 def bring(dust: dict[CustomerId, int], *, days: int) -> None:
-    """Import points that expire after so many days."""
+    """Import points that expire after this number of days."""
     with transaction() as connection:
         connection.execute(
             text(

@@ -102,7 +102,7 @@ test("a sign-up whose answer was lost is a log-in when it is repeated", async ()
   expect(customers).toEqual([])
 })
 
-test("a customer who has an account in another way is told so", async () => {
+test("a customer with an account that has another way to sign in gets a message that says so", async () => {
   sdk.store.customer = {
     create: () => Promise.reject(new FetchError("Customer with this email already has an account", "", 422)),
   }
