@@ -6,13 +6,13 @@ orders, referral.
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 
 from sqlalchemy import Connection
 
-from bridge.ids import CustomerId, OrderId
+from bridge.ids import CustomerId, OrderId, ProductId
 from bridge.ledger.store import open_accounts
 from bridge.medusa.orders import Order
 from bridge.products.settings import dust_only_among
@@ -138,60 +138,109 @@ def _load_orders(
     if not orders:
         return [], ()
     orders = _with_placement_times(orders, rows, asked)
-    current = current_version(connection)
-    numbers = {number for order in orders if (number := rows[order.id].programme_version) is not None}
-    versions = versions_by_number(connection, numbers) | {current.number: current}
-    products = {line.product_id for order in orders for line in order.lines if line.product_id}
-    dust_only_products = dust_only_among(connection, products)
-    # Orders that never were a guest's need no query.
-    guests = {order.id for order in orders if order.is_guest or rows[order.id].guest}
-    escrows = lock_escrows(connection, guests) if lock else {}
+    stored = _read_stored(connection, orders, rows, lock=lock)
     redemptions, second_uses = _redemptions(connection, orders, lock=lock)
-    with_former = {order.id for order in orders if rows[order.id].former_share is not None}
-    former_owners = read_former_owners(connection, with_former)
-    first_owners: dict[OrderId, CustomerId] = {}
-    facts_per_order = Counter(order.id for order in orders)
-    lines_in_batch: dict[OrderId, Mapping[str, StoredLine]] = {}
+    earlier = _EarlierFacts(facts_per_order=Counter(order.id for order in orders))
     loaded = []
     for order, used in zip(orders, redemptions, strict=True):
-        row = rows[order.id]
-        version = current if row.programme_version is None else versions[row.programme_version]
-        decides_terms = order.id in asked and _decides_terms(order, version, now)
-        stored_lines = read_lines(row.lines)
-        if decides_terms:
-            stored_lines = {line_id: line for line_id, line in stored_lines.items() if line.final}
-        # From earlier facts of this batch, or from its row. The terms of a draft do not apply to the order that it
-        # becomes; which of its lines are points-only does.
-        known_lines = lines_in_batch.get(order.id, stored_lines)
-        known_terms = {} if row.programme_version is None and order.id not in lines_in_batch else known_lines
-        terms = terms_of_lines(order, known_terms, version.programme.earn)
-        dust_only = dust_only_lines(order, known_lines, dust_only_products)
-        if facts_per_order[order.id] > 1 and not (order.is_draft or order.gone):
-            # What its row would have stored if these facts had been settled before the next ones arrived.
-            uses = first_uses(order, used, product_codes(used))
-            lines_in_batch[order.id] = lines_to_store(order, known_lines, terms, dust_only, {}, uses)
-        known_escrow = escrows.get(order.id)
-        escrow = open_escrow(order, known_escrow, version, now=now)
-        former = tuple(former_owners.get(order.id, ()))
-        loaded.append(
-            LoadedOrder(
-                order=order,
-                row=row,
-                version=version,
-                dust_only_lines=dust_only,
-                known_lines=known_lines,
-                terms=terms,
-                known_escrow=known_escrow,
-                escrow=escrow,
-                former_owners=former,
-                shares=_divide(order, row, owner_of(order, escrow), known_escrow, former, first_owners),
-                redemptions=used,
-                from_medusa=order.id in asked,
-                # The terms of a draft do not apply to the order that it becomes.
-                decides_terms=decides_terms and not order.is_draft,
-            )
-        )
+        loaded_order = _load_order(order, rows[order.id], used, stored, earlier, from_medusa=order.id in asked, now=now)
+        earlier.add(loaded_order)
+        loaded.append(loaded_order)
     return loaded, second_uses
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Stored:
+    """What is stored about the orders of a batch, apart from their rows."""
+
+    current_version: Version
+    versions: Mapping[int, Version]
+    """By number: those of the orders' first settlements."""
+    dust_only_products: Collection[ProductId]
+    escrows: Mapping[OrderId, Escrow]
+    former_owners: Mapping[OrderId, Sequence[Share]]
+
+
+def _read_stored(
+    connection: Connection, orders: Sequence[Order], rows: Mapping[OrderId, SettlementRow], *, lock: bool
+) -> _Stored:
+    numbers = {number for order in orders if (number := rows[order.id].programme_version) is not None}
+    # Orders that never were a guest's need no query.
+    guests = {order.id for order in orders if order.is_guest or rows[order.id].guest}
+    with_former = {order.id for order in orders if rows[order.id].former_share is not None}
+    return _Stored(
+        current_version=current_version(connection),
+        versions=versions_by_number(connection, numbers),
+        dust_only_products=dust_only_among(
+            connection, {line.product_id for order in orders for line in order.lines if line.product_id}
+        ),
+        escrows=lock_escrows(connection, guests) if lock else {},
+        former_owners=read_former_owners(connection, with_former),
+    )
+
+
+@dataclass(kw_only=True)
+class _EarlierFacts:
+    """What earlier facts of the same order in the same batch say. They are not stored yet."""
+
+    facts_per_order: Counter[OrderId]
+    lines: dict[OrderId, Mapping[str, StoredLine]] = field(default_factory=dict)
+    """By order: the lines that would be stored if the earlier facts had been settled already."""
+    first_owners: dict[OrderId, CustomerId] = field(default_factory=dict)
+
+    def add(self, loaded: LoadedOrder) -> None:
+        order = loaded.order
+        if loaded.owner and not order.is_draft:
+            self.first_owners.setdefault(order.id, loaded.owner)
+        if self.facts_per_order[order.id] > 1 and not (order.is_draft or order.gone):
+            uses = first_uses(order, loaded.redemptions, product_codes(loaded.redemptions))
+            self.lines[order.id] = lines_to_store(
+                order, loaded.known_lines, loaded.terms, loaded.dust_only_lines, {}, uses
+            )
+
+
+def _load_order(
+    order: Order,
+    row: SettlementRow,
+    redemptions: tuple[Redemption, ...],
+    stored: _Stored,
+    earlier: _EarlierFacts,
+    *,
+    from_medusa: bool,
+    now: datetime,
+) -> LoadedOrder:
+    version = stored.current_version if row.programme_version is None else stored.versions[row.programme_version]
+    decides_terms = from_medusa and _decides_terms(order, version, now)
+    stored_lines = read_lines(row.lines)
+    if decides_terms:
+        stored_lines = {line_id: line for line_id, line in stored_lines.items() if line.final}
+    known_lines = earlier.lines.get(order.id, stored_lines)
+    # The terms of a draft do not apply to the order that it becomes; which of its lines are points-only does.
+    known_terms = {} if row.programme_version is None and order.id not in earlier.lines else known_lines
+    known_escrow = stored.escrows.get(order.id)
+    escrow = open_escrow(order, known_escrow, version, now=now)
+    former = tuple(stored.former_owners.get(order.id, ()))
+    owner = owner_of(order, escrow)
+    shares = _divide(row, owner, known_escrow, former)
+    first_owner = earlier.first_owners.get(order.id)
+    if row.is_new and owner and first_owner not in (None, owner) and not order.is_draft:
+        # The batch shows a transfer to another customer before the order was ever settled.
+        shares = replace(shares, former=(Share(customer_id=first_owner, first=True),))
+    return LoadedOrder(
+        order=order,
+        row=row,
+        version=version,
+        dust_only_lines=dust_only_lines(order, known_lines, stored.dust_only_products),
+        known_lines=known_lines,
+        terms=terms_of_lines(order, known_terms, version.programme.earn),
+        known_escrow=known_escrow,
+        escrow=escrow,
+        former_owners=former,
+        shares=shares,
+        redemptions=redemptions,
+        from_medusa=from_medusa,
+        decides_terms=decides_terms and not order.is_draft,
+    )
 
 
 def _decides_terms(order: Order, version: Version, now: datetime) -> bool:
@@ -258,15 +307,10 @@ def _redemptions(
 
 
 def _divide(
-    order: Order,
-    row: SettlementRow,
-    owner: CustomerId | None,
-    known_escrow: Escrow | None,
-    former: tuple[Share, ...],
-    first_owners: dict[OrderId, CustomerId],
+    row: SettlementRow, owner: CustomerId | None, known_escrow: Escrow | None, former: tuple[Share, ...]
 ) -> Shares:
     before = _owner_before(row, known_escrow)
-    shares = divide(
+    return divide(
         row.share,
         former,
         owner=owner,
@@ -274,12 +318,6 @@ def _divide(
         worth_before=row.worth,
         former_share=row.former_share or 0,
     )
-    if row.is_new and owner and not order.is_draft:
-        # Facts of one batch may show a transfer to another customer before the order was ever settled.
-        first = first_owners.setdefault(order.id, owner)
-        if first != owner:
-            shares = replace(shares, former=(Share(customer_id=first, first=True),))
-    return shares
 
 
 def _owner_before(row: SettlementRow, known_escrow: Escrow | None) -> CustomerId | None:
