@@ -87,7 +87,7 @@ def measure(scale: Scale) -> Outcome:
             f"{large.customers:,} customers, {size:.1f} GiB of ledger, by INSERT … SELECT without a chain of hashes",
             f"the two sizes in turns, {ROUNDS} rounds each; a ratio is the median of those of the rounds: balance read "
             f"{_spread(reads)}, posting {_spread(postings)}",
-            *(f"reads all of {each}" for each in whole),
+            *(f"reads all of {row}" for row in whole),
         ],
     )  # fmt: skip
 

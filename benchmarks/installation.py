@@ -193,8 +193,8 @@ def postmaster_of(data_dir: Path) -> psutil.Process:
 
 def cpu_seconds_of(parent: psutil.Process) -> float:
     """CPU seconds used so far by this process and its children."""
-    times = [each.cpu_times() for each in (parent, *parent.children(recursive=True))]
-    return float(sum(each.user + each.system for each in times))
+    times = [process.cpu_times() for process in (parent, *parent.children(recursive=True))]
+    return float(sum(cpu_times.user + cpu_times.system for cpu_times in times))
 
 
 def wait_for_http(port: int, path: str) -> None:

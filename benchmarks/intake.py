@@ -74,8 +74,8 @@ def measure(scale: Scale) -> Outcome:
 
 
 def _kill(postmaster: psutil.Process) -> None:
-    for each in [postmaster, *postmaster.children()]:
-        each.kill()
+    for process in [postmaster, *postmaster.children()]:
+        process.kill()
 
 
 def _up_again(installation: Installation) -> bool:

@@ -52,8 +52,8 @@ async def sending(
     started = time.perf_counter()
     run.end = started + seconds
     if rate is None:
-        for each in lines:
-            each.next()
+        for line in lines:
+            line.next()
     else:
         number = 0
         while (due := started + number / rate) < run.end:
@@ -63,8 +63,8 @@ async def sending(
         run.end = 0.0
     await run.over(lines)
     run.answers.lasted = time.perf_counter() - started
-    for each in lines:
-        each.close()
+    for line in lines:
+        line.close()
     return run.answers
 
 
@@ -107,7 +107,7 @@ class _Run:
 
     async def over(self, lines: list["_Line"]) -> None:
         deadline = None
-        while any(each.busy for each in lines) or self._waiting:
+        while any(line.busy for line in lines) or self._waiting:
             await asyncio.sleep(0.005)
             if time.perf_counter() > self.end and deadline is None:
                 deadline = time.perf_counter() + 30

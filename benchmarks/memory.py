@@ -57,4 +57,4 @@ def _mebibytes(name: str, pid: int) -> float:
     process = psutil.Process(pid)
     # A worker's first process only hands out; its children do the work.
     among = process.children() if name == "Celery child" else [process]
-    return float(max(each.memory_info().rss for each in among) / 2**20)
+    return float(max(process.memory_info().rss for process in among) / 2**20)

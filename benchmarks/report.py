@@ -48,7 +48,7 @@ class Before:
 
     def __init__(self, scale: str) -> None:
         documents = [json.loads(file.read_text()) for file in RESULTS.glob("*.json")]
-        self._documents = [each for each in documents if each["scale"] == scale]
+        self._documents = [document for document in documents if document["scale"] == scale]
         self._paces = {figure["measure"]: d.get("pace", 0.0) for d in self._documents for figure in d["figures"]}
         self._values = {
             (figure["measure"], figure["name"]): float(figure["value"])
@@ -70,7 +70,7 @@ class Before:
 
     @property
     def commits(self) -> str:
-        return ", ".join(sorted({f"{each['commit']} of {each['at'][:16]}" for each in self._documents}))
+        return ", ".join(sorted({f"{document['commit']} of {document['at'][:16]}" for document in self._documents}))
 
 
 _COLUMNS = ("measure", "what", "value", "before", "at equal pace", "limit", "ratio", "")

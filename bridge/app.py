@@ -120,7 +120,7 @@ def _complete_schema(app: FastAPI) -> None:
         for methods in (*schema["paths"].values(), *schema["webhooks"].values()):
             for operation in methods.values():
                 operation.setdefault("security", [])
-        for operation in (each for methods in schema["paths"].values() for each in methods.values()):
+        for operation in (operation for methods in schema["paths"].values() for operation in methods.values()):
             if "requestBody" in operation:
                 limits = {str(status): answer for status, answer in describe_problems(400, 408, 413).items()}
                 operation["responses"] = dict(sorted({**limits, **operation["responses"]}.items()))

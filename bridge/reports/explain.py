@@ -22,9 +22,9 @@ from bridge.programme.days import local_date
 from bridge.programme.tiers import CustomerTier, TierBasis, format_needed
 from bridge.programme.versions import Version, current_version, versions_by_number
 from bridge.redemptions.purposes import Purpose, read_purposes
+from bridge.reports.order_rules import OrderRules, rules_at_work
 from bridge.settlement.escrow import Entry, Escrow, UnknownEscrow, escrows_of, read_entries, read_escrow
 from bridge.settlement.order_points import read_order_numbers, spending_on
-from bridge.settlement.reasons import OrderRules, rules_at_work
 from bridge.settlement.tables import EscrowState, Proof, order_former_owner, order_settlement
 from bridge.settlement.tiers import read_tier
 

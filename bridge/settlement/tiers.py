@@ -122,7 +122,7 @@ def read_tier_history(
         return None
     persons = persons_of(connection, customers)
     contributions = {
-        number: _read_contributions(connection, each, persons, since=since) for number, each in tiers.items()
+        number: _read_contributions(connection, rules, persons, since=since) for number, rules in tiers.items()
     }
     return TierHistory(tiers=tiers, persons=persons, contributions=contributions)
 

@@ -74,5 +74,5 @@ def test_nothing_that_is_sent_breaks_out_of_its_line(api: TestClient, log: io.St
     lines = plain.split("\n")[:-1]
     assert lines
     if get_settings().log_format == "json":
-        assert all(json.loads(each)["event"] != "forged" for each in lines)
-    assert not any(each.startswith(FORGED) for each in lines), plain
+        assert all(json.loads(line)["event"] != "forged" for line in lines)
+    assert not any(line.startswith(FORGED) for line in lines), plain

@@ -183,7 +183,7 @@ def test_no_secret_is_found_where_anybody_could_read_it(
             (worker,) = flower.get("/api/workers").json()
             pages = ["/", "/tasks", "/broker", "/metrics", "/api/workers?refresh=1", "/api/tasks", "/api/task/failed"]
             tasks = list(flower.get("/api/tasks").json())
-            pages += [f"/worker/{worker}", *(f"/task/{each}" for each in tasks[:10])]
+            pages += [f"/worker/{worker}", *(f"/task/{task}" for task in tasks[:10])]
             assert tasks
             for page in pages:
                 answer = flower.get(page)

@@ -79,8 +79,8 @@ def url(settings: dict[str, str], enqueued: list[Any], monkeypatch: pytest.Monke
 
 def test_slow_clients_keep_nobody_waiting_and_are_sent_away(url: str) -> None:
     with connected(url, SLOW) as slow:
-        for number, each in enumerate(slow):
-            each.sendall(list(STARTS.values())[number % len(STARTS)])
+        for number, connection in enumerate(slow):
+            connection.sendall(list(STARTS.values())[number % len(STARTS)])
         with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
             for number in range(5):
                 assert deliver(client, order_event(order()), event_id=f"msg_{number}").status_code == 202
@@ -89,7 +89,7 @@ def test_slow_clients_keep_nobody_waiting_and_are_sent_away(url: str) -> None:
             endless.sendall(b"GET / HTTP/1.1\r\n")
             with pytest.raises(ConnectionError):
                 send_for_ever(endless)
-        eventually(lambda: all(is_closed(each) for each in slow if each is not slow[3]))
+        eventually(lambda: all(is_closed(client) for client in slow if client is not slow[3]))
         # One that sent its headers in time gets the reason.
         answer = slow[3].makefile("rb").read()
         assert answer.startswith(b"HTTP/1.1 408 ")

@@ -24,8 +24,8 @@ KEY = "the-victims-key"
 def victims(api: TestClient, medusa: FakeMedusa) -> dict[str, str]:
     """What the first customer has, by the name of the parameter that takes it."""
     orders = [order(f"order_{number}", customer_id=VICTIM, lines=[line(price=500)]) for number in range(3)]
-    for number, each in enumerate(orders):
-        deliver(api, order_event(each), event_id=f"msg_{number}")
+    for number, known in enumerate(orders):
+        deliver(api, order_event(known), event_id=f"msg_{number}")
     process_batch()
     medusa.add_cart("cart_1", customer_id=VICTIM, lines=[cart_line()])
     mine = tokens.customer(VICTIM)
@@ -68,7 +68,7 @@ def attempts(api: TestClient, victims: dict[str, str]) -> list[tuple[str, str, d
         if not path.startswith("/store"):
             continue
         for method, operation in operations.items():
-            names = [each["name"] for each in operation.get("parameters", []) if each["in"] == "query"]
+            names = [parameter["name"] for parameter in operation.get("parameters", []) if parameter["in"] == "query"]
             url = path.replace("{redemption_id}", victims["redemption_id"]).replace("{order_id}", victims["order_id"])
             assert "{" not in url, "say here whose id this new parameter is"
             for cursor in ("cursor", "cursor of redemptions"):
@@ -93,10 +93,10 @@ def test_with_anothers_ids_nothing_is_learnt_and_nothing_moved(
         assert answer.status_code < 500
         # A refusal may repeat what it was asked for, nothing more.
         asked = "" if answer.is_success else f"{url} {more}"
-        assert not [each for each in theirs if each in answer.text and each not in asked], (method, url, more)
+        assert not [secret for secret in theirs if secret in answer.text and secret not in asked], (method, url, more)
     assert whole_view(api, VICTIM) == before
     assert set(medusa.live_codes()) == codes
-    assert [each.get("balance", 0) for each in whole_view(api, STRANGER)[1:2]] == [0]
+    assert [view.get("balance", 0) for view in whole_view(api, STRANGER)[1:2]] == [0]
 
 
 def test_nobody_elses_is_answered_as_what_does_not_exist(api: TestClient, victims: dict[str, str]) -> None:

@@ -157,7 +157,7 @@ def test_an_audit_that_found_errors_says_since_when(healthy: TestClient) -> None
     assert alert["count"] >= 1
     with moved(timedelta(hours=1)):
         upkeep.audit.run()
-        (again,) = (each for each in alerts(healthy) if each["code"] == "books_broken")
+        (again,) = (alert for alert in alerts(healthy) if alert["code"] == "books_broken")
         assert again["since"] == first.isoformat().replace("+00:00", "Z")
         with transaction() as connection:
             connection.execute(text("UPDATE dust_balance SET balance = balance - 1"))

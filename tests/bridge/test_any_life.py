@@ -196,7 +196,7 @@ class AnyLife(AnySequence):
         return matures_at, midnight + timedelta(days=terms.expires_after_days + 1) - timedelta.resolution
 
     def _hear_of_the_code(self, stood: Purchase) -> None:
-        redemption = next(self.redemptions[each] for each, used in self.used_by.items() if used.id == stood.id)
+        redemption = next(self.redemptions[redemption_id] for redemption_id, used in self.used_by.items() if used.id == stood.id)
         used, before = stood.dust_used(redemption.dust, Fraction(redemption.value or 1)), 0
         purse = self.purses[redemption.customer_id]
         if redemption.id in self.open:
@@ -252,7 +252,7 @@ class AnyLife(AnySequence):
             post_due_lots(connection, now=now(), customers=200)
         for purse in self.purses.values():
             purse.due(now())
-        for redemption in sorted(self.open.values(), key=lambda each: each.id):
+        for redemption in sorted(self.open.values(), key=lambda open_one: open_one.id):
             if redemption.expires_at <= now():
                 self._withdraw(redemption)
 

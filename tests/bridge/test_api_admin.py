@@ -50,7 +50,7 @@ def test_a_product_is_set_read_changed_listed_and_dropped(api: TestClient, enque
     user = {"authorization": f"Bearer {tokens.token('user_7', actor_type='user')}"}
     changed = call(api, "PUT", f"{PRODUCTS}/prod_mug", json={"dust_price": 400}, headers=user).json()
     assert (changed["dust_only"], changed["dust_price"], changed["updated_by"]) == (False, 400, "user_7")
-    assert [each["product_id"] for each in call(api, "GET", PRODUCTS).json()["products"]] == ["prod_mug"]
+    assert [product["product_id"] for product in call(api, "GET", PRODUCTS).json()["products"]] == ["prod_mug"]
     dropped = call(api, "DELETE", f"{PRODUCTS}/prod_mug")
     assert dropped.json() == {"id": "prod_mug", "object": "dust_product", "deleted": True}
     for method in ("GET", "DELETE"):
@@ -63,7 +63,7 @@ def test_a_batch_is_written_whole_or_not_at_all(api: TestClient) -> None:
     good = {"product_id": "prod_a", "dust_price": 1}
     batch = {"products": [good, {"product_id": "prod_b", "dust_only": True, "dust_price": 2}]}
     answer = call(api, "POST", PRODUCTS, json=batch)
-    assert [each["product_id"] for each in answer.json()["products"]] == ["prod_a", "prod_b"]
+    assert [product["product_id"] for product in answer.json()["products"]] == ["prod_a", "prod_b"]
     bad = {"products": [{"product_id": "prod_c", "dust_price": 3}, {"product_id": "prod_d", "dust_price": 0}]}
     assert fields(call(api, "POST", PRODUCTS, json=bad)) == {"products.1.dust_price"}
     assert call(api, "GET", f"{PRODUCTS}/prod_c").status_code == 404
@@ -373,13 +373,15 @@ def test_events_are_listed_read_and_retried(api: TestClient, medusa: FakeMedusa,
     deliver(api, event("cart.updated", {"id": "cart_1"}), event_id="msg_2")
     handle("msg_1")
     failed = call(api, "GET", "/admin/dust/events?state=failed").json()["events"]
-    assert [each["id"] for each in failed] == ["msg_1"]
+    assert [event["id"] for event in failed] == ["msg_1"]
     assert failed[0]["error_code"] == "unknown_in_medusa"
     assert "Medusa has no order order_1" in failed[0]["reason"]
-    assert [each["id"] for each in call(api, "GET", "/admin/dust/events?type=cart.updated").json()["events"]] == [
+    assert [event["id"] for event in call(api, "GET", "/admin/dust/events?type=cart.updated").json()["events"]] == [
         "msg_2"
     ]
-    assert [each["id"] for each in call(api, "GET", "/admin/dust/events?subject=order_1").json()["events"]] == ["msg_1"]
+    assert [event["id"] for event in call(api, "GET", "/admin/dust/events?subject=order_1").json()["events"]] == [
+        "msg_1"
+    ]
     detail = call(api, "GET", "/admin/dust/events/msg_1").json()
     assert (detail["body"], detail["state"], detail["attempts"]) == (body.decode(), "failed", 1)
 

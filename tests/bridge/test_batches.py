@@ -49,7 +49,7 @@ def test_limits_are_applied_before_tiers_count(together: bool) -> None:
     limits = {"per_day": 500}
     set_rules(earn={"limits": limits}, tiers={"window_days": 30, "levels": [GOLD]})
     documents = [bought(number, price, customer="cus_1") for number, price in enumerate((400, 400, 10))]
-    for batch in [documents] if together else [[each] for each in documents]:
+    for batch in [documents] if together else [[document] for document in documents]:
         settle(*batch)
     assert [(row[1], row[5]) for row in rows("cus_1")] == [(400, None), (100, None), (0, None)]
 
@@ -62,7 +62,7 @@ def test_an_order_keeps_its_own_limit_as_the_reason_when_an_earlier_one_is_cance
         bought(number, price, customer="cus_1", version=version, status=status)
         for number, price, version, status in story
     ]
-    for batch in [documents] if together else [[each] for each in documents]:
+    for batch in [documents] if together else [[document] for document in documents]:
         settle(*batch)
     assert [(row[1], row[-1]) for row in rows("cus_1")] == [
         (0, "The order is canceled."),
@@ -80,7 +80,7 @@ def test_no_more_referrals_bring_a_bonus_than_the_limit_allows(together: bool) -
         for who in brought:
             state_code(connection, CustomerId(who), code, now=PLACED)
     documents = [bought(n, 10, customer=who, payment_status="captured") for n, who in enumerate(brought)]
-    for batch in [documents] if together else [[each] for each in documents]:
+    for batch in [documents] if together else [[document] for document in documents]:
         settle(*batch)
     assert figures("cus_old") == (200, 0, 0, 0)
     assert [figures(who) for who in brought] == [(60, 0, 0, 0)] * len(brought)
@@ -98,7 +98,7 @@ def test_facts_of_a_batch_that_come_after_one_another_count_in_that_sequence() -
             bought(number, price, customer=who, version=version, status=status)
             for number, price, version, status in story
         ]
-        for batch in [documents] if together else [[each] for each in documents]:
+        for batch in [documents] if together else [[document] for document in documents]:
             settle(*batch)
     assert rows("cus_1") == rows("cus_2")
     assert figures("cus_1") == figures("cus_2") == (20, 0, 0, 0)
@@ -111,7 +111,7 @@ def test_the_terms_of_a_line_are_those_of_the_first_facts_that_have_it(together:
     facts = {"lines": [line(price=100)], "groups": ("cusgroup_club",)}
     later = {"lines": [line(price=100, categories=("pcat_gifts",))], "version": 2}
     documents = [order(**facts), order(**later)]
-    for batch in [documents] if together else [[each] for each in documents]:
+    for batch in [documents] if together else [[document] for document in documents]:
         settle(*batch)
     assert figures("cus_1") == (200, 0, 0, 0)
 

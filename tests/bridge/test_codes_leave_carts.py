@@ -128,11 +128,11 @@ def test_an_erased_customers_code_leaves_its_cart_first_too(
 
 def test_a_failed_redemption_takes_the_codes_that_were_made_out_of_carts(api: TestClient, medusa: FakeMedusa) -> None:
     """A second code is refused; the first may be in a cart from a visit that was cut off."""
-    prices = {"products": [{"product_id": each, "dust_price": 100} for each in ("prod_mug", "prod_pin")]}
+    prices = {"products": [{"product_id": product_id, "dust_price": 100} for product_id in ("prod_mug", "prod_pin")]}
     assert api.post("/admin/dust/products", json=prices, headers=tokens.admin()).status_code == 200
     give(POINTS)
     medusa.add_cart(lines=[cart_line("prod_mug", total=PRICE)])
-    requested = {"items": [{"product_id": each, "quantity": 1} for each in ("prod_mug", "prod_pin")]}
+    requested = {"items": [{"product_id": product_id, "quantity": 1} for product_id in ("prod_mug", "prod_pin")]}
     redemption_id = redeem(api, requested).json()["redemption"]["id"]
 
     def refuse_the_next(method: str, path: str) -> None:
@@ -456,7 +456,7 @@ def test_a_code_that_leaves_another_cart_or_belongs_to_none_is_kept(
     report_codes(api, unbound["code"])
     report_codes(api, "DUST-0000000000000000")
     visit_when_due()
-    assert [show(api, each["id"])["state"] for each in (redemption, unbound)] == ["active", "active"]
+    assert [show(api, made["id"])["state"] for made in (redemption, unbound)] == ["active", "active"]
 
 
 def test_a_redemption_that_is_still_being_put_into_its_cart_is_left_alone(api: TestClient, medusa: FakeMedusa) -> None:
@@ -477,10 +477,10 @@ def test_a_redemption_with_several_codes_is_released_when_the_last_one_has_left(
     api: TestClient, medusa: FakeMedusa
 ) -> None:
     products = ("prod_mug", "prod_pin")
-    prices = {"products": [{"product_id": each, "dust_only": True, "dust_price": 100} for each in products]}
+    prices = {"products": [{"product_id": product, "dust_only": True, "dust_price": 100} for product in products]}
     assert api.post("/admin/dust/products", json=prices, headers=tokens.admin()).status_code == 200
     give(POINTS)
-    medusa.add_cart(lines=[cart_line(each, total=PRICE / 2) for each in products])
+    medusa.add_cart(lines=[cart_line(product, total=PRICE / 2) for product in products])
     redemption = redeemed(api, {"cart_id": "cart_1", "pay": "dust_only"})
     mug, pin = (promotion["code"] for promotion in redemption["promotions"])
     remove_code(medusa, mug)
@@ -497,10 +497,10 @@ def test_a_redemption_with_several_codes_is_released_when_the_last_one_has_left(
 def test_more_codes_than_the_plugin_takes_at_once_are_released(api: TestClient, medusa: FakeMedusa) -> None:
     medusa.plugin = True
     products = [f"prod_{number}" for number in range(PLUGIN_CODES + 1)]
-    prices = {"products": [{"product_id": each, "dust_only": True, "dust_price": 1} for each in products]}
+    prices = {"products": [{"product_id": product, "dust_only": True, "dust_price": 1} for product in products]}
     assert api.post("/admin/dust/products", json=prices, headers=tokens.admin()).status_code == 200
     give(POINTS)
-    medusa.add_cart(lines=[cart_line(each) for each in products])
+    medusa.add_cart(lines=[cart_line(product) for product in products])
     redemption = redeemed(api, {"cart_id": "cart_1", "pay": "dust_only"})
     assert len(redemption["promotions"]) == len(products)
     assert delete(api, redemption["id"]).json()["redemption"]["state"] == "released"

@@ -54,14 +54,14 @@ def code(api: TestClient, medusa: FakeMedusa) -> str:
 
 def complete(medusa: FakeMedusa, document: dict[str, Any]) -> None:
     medusa.orders[document["id"]] = document
-    for each in medusa.promotions.values():
-        each["used"] = 1
+    for promotion in medusa.promotions.values():
+        promotion["used"] = 1
 
 
 def decline(medusa: FakeMedusa, order_id: str = "order_1") -> None:
     del medusa.orders[order_id]
-    for each in medusa.promotions.values():
-        each["used"] = 0
+    for promotion in medusa.promotions.values():
+        promotion["used"] = 0
 
 
 def redemption(api: TestClient) -> dict[str, Any]:

@@ -64,7 +64,9 @@ def cart_of(document: dict[str, Any]) -> dict[str, Any]:
                 "total": item["total"],
                 "tax_total": item["tax_total"],
                 "adjustments": [
-                    {"code": each["code"], "amount": each["amount"]} for each in item["adjustments"] if each["code"]
+                    {"code": adjustment["code"], "amount": adjustment["amount"]}
+                    for adjustment in item["adjustments"]
+                    if adjustment["code"]
                 ],
             }
             for item in document["items"]
@@ -379,7 +381,7 @@ def test_products_forecast_alone_and_together(api: TestClient) -> None:
         {"product_id": "prod_shirt", "amount": 0.5},
     ]
     found = ask(api, items)
-    assert [(each["product_id"], each["earn"]) for each in found["items"]] == [
+    assert [(item["product_id"], item["earn"]) for item in found["items"]] == [
         ("prod_shirt", 21),
         ("prod_mug", 50),
         ("prod_shirt", 0),
@@ -397,7 +399,7 @@ def test_categories_come_from_medusa_when_a_rule_needs_them(api: TestClient, med
     multiplier = {"name": "sale", "factor": "2", "category_ids": ["pcat_sale"]}
     set_rules(earn={"rates": {"eur": "1"}, "multipliers": [multiplier]})
     found = ask(api, [item, {"product_id": "prod_unknown", "amount": 10}])
-    assert [each["earn"] for each in found["items"]] == [20, 10]
+    assert [item["earn"] for item in found["items"]] == [20, 10]
     assert found["items"][0]["breakdown"] == [{"rule": "rate", "dust": 10}, {"rule": "sale", "dust": 10}]
 
 

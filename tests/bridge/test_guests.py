@@ -387,7 +387,7 @@ def test_operators_see_what_waits(waiting: TestClient) -> None:
     page = ask(waiting, "GET", "/escrow?limit=1")
     assert (page["waiting_orders"], page["waiting_dust"], page["escrows"][0]["order_id"]) == (2, 17, "order_2")
     page = ask(waiting, "GET", f"/escrow?limit=1&cursor={page['next_cursor']}")
-    assert [each["order_id"] for each in page["escrows"]] == ["order_1"]
+    assert [escrow["order_id"] for escrow in page["escrows"]] == ["order_1"]
     assert (page["next_cursor"], EMAIL.lower() in str(page).lower()) == (None, False)
     overview = ask(waiting, "GET", "/overview")
     assert (overview["escrow"], overview["escrow_orders"], overview["outstanding"]) == (17, 2, 10)

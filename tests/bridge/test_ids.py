@@ -41,7 +41,7 @@ def test_the_store_refuses_it_and_asks_medusa_nothing(api: TestClient, medusa: F
     for path, requested, field in requests:
         answer = api.post(path, json=requested, headers=headers)
         assert answer.status_code == 422, (path, requested)
-        assert field in {each["field"] for each in answer.json()["errors"]}
+        assert field in {error["field"] for error in answer.json()["errors"]}
     assert medusa.calls == []
 
 

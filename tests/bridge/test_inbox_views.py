@@ -27,7 +27,7 @@ from tests.support.orders import event, order, order_event
 def ids(api: TestClient, **query: Any) -> list[str]:
     answer = api.get("/admin/dust/events", params=query, headers=tokens.admin())
     assert answer.status_code == 200, answer.text
-    return [each["id"] for each in answer.json()["events"]]
+    return [event["id"] for event in answer.json()["events"]]
 
 
 def one(api: TestClient, event_id: str) -> Any:
@@ -113,7 +113,10 @@ def test_one_event_has_its_raw_body_and_its_history(api: TestClient, medusa: Fak
     found = one(api, "msg_1")
     assert found["body"].encode() == body
     assert found["state"] == "handled"
-    assert [(each["outcome"], each["attempt"], each["error_code"], each["actor"]) for each in found["history"]] == [
+    assert [
+        (attempt["outcome"], attempt["attempt"], attempt["error_code"], attempt["actor"])
+        for attempt in found["history"]
+    ] == [
         ("rescheduled", 1, "medusa_unavailable", None),
         ("failed", 2, "unknown_in_medusa", None),
         ("retried", 0, None, "user_1"),
@@ -140,7 +143,7 @@ def test_an_event_that_goes_through_at_once_has_no_history(api: TestClient) -> N
 
 def test_failed_events_are_counted_by_cause(three_days: TestClient) -> None:
     causes = three_days.get("/admin/dust/events/causes", headers=tokens.admin()).json()["causes"]
-    assert [(each["type"], each["error_code"], each["events"]) for each in causes] == [
+    assert [(cause["type"], cause["error_code"], cause["events"]) for cause in causes] == [
         ("order.placed", "unknown_in_medusa", 2),
         ("order.canceled", "unknown_in_medusa", 1),
     ]
@@ -155,7 +158,7 @@ def test_a_cause_without_a_code_is_retried_without_the_others(three_days: TestCl
     with transaction() as connection:
         connection.execute(text("UPDATE webhook_event SET error_code = NULL WHERE id = 'old'"))
     causes = three_days.get("/admin/dust/events/causes", headers=tokens.admin()).json()["causes"]
-    (cause,) = (each for each in causes if each["error_code"] is None)
+    (cause,) = (cause for cause in causes if cause["error_code"] is None)
     assert (cause["type"], cause["events"]) == ("order.placed", 1)
     assert retry(three_days, type=cause["type"], without_code=True) == cause["events"]
     assert ids(three_days, state="failed") == ["new", "mid"]
@@ -168,7 +171,7 @@ def test_retry_of_all_failed_ones_leaves_the_others(three_days: TestClient, enqu
     assert ids(three_days, state="pending") == ["new", "mid", "old"]
     assert ids(three_days, state="handled") == ["good"]
     assert retry(three_days) == 0
-    assert [each["actor"] for each in one(three_days, "old")["history"]] == [None, "service"]
+    assert [attempt["actor"] for attempt in one(three_days, "old")["history"]] == [None, "service"]
 
 
 def test_retry_by_range_and_type(three_days: TestClient) -> None:
@@ -223,5 +226,5 @@ def test_attempts_end_failed_with_all_of_them_in_the_history(
         with pytest.raises(error):
             process_event("msg_1")
     found = one(api, "msg_1")
-    assert [each["outcome"] for each in found["history"]] == ["rescheduled"] * (attempts - 1) + ["failed"]
+    assert [attempt["outcome"] for attempt in found["history"]] == ["rescheduled"] * (attempts - 1) + ["failed"]
     assert f"{tried}; retry it once that is fixed." in found["reason"]

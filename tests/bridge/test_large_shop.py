@@ -68,7 +68,7 @@ def rows_read(statement: str, values: Any) -> int:
 
 
 def _rows(node: dict[str, Any]) -> int:
-    below = sum(_rows(each) for each in node.get("Plans", ()))
+    below = sum(_rows(child) for child in node.get("Plans", ()))
     if "Scan" not in node["Node Type"] or "Relation Name" not in node:
         return below
     looked_at = sum(node.get(name, 0) for name in ("Actual Rows", "Rows Removed by Filter"))
@@ -126,7 +126,7 @@ def test_no_page_of_a_merchant_reads_more_than_it_needs(api: TestClient, medusa:
             answer = api.get(f"/admin/dust{path}", headers=tokens.admin())
         assert answer.status_code == 200, (path, answer.text)
         assert seen, path
-        if (rows := sum(rows_read(*each) for each in seen)) > most:
+        if (rows := sum(rows_read(*plan) for plan in seen)) > most:
             too_many[path] = (rows, most)
     assert too_many == {}
 

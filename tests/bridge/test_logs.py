@@ -40,7 +40,7 @@ class Lines:
         return self._buffer.getvalue()
 
     def of(self, name: str) -> list[dict[str, Any]]:
-        return [each for each in map(json.loads, self.text.splitlines()) if each["event"] == name]
+        return [line for line in map(json.loads, self.text.splitlines()) if line["event"] == name]
 
     def one(self, name: str) -> dict[str, Any]:
         (found,) = self.of(name)

@@ -270,7 +270,7 @@ def test_months_are_those_of_the_programmes_time_zone() -> None:
         found = marketing(connection, first=date(2027, 3, 15), last=TODAY, now=now())
         only_april = marketing(connection, first=date(2027, 4, 1), last=date(2027, 4, 30), now=now())
         only_may = marketing(connection, first=date(2027, 5, 1), last=TODAY, now=now())
-    assert [(month, each.orders, each.points_issued) for month, each in found.months.items()] == [
+    assert [(month, figures.orders, figures.points_issued) for month, figures in found.months.items()] == [
         (date(2027, 3, 1), 0, 0),
         (date(2027, 4, 1), 1, 10),
         (date(2027, 5, 1), 2, 20),
@@ -289,7 +289,7 @@ def test_marketing_is_served_as_json_and_as_csv(api: TestClient, medusa: FakeMed
     answer = api.get(path, headers=tokens.admin()).json()
     assert (answer["from"], answer["to"], answer["time_zone"]) == ("2026-06-01", "2027-05-12", "UTC")
     assert "not what the programme has caused" in answer["note"]
-    assert [each["month"] for each in answer["months"]][::11] == ["2026-06-01", "2027-05-01"]
+    assert [month["month"] for month in answer["months"]][::11] == ["2026-06-01", "2027-05-01"]
     assert answer["total"]["money"] == [
         {
             "currency_code": "eur",

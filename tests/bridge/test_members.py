@@ -32,7 +32,7 @@ def members(api: TestClient, *, limit: int = 100, **query: Any) -> list[str]:
     cursor: dict[str, Any] = {}
     while True:
         answer = page(api, limit=limit, **query, **cursor)
-        found += [each["customer_id"] for each in answer["customers"]]
+        found += [customer["customer_id"] for customer in answer["customers"]]
         if answer["next_cursor"] is None:
             return found
         cursor = {"cursor": answer["next_cursor"]}
@@ -74,7 +74,7 @@ def test_a_member_has_figures_tier_and_last_activity(api: TestClient) -> None:
 @pytest.mark.parametrize("limit", [1, 3, 100])
 def test_members_are_sorted_and_paged(api: TestClient, sort: str, expected: str, limit: int) -> None:
     have_members()
-    assert members(api, sort=sort, limit=limit) == [f"cus_{each}" for each in expected]
+    assert members(api, sort=sort, limit=limit) == [f"cus_{name}" for name in expected]
 
 
 def test_the_newest_activity_comes_first_by_default(api: TestClient) -> None:
@@ -126,7 +126,7 @@ def test_members_below_zero_are_found(api: TestClient) -> None:
     give(-80)
     give(50, "cus_2")
     settle(order("order_1", version=2, status="canceled", lines=[line(price=100)]))
-    assert [each["balance"] for each in page(api, negative=True)["customers"]] == [-80]
+    assert [customer["balance"] for customer in page(api, negative=True)["customers"]] == [-80]
 
 
 @pytest.mark.parametrize(
@@ -141,12 +141,12 @@ def test_members_below_zero_are_found(api: TestClient) -> None:
 )
 def test_members_are_filtered_by_balance(api: TestClient, query: dict[str, int], expected: str) -> None:
     have_members()
-    assert members(api, sort="customer_id", **query) == [f"cus_{each}" for each in expected]
+    assert members(api, sort="customer_id", **query) == [f"cus_{name}" for name in expected]
 
 
 def test_members_are_filtered_by_their_last_activity(api: TestClient) -> None:
     have_members()
-    times = {each["customer_id"]: each["last_activity"] for each in page(api)["customers"]}
+    times = {customer["customer_id"]: customer["last_activity"] for customer in page(api)["customers"]}
     assert members(api, active_since=times["cus_d"], sort="customer_id") == ["cus_b", "cus_d"]
     assert members(api, active_until=times["cus_d"], sort="customer_id", limit=1) == ["cus_a", "cus_c"]
     assert members(api, active_since=times["cus_a"], active_until=times["cus_d"]) == ["cus_a"]
@@ -163,17 +163,17 @@ def test_a_part_of_the_id_is_searched(api: TestClient, medusa: FakeMedusa) -> No
 def test_an_email_address_is_searched_in_medusa(api: TestClient, medusa: FakeMedusa) -> None:
     have_members()
     medusa.customers = {
-        each: {"id": each, "email": f"{name}@example.com", "has_account": True}
-        for each, name in (("cus_a", "ann"), ("cus_b", "bob"), ("cus_z", "annabel"))
+        customer_id: {"id": customer_id, "email": f"{name}@example.com", "has_account": True}
+        for customer_id, name in (("cus_a", "ann"), ("cus_b", "bob"), ("cus_z", "annabel"))
     }
     found = page(api, q="ann@")
-    assert [each["customer_id"] for each in found["customers"]] == ["cus_a"]
+    assert [customer["customer_id"] for customer in found["customers"]] == ["cus_a"]
     assert found["warning"] is None
     medusa.away = True
     found = page(api, q="ann@")
     assert found["customers"] == []
     assert found["warning"].startswith("Medusa did not answer")
-    assert [each["customer_id"] for each in page(api, q="cus_a")["customers"]] == ["cus_a"]
+    assert [customer["customer_id"] for customer in page(api, q="cus_a")["customers"]] == ["cus_a"]
 
 
 def test_no_call_to_medusa_without_a_search(api: TestClient, medusa: FakeMedusa) -> None:

@@ -208,8 +208,8 @@ def test_points_that_the_other_account_spent_do_not_outlive_their_order(
 ) -> None:
     spending = spend_and_unmerge(api)
     both = [{**spending, "version": 2, "status": "canceled"}, canceled(dust=500)]
-    for each in both if spending_first else reversed(both):
-        settle(each)
+    for action in both if spending_first else reversed(both):
+        settle(action)
     assert balances() == (0, 0)
 
 
@@ -366,7 +366,7 @@ def test_merges_are_one_deep() -> None:
             merge(who, into)
     merge(third, NEW)
     with transaction() as connection:
-        assert [each.customer_id for each in merges_of(connection, NEW)] == [OLD, third]
+        assert [merge.customer_id for merge in merges_of(connection, NEW)] == [OLD, third]
     with pytest.raises(DustError, match="another customer"):
         merge(NEW, NEW)
 

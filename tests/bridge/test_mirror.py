@@ -55,13 +55,13 @@ def test_products_that_fail_stop_no_others_and_say_why(
     fail(medusa, how, *bad)
     # The second sweep begins with those that did not fail.
     assert mirror() + mirror() == COUNT - len(bad)
-    assert [read(api, each)["mirrored"] for each in products] == [each not in bad for each in products]
-    for each in bad:
-        assert "Medusa" in read(api, each)["mirror_error"]
+    assert [read(api, product)["mirrored"] for product in products] == [product not in bad for product in products]
+    for product_id in bad:
+        assert "Medusa" in read(api, product_id)["mirror_error"]
     medusa.before = None
     advance(timedelta(minutes=1))
     assert mirror() == len(bad)
-    assert {read(api, each)["mirror_error"] for each in products} == {None}
+    assert {read(api, product)["mirror_error"] for product in products} == {None}
 
 
 def test_a_product_that_goes_on_failing_is_tried_less_and_less(

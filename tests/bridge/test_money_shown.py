@@ -59,10 +59,10 @@ def test_quotes_and_redemptions(api: TestClient, medusa: FakeMedusa, currency: s
     made = redeemed(api, {"cart_id": "cart_1", "dust": 7})
     assert (made["value"], show(api, made["id"])["value"]) == (shown, shown)
     listed = api.get("/store/dust/redemptions", headers=tokens.customer()).json()["redemptions"]
-    assert [each["value"] for each in listed] == [shown]
-    assert [each["value"] for each in quote(api)["redemptions"]] == [shown]
+    assert [redemption["value"] for redemption in listed] == [shown]
+    assert [redemption["value"] for redemption in quote(api)["redemptions"]] == [shown]
     exported = api.get("/admin/dust/customers/cus_1/export", headers=tokens.admin()).json()
-    assert [each["value"] for each in exported["redemptions"]] == [shown]
+    assert [redemption["value"] for redemption in exported["redemptions"]] == [shown]
 
 
 @pytest.mark.parametrize(("currency", "shown"), SEVEN)
@@ -133,9 +133,11 @@ def test_tiers_by_money_spent(api: TestClient, currency: str, shown: tuple[str, 
     assert (found["progress"], found["next"]) == (progress, {"name": "gold", "from": gold, "missing": missing})
     with transaction() as connection:
         said = explain(connection, CustomerId("cus_1")).summary
-    assert any(f"{missing} {currency.upper()} more spent within 30 days make you gold." in each for each in said), said
+    assert any(
+        f"{missing} {currency.upper()} more spent within 30 days make you gold." in sentence for sentence in said
+    ), said
     exported = api.get("/admin/dust/customers/cus_1/export", headers=tokens.admin()).json()
-    assert [each["spent"] for each in exported["orders"]] == [progress]
+    assert [order["spent"] for order in exported["orders"]] == [progress]
 
 
 def test_tiers_by_points_have_no_decimals(api: TestClient) -> None:
@@ -154,7 +156,7 @@ def test_a_refund_that_is_too_high(
     document["summary"] = {"paid_total": 36, "transaction_total": 36, "refunded_total": 0}
     medusa.orders["order_1"] = document
     answer = api.post("/admin/dust/orders/order_1/preview", json={"refund": refund}, headers=tokens.admin())
-    asked, paid = (f"{each} {currency.upper()}" for each in shown)
+    asked, paid = (f"{amount} {currency.upper()}" for amount in shown)
     assert f"refund: {asked} is more than the {paid} that the order was paid with." in answer.text
 
 

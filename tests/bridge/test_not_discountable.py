@@ -17,7 +17,7 @@ def gift_card(total: float = 50) -> dict[str, Any]:
 
 
 def discount_in(medusa: FakeMedusa) -> float:
-    return sum(each["amount"] for line in medusa.carts["cart_1"]["items"] for each in line["adjustments"])
+    return sum(adjustment["amount"] for line in medusa.carts["cart_1"]["items"] for adjustment in line["adjustments"])
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +54,7 @@ def test_a_percentage_is_of_the_other_lines(
     made = redeemed(api, {"cart_id": "cart_1", "reward_id": "fifth"})
     assert (made["value"], discount_in(medusa)) == ("2.00" if max_value else None, 2)
     medusa.add_cart(lines=[gift_card()])
-    assert [each["reason_code"] for each in quote(api)["rewards"]] == ["nothing_to_discount"]
+    assert [reward["reason_code"] for reward in quote(api)["rewards"]] == ["nothing_to_discount"]
     assert redeem(api, {"cart_id": "cart_1", "reward_id": "fifth"}, key="other").json()["code"] == "nothing_to_discount"
 
 
@@ -77,6 +77,6 @@ def test_no_points_are_taken_for_a_product_that_stays_to_be_paid(api: TestClient
     set_dust_only(api, "prod_gift_card", 500)
     quoted = quote(api)
     assert (quoted["dust_only_due"], quoted["dust_only_items"]) == (0, [])
-    assert [each["reason_code"] for each in quoted["rewards"]] == ["nothing_to_discount"]
+    assert [reward["reason_code"] for reward in quoted["rewards"]] == ["nothing_to_discount"]
     for request in ({"pay": "dust_only"}, {"reward_id": "free"}):
         assert redeem(api, {"cart_id": "cart_1", **request}, key=str(request)).status_code == 409

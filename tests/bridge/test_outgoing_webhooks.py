@@ -81,11 +81,11 @@ def send(**how: float) -> int:
 def states() -> list[str]:
     """Oldest first."""
     with transaction() as connection:
-        return [each.state.value for each in reversed(list_webhooks(connection, limit=100))]
+        return [webhook.state.value for webhook in reversed(list_webhooks(connection, limit=100))]
 
 
 def names(receiver: Receiver) -> list[str]:
-    return [each["data"]["name"] for each in receiver.got]
+    return [received["data"]["name"] for received in receiver.got]
 
 
 def test_an_earning_is_sent_with_ids_amounts_and_dates(api: TestClient, receiver: Receiver) -> None:
@@ -116,7 +116,9 @@ def test_a_redemption_is_sent_when_an_order_has_used_it(
     assert receiver.types == ["dust.earned", "dust.earned", "dust.redeemed"]
     data = receiver.got[2]["data"]
     assert (data["amount"], data["reference_id"]) == (100, made["redemption"]["id"])
-    assert [each["data"]["version"] for each in receiver.got] == sorted(e["data"]["version"] for e in receiver.got)
+    assert [received["data"]["version"] for received in receiver.got] == sorted(
+        e["data"]["version"] for e in receiver.got
+    )
 
 
 def test_what_is_rolled_back_is_not_sent(receiver: Receiver) -> None:
@@ -193,7 +195,7 @@ def test_dust_that_expires_is_sent_once_before_and_once_after(api: TestClient, r
         assert outgoing.expiring.apply().get() == 0
         send()
     # Of the first two only the day is not yet near; the third is 10 days from its end.
-    assert [(each["type"], each["data"]["amount"]) for each in receiver.got] == [("dust.expiring", 7)]
+    assert [(received["type"], received["data"]["amount"]) for received in receiver.got] == [("dust.expiring", 7)]
     with moved(timedelta(days=20)):
         assert outgoing.expiring.apply().get() == 1
         send()
@@ -202,7 +204,7 @@ def test_dust_that_expires_is_sent_once_before_and_once_after(api: TestClient, r
     with moved(timedelta(days=31)):
         upkeep.mature_and_expire.apply().get()
         send()
-    assert [(each["type"], each["data"]["amount"]) for each in receiver.got[2:]] == [("dust.expired", 1007)]
+    assert [(received["type"], received["data"]["amount"]) for received in receiver.got[2:]] == [("dust.expired", 1007)]
     assert receiver.got[2]["data"]["balance"] == 0
 
 
@@ -212,7 +214,7 @@ def test_points_that_had_expired_when_they_were_booked_are_not_announced(api: Te
     earn(api, "order_new", placed=now() - timedelta(days=20), price=7)
     upkeep.mature_and_expire.apply().get()
     send()
-    assert [(each["type"], each["data"]["amount"]) for each in receiver.got] == [("dust.earned", 7)]
+    assert [(received["type"], received["data"]["amount"]) for received in receiver.got] == [("dust.earned", 7)]
 
 
 def test_expiry_is_not_announced_where_the_programme_says_never(api: TestClient, receiver: Receiver) -> None:
@@ -262,7 +264,9 @@ def test_what_is_held_is_not_said_to_expire(api: TestClient, receiver: Receiver,
     api.post("/store/dust/redemptions", json={"dust": 100, "currency_code": "eur"}, headers=headers).raise_for_status()
     assert outgoing.expiring.apply().get() == 1
     send()
-    assert [(each["type"], each["data"]["amount"]) for each in receiver.got[-1:]] == [("dust.expiring", 400)]
+    assert [(received["type"], received["data"]["amount"]) for received in receiver.got[-1:]] == [
+        ("dust.expiring", 400)
+    ]
 
 
 def test_a_failed_event_and_a_refused_redemption_are_sent_to_the_shop(
@@ -277,7 +281,7 @@ def test_a_failed_event_and_a_refused_redemption_are_sent_to_the_shop(
     made = api.post("/store/dust/redemptions", json={"dust": 100, "currency_code": "eur"}, headers=headers).json()
     advance(made["redemption"]["id"], get_medusa())
     send()
-    failures = [each["data"] for each in receiver.got if each["type"] == "dust.failed"]
+    failures = [received["data"] for received in receiver.got if received["type"] == "dust.failed"]
     assert failures[0] == {
         "what": "event", "event_id": "msg_1", "event_type": "order.placed", "subject": "order_none",
         "code": "unknown_in_medusa",
@@ -318,10 +322,10 @@ def test_of_two_senders_at_once_one_sends(receiver: Receiver) -> None:
     write(*(str(number) for number in range(50)))
     sent: list[int] = []
     threads = [threading.Thread(target=lambda: sent.append(send())) for _ in range(4)]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     assert sum(sent) == 50
     assert names(receiver) == [str(number) for number in range(50)]
 
@@ -340,7 +344,7 @@ def test_an_address_that_is_away_is_left_in_peace_and_gets_everything_when_it_is
     assert receiver.ids.count(receiver.ids[0]) == 2
     with transaction() as connection:
         log = read_deliveries(connection, receiver.ids[0])
-    assert [(each.status, each.answer) for each in log] == [(503, "we are sorry"), (200, None)]
+    assert [(line.status, line.answer) for line in log] == [(503, "we are sorry"), (200, None)]
 
 
 def test_whatever_was_tried_in_a_long_outage_arrives_soon_after_it(receiver: Receiver) -> None:
@@ -399,14 +403,14 @@ def test_gone_ends_the_attempts_and_an_operator_can_send_it_again(api: TestClien
     receiver.answer = status(410)
     assert send() == 0
     found = api.get("/admin/dust/outgoing-webhooks?state=failed", headers=tokens.admin()).json()["outgoing_webhooks"]
-    assert [(each["id"], each["reason"]) for each in found] == [(receiver.ids[0], "Answered 410.")]
+    assert [(webhook["id"], webhook["reason"]) for webhook in found] == [(receiver.ids[0], "Answered 410.")]
     receiver.answer = status(200)
     answer = api.post(f"/admin/dust/outgoing-webhooks/{found[0]['id']}/retry", headers=tokens.admin())
     assert (answer.status_code, answer.json()["retried"]) == (202, True)
     assert send() == 1
     detail = api.get(f"/admin/dust/outgoing-webhooks/{found[0]['id']}", headers=tokens.admin()).json()
     assert detail["state"] == "delivered"
-    assert [each["status"] for each in detail["deliveries"]] == [410, 200]
+    assert [delivery["status"] for delivery in detail["deliveries"]] == [410, 200]
     # One that arrived may be asked for again as well, and is then the same webhook.
     api.post(f"/admin/dust/outgoing-webhooks/{found[0]['id']}/retry", headers=tokens.admin())
     assert send() == 1
@@ -427,7 +431,7 @@ def test_after_a_day_it_has_failed_with_its_reason_and_all_failed_can_be_sent_ag
     assert states() == ["failed"] * 3
     assert attempts < 60
     with transaction() as connection:
-        assert {each.reason for each in list_webhooks(connection, limit=9)} == {f"Answered {code}."}
+        assert {webhook.reason for webhook in list_webhooks(connection, limit=9)} == {f"Answered {code}."}
     receiver.answer = status(200)
     with moved(timedelta(hours=26)):
         answer = api.post("/admin/dust/outgoing-webhooks/retry", headers=tokens.admin())
@@ -439,7 +443,7 @@ def test_redirects_are_not_followed(receiver: Receiver) -> None:
     write("one")
     receiver.answer = status(302, location=receiver.url + "/elsewhere")
     assert send() == 0
-    assert [each["path"] for each in receiver.got] == ["/dust"]
+    assert [received["path"] for received in receiver.got] == ["/dust"]
     with transaction() as connection:
         (found,) = list_webhooks(connection, limit=1)
     assert "redirects are not followed" in str(found.reason)
@@ -503,10 +507,10 @@ def test_erasing_a_person_drops_what_was_sent_of_them(api: TestClient, receiver:
     with transaction() as connection:
         erase_customer(connection, CustomerId("cus_1"), actor="test", now=now())
     with transaction() as connection:
-        assert [each.customer_id for each in list_webhooks(connection, limit=9)] == ["cus_2"]
+        assert [webhook.customer_id for webhook in list_webhooks(connection, limit=9)] == ["cus_2"]
         assert connection.scalar(select(func.count()).select_from(outgoing_delivery)) == 1
     export = api.get("/admin/dust/customers/cus_2/export", headers=tokens.admin()).json()
-    assert [each["type"] for each in export["outgoing_webhooks"]] == ["dust.earned"]
+    assert [webhook["type"] for webhook in export["outgoing_webhooks"]] == ["dust.earned"]
 
 
 def test_outgoing_webhooks_older_than_a_month_are_dropped(receiver: Receiver) -> None:
@@ -536,7 +540,7 @@ def test_deliveries_are_paged_and_an_unknown_one_is_404(api: TestClient, receive
 
 def test_the_schema_describes_what_is_sent(api: TestClient) -> None:
     described = api.get("/openapi.json").json()["webhooks"]
-    assert set(described) == {each.value for each in OutgoingWebhookType}
+    assert set(described) == {kind.value for kind in OutgoingWebhookType}
 
 
 def dust(*arguments: str) -> str:

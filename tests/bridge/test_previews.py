@@ -36,7 +36,7 @@ def exact(document: Any) -> Any:
     if isinstance(document, dict):
         return {name: exact(value) for name, value in document.items()}
     if isinstance(document, list):
-        return [exact(each) for each in document]
+        return [exact(item) for item in document]
     return Decimal(str(document)) if isinstance(document, float) else document
 
 

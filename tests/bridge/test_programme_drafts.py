@@ -103,7 +103,7 @@ def test_an_invalid_document_is_refused_as_a_put_refuses_it(api: TestClient, doc
     for method, path in (("POST", DRAFTS), ("PUT", f"{DRAFTS}/{draft['id']}")):
         answer = call(api, method, path, json={"name": "x", "document": document, "based_on": 0})
         assert (answer.status_code, answer.json()["errors"]) == (422, put.json()["errors"])
-    assert [each["updated_at"] for each in listed(api)] == [draft["updated_at"]]
+    assert [draft["updated_at"] for draft in listed(api)] == [draft["updated_at"]]
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_a_draft_that_became_invalid_is_refused(api: TestClient) -> None:
     draft = save(api, redeem__min_dust=50)
     put_rules(api, redeem__max_dust=40)
     assert fields(publish(api, draft)) == {"redeem.max_dust"}
-    assert [each["id"] for each in listed(api)] == [draft["id"]]
+    assert [draft["id"] for draft in listed(api)] == [draft["id"]]
 
 
 def test_if_match_refuses_another_version_than_the_one_that_was_read(api: TestClient) -> None:

@@ -267,7 +267,7 @@ def test_what_is_paid_already_is_not_due_again(api: TestClient, medusa: FakeMedu
     medusa.carts["cart_1"]["items"][0]["quantity"] = 2
     quoted = quote(api)
     assert (quoted["dust_only_due"], quoted["dust_only_items"][0]["quantity"]) == (300, 1)
-    assert [(each["id"], each["dust"]) for each in quoted["redemptions"]] == [(first["id"], 300)]
+    assert [(redemption["id"], redemption["dust"]) for redemption in quoted["redemptions"]] == [(first["id"], 300)]
     assert redeem(api, {"cart_id": "cart_1", "pay": "dust_only"}).json()["redemption"]["dust"] == 300
     assert (quote(api)["dust_only_due"], quote(api)["dust_only_items"]) == (0, [])
 
@@ -385,7 +385,7 @@ def test_what_a_gift_card_pays_is_not_offered_for_points(api: TestClient, medusa
     medusa.carts["cart_1"]["credit_lines"] = [{"amount": 32}]
     assert quote(api)["max_value"] == "3.00", "30.00 and 5.00 for shipping, less 32.00"
     assert redeem(api, {"cart_id": "cart_1", "dust": 301}).json()["code"] == "above_maximum"
-    refused = {each["id"]: each["reason_code"] for each in quote(api)["rewards"]}
+    refused = {reward["id"]: reward["reason_code"] for reward in quote(api)["rewards"]}
     assert refused == {"fifth": "above_share", "shirts": "above_share", "parcel": "above_share"}
     assert redeem(api, {"cart_id": "cart_1", "dust": "max"}).json()["redemption"]["dust"] == 300
     assert quote(api)["max_dust"] == 0
@@ -397,7 +397,7 @@ def test_a_cart_that_a_gift_card_pays_wholly_takes_no_points(api: TestClient, me
     medusa.add_cart(lines=[cart_line("prod_shirt", total=30, quantity=3)], shipping=5)
     medusa.carts["cart_1"]["credit_lines"] = [{"amount": 35}]
     assert quote(api)["max_dust"] == 0
-    assert not any(each["fits"] for each in quote(api)["rewards"])
+    assert not any(reward["fits"] for reward in quote(api)["rewards"])
     assert redeem(api, {"cart_id": "cart_1", "dust": "max"}).status_code == 422
 
 
@@ -434,7 +434,7 @@ def test_points_pay_for_no_units_that_a_gift_card_pays(api: TestClient, medusa: 
     give(20_000)
     medusa.add_cart(lines=[cart_line("prod_mug", total=30, quantity=2), cart_line("prod_cap", total=10)])
     medusa.carts["cart_1"]["credit_lines"] = [{"amount": 20}]
-    assert [(each["product_id"], each["quantity"]) for each in quote(api)["optional"]] == [
+    assert [(price["product_id"], price["quantity"]) for price in quote(api)["optional"]] == [
         ("prod_mug", 1), ("prod_cap", 1),
     ]  # fmt: skip
 
@@ -458,7 +458,7 @@ def test_a_gift_card_does_not_pay_for_what_only_points_buy(api: TestClient, medu
     medusa.carts["cart_1"]["credit_lines"] = [{"amount": 12}]
     quoted = quote(api)
     assert (quoted["dust_only_due"], quoted["max_value"]) == (300, "3.00"), "10.00 and 5.00 for shipping, less 12.00"
-    assert [each["reason_code"] for each in quoted["rewards"]] == ["above_share"]
+    assert [reward["reason_code"] for reward in quoted["rewards"]] == ["above_share"]
     assert redeem(api, {"cart_id": "cart_1", "reward_id": "parcel"}).json()["code"] == "above_share"
     assert redeem(api, {"cart_id": "cart_1", "dust": 301}).json()["code"] == "above_maximum"
     assert redeem(api, {"cart_id": "cart_1", "pay": "dust_only"}).status_code == 202
@@ -606,7 +606,7 @@ def test_variants_that_differ_in_price_get_no_price_in_points(api: TestClient, m
 def test_a_batch_names_each_product_whose_variants_differ_and_sets_none(api: TestClient, medusa: FakeMedusa) -> None:
     medusa.add_product("prod_mug", 10, 100)
     medusa.add_product("prod_cap", 12, 12)
-    batch = [{"product_id": each, "dust_price": 300} for each in ("prod_cap", "prod_mug", "prod_unknown")]
+    batch = [{"product_id": product_id, "dust_price": 300} for product_id in ("prod_cap", "prod_mug", "prod_unknown")]
     answer = api.post("/admin/dust/products", json={"products": batch}, headers=tokens.admin())
     assert answer.status_code == 422
     assert [error["field"] for error in answer.json()["errors"]] == ["products.1.dust_price"]

@@ -237,7 +237,7 @@ def test_a_damaged_return_makes_no_exchange_of_an_order_edit() -> None:
     returned = copy.deepcopy(DAMAGED["return_one_good_one_damaged"])
     added = copy.deepcopy(DAMAGED["claim_damaged"]["items"][1])
     returned["items"].append(added)
-    assert [each.swapped_in for each in read_order(returned).lines] == [False, False]
+    assert [line.swapped_in for line in read_order(returned).lines] == [False, False]
 
 
 def test_a_dust_only_product_that_came_back_damaged_is_not_unpaid(api: TestClient) -> None:

@@ -299,7 +299,7 @@ def test_an_order_that_cannot_be_read_for_its_payment_costs_only_itself(
 ) -> None:
     harm(medusa)
     poll()
-    assert events("%_paid_%") == {each for each in awaiting if each != "order_2"}
+    assert events("%_paid_%") == {order_id for order_id in awaiting if order_id != "order_2"}
     medusa.before = None
     medusa.orders["order_9"] = order("order_9", updated=now())
     poll()

@@ -46,7 +46,7 @@ def redeem_both(api: TestClient) -> tuple[dict[str, Any], dict[str, str]]:
     assert api.post("/admin/dust/products", json={"products": products}, headers=tokens.admin()).status_code == 200
     requested = {"items": [{"product_id": "prod_mug", "quantity": 1}, {"product_id": "prod_pin", "quantity": 1}]}
     redemption = redeemed(api, requested)
-    return redemption, {each["product_id"]: each["code"] for each in redemption["promotions"]}
+    return redemption, {promotion["product_id"]: promotion["code"] for promotion in redemption["promotions"]}
 
 
 @pytest.mark.parametrize("batch", [True, False])

@@ -496,7 +496,7 @@ def redeem_products(api: TestClient, count: int) -> str:
     for product_id in products:
         api.put(f"/admin/dust/products/{product_id}", json={"dust_price": 10}, headers=tokens.admin())
     give(1000)
-    answer = redeem(api, {"items": [{"product_id": each} for each in products]})
+    answer = redeem(api, {"items": [{"product_id": product} for product in products]})
     return str(answer.json()["redemption"]["id"])
 
 
@@ -512,7 +512,7 @@ def test_many_codes_are_made_and_deleted_in_several_visits(
         assert show(api, redemption_id)["state"] == "pending"
     assert not advance(redemption_id, get_medusa()).unfinished
     assert show(api, redemption_id)["state"] == "active"
-    assert all(each["promotion_id"] in medusa.promotions for each in show(api, redemption_id)["promotions"])
+    assert all(promotion["promotion_id"] in medusa.promotions for promotion in show(api, redemption_id)["promotions"])
 
     answer = delete(api, redemption_id)
     assert answer.status_code == 503
@@ -643,7 +643,7 @@ def test_many_who_wait_share_their_looks_at_the_database(
             while not looks:
                 await asyncio.sleep(0.05)
             await asyncio.to_thread(advance, redemption_id, get_medusa())
-            return [(await each).json()["redemption"]["state"] for each in waiting]
+            return [(await answer).json()["redemption"]["state"] for answer in waiting]
 
     assert set(asyncio.run(wait_together())) == {"active"}
     assert len(looks) * 3 < sum(looks)

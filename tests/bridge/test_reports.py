@@ -53,7 +53,7 @@ def test_liability_at_any_past_moment_is_what_was_recorded_then() -> None:
             lines = [line(quantity=9, returned=dice.randrange(9))]
             settle(order(f"order_{customer}_{number}", customer_id=customer, version=step + 1, lines=lines))
             recorded.append(report(now()))
-    assert all(each.adds_up for each in recorded)
+    assert all(row.adds_up for row in recorded)
     for then in dice.sample(recorded, 20):
         assert report(then.at) == then
     assert recorded[-1].outstanding > 0
@@ -193,9 +193,9 @@ def test_each_day_is_closed_once_and_gaps_are_filled() -> None:
     assert close(5) == [today + timedelta(days=day) for day in (1, 2, 3, 4)]
     with transaction() as connection:
         closes = list_closes(connection, limit=10)
-        assert [each.liability.outstanding for each in closes] == [60, 60, 100, 100, 100]
-        assert all(list(differences(connection, each)) == [] for each in closes)
-    assert len({each.digest for each in closes}) == 5, "each is chained to the one before"
+        assert [close.liability.outstanding for close in closes] == [60, 60, 100, 100, 100]
+        assert all(list(differences(connection, close)) == [] for close in closes)
+    assert len({close.digest for close in closes}) == 5, "each is chained to the one before"
 
 
 def test_who_rewrites_the_past_is_found_out_by_the_close(settings: dict[str, str]) -> None:
@@ -210,7 +210,7 @@ def test_who_rewrites_the_past_is_found_out_by_the_close(settings: dict[str, str
         owner.execute(change.format("+ 1", "sha256('forged')"))
     with transaction() as connection:
         (close,) = list_closes(connection, limit=1)
-        assert [each.partition(" was ")[0] for each in differences(connection, close)] == [
+        assert [difference.partition(" was ")[0] for difference in differences(connection, close)] == [
             "outstanding",
             "movements",
             "value",

@@ -47,10 +47,16 @@ def test_a_body_that_takes_too_long_is_408(api: TestClient, monkeypatch: pytest.
 
 
 def test_the_limits_of_a_body_are_documented_wherever_one_is_taken(api: TestClient) -> None:
-    operations = [each for path in api.get("/openapi.json").json()["paths"].values() for each in path.values()]
-    with_body = [each for each in operations if "requestBody" in each]
+    operations = [
+        operation for path in api.get("/openapi.json").json()["paths"].values() for operation in path.values()
+    ]
+    with_body = [operation for operation in operations if "requestBody" in operation]
     assert len(with_body) > 15
-    assert [each["operationId"] for each in with_body if not {"400", "408", "413"} <= each["responses"].keys()] == []
+    assert [
+        operation["operationId"]
+        for operation in with_body
+        if not {"400", "408", "413"} <= operation["responses"].keys()
+    ] == []
 
 
 @pytest.mark.parametrize(

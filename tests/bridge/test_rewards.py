@@ -421,7 +421,7 @@ def test_discounts_leave_products_for_dust_alone_out(
         {"attribute": "items.product.id", "operator": "ne", "values": ["prod_cap", "prod_mug"]}
     ]
     get_medusa().add_codes_to_cart("cart_1", [redemption["code"]])
-    assert [bool(each["adjustments"]) for each in shop.carts["cart_1"]["items"]] == [True, True, False]
+    assert [bool(item["adjustments"]) for item in shop.carts["cart_1"]["items"]] == [True, True, False]
 
 
 def test_a_mixed_cart_is_paid_with_both_and_each_is_booked(api: TestClient, shop: FakeMedusa) -> None:
@@ -442,7 +442,7 @@ def test_a_mixed_cart_is_paid_with_both_and_each_is_booked(api: TestClient, shop
         line("l2", price=10, discount=5, code=money["code"]),
     ]
     settle(api, order(lines=lines))
-    assert [show(api, each["id"])["dust_captured"] for each in (units, money)] == [300, 500]
+    assert [show(api, reward["id"])["dust_captured"] for reward in (units, money)] == [300, 500]
     assert figures(api)[0] == 1000 - 300 - 500 + 5
 
 
@@ -525,7 +525,7 @@ def two_products(api: TestClient) -> tuple[dict[str, Any], list[str]]:
     set_dust_only(api, "prod_cap", 200)
     items = [{"product_id": "prod_mug", "quantity": 1}, {"product_id": "prod_cap", "quantity": 1}]
     redemption = redeemed(api, {"items": items})
-    by_product = {each["product_id"]: each["code"] for each in redemption["promotions"]}
+    by_product = {promotion["product_id"]: promotion["code"] for promotion in redemption["promotions"]}
     return redemption, [by_product["prod_mug"], by_product["prod_cap"]]
 
 

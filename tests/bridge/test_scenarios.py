@@ -58,7 +58,7 @@ starts: 2100-01-01T12:00:00Z
 """,
         shop,
     )
-    assert [(each.line, each.words) for each in failures] == [
+    assert [(failure.line, failure.words) for failure in failures] == [
         (4, "ada: balance should be 21, and is 20; pending should be 1, and is 0"),
         (5, "Order first has 1 of shirt, not 2."),
         (6, "Dust refuses: You need 500 points and have 20. (insufficient_dust)"),

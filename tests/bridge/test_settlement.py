@@ -264,7 +264,7 @@ def test_a_days_limit_is_for_a_day_in_the_programmes_time_zone(together: bool) -
     midnight = datetime.combine(PLACED.astimezone(zone).date(), time.min, tzinfo=zone).astimezone(UTC)
     placed = [midnight - timedelta(hours=1), midnight, midnight + timedelta(hours=1)]
     documents = [order(f"order_{number}", placed=at) for number, at in enumerate(placed)]
-    for batch in [documents] if together else [[each] for each in documents]:
+    for batch in [documents] if together else [[document] for document in documents]:
         settle(*batch)
     assert balance().balance == 10 + 10 + 5
 

@@ -61,7 +61,7 @@ def test_a_simulation_is_requested_run_and_read(api: TestClient, medusa: FakeMed
     result = found["result"]
     assert (result["orders"], result["now"], result["then"], result["difference"]) == (3, 30, 60, 30)
     assert (result["changed"], result["customers"], result["present_version"]) == (3, 3, 1)
-    assert [(each["name"], each["then"]) for each in result["by_currency"]] == [("eur", 60)]
+    assert [(amount["name"], amount["then"]) for amount in result["by_currency"]] == [("eur", 60)]
     assert len(result["most_affected"]) == 3
     assert run() == 0
 

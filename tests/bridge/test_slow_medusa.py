@@ -76,8 +76,8 @@ def test_reads_do_not_wait_for_a_crowd_that_waits_for_medusa(
                     crowd.append(asyncio.create_task(client.request(method, path, json=body, headers=asks)))
                 # All of them are on their way; then come those that need no Medusa.
                 reads = [
-                    await client.get(each, headers=signed_in)
-                    for each in ("/health/live", "/store/dust/balance", "/store/dust/products", "/health/ready")
+                    await client.get(path, headers=signed_in)
+                    for path in ("/health/live", "/store/dust/balance", "/store/dust/products", "/health/ready")
                 ]
                 while sum(task.done() for task in crowd) < CROWD - limit.calls - limit.waiting:
                     await asyncio.sleep(0.01)

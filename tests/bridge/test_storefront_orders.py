@@ -367,11 +367,11 @@ def test_a_merchants_history_has_the_numbers_of_orders(api: TestClient, medusa: 
     answer = api.get("/admin/dust/customers/cus_1/transactions", headers=tokens.admin()).json()
     given, *of_order = reversed(answer["transactions"])
     assert (given["order_id"], given["order_number"]) == (None, None)
-    assert {(each["kind"], each["order_id"], each["order_number"]) for each in of_order} == {
+    assert {(entry["kind"], entry["order_id"], entry["order_number"]) for entry in of_order} == {
         ("redeem", "order_11", "11"),
         ("earn", "order_11", "11"),
     }
-    assert all("order_11" not in each["description"] for each in of_order)
+    assert all("order_11" not in entry["description"] for entry in of_order)
 
 
 def test_a_merchant_sees_what_a_guest_can_claim(api: TestClient) -> None:

@@ -39,7 +39,7 @@ def test_the_public_programme_has_what_a_shopper_may_know(api: TestClient) -> No
     assert found["redeem"] == {"rates": {"eur": "50"}, "min_dust": 100, "max_dust": None, "max_share": "0.5"}
     assert found["bonuses"]["signup"] == 50
     assert found["tiers"] == [{"name": "gold", "from": "400", "factor": "2", "benefits": ["Free returns"]}]
-    assert [(each["id"], each["dust"]) for each in found["rewards"]] == [("ship", 300)]
+    assert [(reward["id"], reward["dust"]) for reward in found["rewards"]] == [("ship", 300)]
     assert (found["expires_after_days"], found["time_zone"]) == (365, "America/New_York")
     assert not {"guests", "reversal"} & found.keys()
     assert api.get("/store/dust/programme", headers={"if-none-match": answer.headers["etag"]}).status_code == 304
@@ -87,7 +87,7 @@ def test_pending_points_are_listed_with_their_dates(api: TestClient) -> None:
         (amount, (placed + timedelta(days=14)).isoformat().replace("+00:00", "Z"))
         for amount, placed in ((20, sooner), (30, later))
     ]
-    assert [each["amount"] for each in found["expiring"]] == [10]
+    assert [expiring["amount"] for expiring in found["expiring"]] == [10]
 
 
 def test_points_that_wait_for_a_payment_have_no_date(api: TestClient) -> None:
@@ -124,7 +124,7 @@ def test_redemptions_by_cart_and_state(api: TestClient, medusa: FakeMedusa) -> N
     def found(query: str) -> list[str]:
         answer = api.get(f"/store/dust/redemptions?{query}", headers=tokens.customer())
         assert answer.status_code == 200, answer.text
-        return [each["cart_id"] for each in answer.json()["redemptions"]]
+        return [redemption["cart_id"] for redemption in answer.json()["redemptions"]]
 
     assert found("cart_id=cart_1") == ["cart_1"]
     assert found("cart_id=cart_1&state=pending") == ["cart_1"]

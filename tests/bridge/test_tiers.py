@@ -85,7 +85,7 @@ def test_an_order_that_is_passed_on_lifts_no_second_account(
     settle(bought(1, 400, version=9, customer_id="cus_2"))
     assert tier(api)["name"] == "gold"
     members = api.get("/admin/dust/customers", params={"tier": "gold"}, headers=tokens.admin()).json()["customers"]
-    assert [each["customer_id"] for each in members] == ["cus_1"]
+    assert [member["customer_id"] for member in members] == ["cus_1"]
 
 
 def test_money_spent_can_count_and_only_of_one_currency() -> None:

@@ -280,7 +280,7 @@ def test_points_that_stay_with_a_former_owner_use_up_their_limit(together: bool)
     assert (points("cus_1", "cus_2"), booked_points()) == ([0, 0], {"order_1": 0, "order_2": 0})
     # What the first customer gives back of it makes room.
     steps = [order_of("cus_2", 3, price=2), order_of("cus_2", 4, price=5), order_of("cus_2", 5, price=2)]
-    for facts in [steps] if together else [[each] for each in steps]:
+    for facts in [steps] if together else [[step] for step in steps]:
         settle(*facts)
     assert (points("cus_1", "cus_2"), booked_points()) == ([0, 0], {"order_1": 0, "order_2": 300})
     settle(order_of("cus_2", 6, status="canceled"))

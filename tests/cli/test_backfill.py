@@ -66,7 +66,7 @@ def test_a_preview_says_what_it_would_give_and_writes_nothing(dust: Dust, medusa
     medusa.add_customer("cus_guest", "b@x.org", has_account=False)
     said = dust("backfill", "--since", SINCE, "--with-signup", "--dry-run", "--json").json
     assert (said["seen"], said["orders"], said["dust"], said["customers"]) == (10, 10, 160, 3)
-    assert [(each["currency_code"], each["earning"], each["dust"]) for each in said["by_currency"]] == [
+    assert [(amount["currency_code"], amount["earning"], amount["dust"]) for amount in said["by_currency"]] == [
         ("eur", 6, 60), ("sek", 0, 0), ("usd", 1, 100),
     ]  # fmt: skip
     assert said["notes"] == {

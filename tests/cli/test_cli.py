@@ -41,7 +41,7 @@ def every_command() -> list[tuple[str, ...]]:
     found: list[tuple[str, ...]] = []
     for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
         inner = getattr(command, "commands", None)
-        found += [(name, each) for each in inner] if inner else [(name,)]
+        found += [(name, subcommand) for subcommand in inner] if inner else [(name,)]
     return found
 
 

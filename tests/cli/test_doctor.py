@@ -217,11 +217,11 @@ def test_a_cross_comes_with_how_to_fix_it_and_exit_code_1(installation: Installa
 def test_json_says_the_same(installation: Installation, flower: Site) -> None:
     result = CliRunner().invoke(app, ["doctor", "--json"])
     assert result.exit_code == 0
-    assert {each["check"]: each["ok"] for each in json.loads(result.output)}["database"] is True
+    assert {check["check"]: check["ok"] for check in json.loads(result.output)}["database"] is True
     flower.answers.clear()
     result = CliRunner().invoke(app, ["doctor", "--json"])
     assert result.exit_code == 1
-    (wrong,) = [each for each in json.loads(result.output) if not each["ok"]]
+    (wrong,) = [check for check in json.loads(result.output) if not check["ok"]]
     assert wrong["check"] == "flower"
     assert wrong["fix"]
 

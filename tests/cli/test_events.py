@@ -51,7 +51,7 @@ def dust(*arguments: str) -> Result:
 
 
 def listed(*options: str) -> list[str]:
-    return [each["id"] for each in json.loads(dust("events", "--json", *options).output)]
+    return [event["id"] for event in json.loads(dust("events", "--json", *options).output)]
 
 
 def test_filters(inbox: TestClient) -> None:
@@ -68,7 +68,7 @@ def test_filters(inbox: TestClient) -> None:
 def test_one_event_is_shown_with_its_body_and_its_history(inbox: TestClient) -> None:
     shown = json.loads(dust("events", "old", "--json").output)
     assert json.loads(shown["payload"])["data"] == {"id": "order_old"}
-    assert [each["outcome"] for each in shown["history"]] == ["failed"]
+    assert [attempt["outcome"] for attempt in shown["history"]] == ["failed"]
     text = dust("events", "old").output
     assert "order.canceled" in text
     assert "unknown_in_medusa" in text
@@ -86,7 +86,10 @@ def test_retry_of_one(inbox: TestClient, published: list[Any]) -> None:
     assert published == [(INBOX_DRAIN,)]
     assert listed("--state", "pending") == ["old"]
     assert "it has not failed" in dust("retry", "good").output
-    assert [each["actor"] for each in json.loads(dust("events", "old", "--json").output)["history"]] == [None, "cli"]
+    assert [attempt["actor"] for attempt in json.loads(dust("events", "old", "--json").output)["history"]] == [
+        None,
+        "cli",
+    ]
 
 
 def test_retry_of_all(inbox: TestClient) -> None:

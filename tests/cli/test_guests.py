@@ -31,7 +31,7 @@ def test_what_waits_for_guests_is_listed_and_shown(dust: Dust) -> None:
     settle(as_a_guest(), as_a_guest("order_2", lines=[line(price=25)]))
     said = dust("guests", "list", "--json").json
     assert (said["waiting_orders"], said["waiting_dust"]) == (2, 35)
-    assert {each["order_id"]: each["dust"] for each in said["escrows"]} == {"order_1": 10, "order_2": 25}
+    assert {escrow["order_id"]: escrow["dust"] for escrow in said["escrows"]} == {"order_1": 10, "order_2": 25}
     assert len(dust("guests", "list", "--limit", 1, "--json").json["escrows"]) == 1
     assert dust("guests", "list", "--state", "claimed", "--json").json["escrows"] == []
     assert "35 points of 2 orders wait to be claimed." in dust("guests", "list").out

@@ -146,7 +146,9 @@ def test_lots_keep_their_dates_and_a_shopper_reads_where_they_come_from(dust: Du
     dust("import", file, "--trust-ids", "--description", "From our old programme")
     shown = dust("balance", "cus_1", "--json").json
     assert (shown["balance"], shown["pending"]) == (42, 5)
-    assert [(each["amount"], each["expires_at"][:10]) for each in shown["expiring"]] == [(30, f"{LATER:%Y-%m-%d}")]
+    assert [(expiring["amount"], expiring["expires_at"][:10]) for expiring in shown["expiring"]] == [
+        (30, f"{LATER:%Y-%m-%d}")
+    ]
     oldest = dust("explain", "cus_1", "--json").json["steps"][0]["sentence"]
     assert oldest.startswith(f"{EARNED:%d %b %Y}: 30 points brought over with an import: From our old programme.")
 
@@ -234,7 +236,7 @@ def test_an_undo_counts_what_expired_in_merged_accounts_once(
         merge_customers(connection, CustomerId("cus_a"), CustomerId("cus_b"), actor="ops", now=now())
     with moved(timedelta(days=2)):
         said = dust("import", "undo", name, "--json").json
-        found = {each["customer_id"]: each["expired"] for each in said["not_found"]}
+        found = {missing["customer_id"]: missing["expired"] for missing in said["not_found"]}
         assert {"cus_a": 0, "cus_b": 0} | found == expired
         assert (said["expired"], said["gone"]) == (sum(expired.values()), 0)
         assert (balance("cus_a"), balance("cus_b")) == (0, 0)
@@ -265,7 +267,7 @@ def test_an_undo_takes_back_what_is_there_and_names_what_is_not(
                 save(connection, [account])
         said = dust("import", "undo", name, "--json").json
         assert (said["customers"], said["expired"], said["waived"]) == (4, 30, waived)
-        assert {each["customer_id"]: each["gone"] for each in said["not_found"]} == {
+        assert {missing["customer_id"]: missing["gone"] for missing in said["not_found"]} == {
             "cus_2": 40,
             "cus_3": 40,
             "cus_4": 0,

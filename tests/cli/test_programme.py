@@ -95,15 +95,18 @@ def test_changed_rules_are_tried_on_old_orders_and_nothing_is_written(
     assert everything() == before
     assert (said["orders"], said["now"], said["then"], said["difference"]) == (4, 400, 600, 200)
     assert (said["changed"], said["customers"], said["unreadable"]) == (2, 2, ["order_bad"])
-    assert [(each["name"], each["orders"], each["now"], each["then"]) for each in said["by_month"]] == [
+    assert [(month["name"], month["orders"], month["now"], month["then"]) for month in said["by_month"]] == [
         (f"{YEAR}-01", 3, 250, 350),
         (f"{YEAR}-02", 1, 150, 250),
     ]
-    assert {each["name"]: (each["now"], each["then"]) for each in said["by_rule"]} == {
+    assert {rule["name"]: (rule["now"], rule["then"]) for rule in said["by_rule"]} == {
         "hats": (0, 300),
         "rate alone": (400, 300),
     }
-    assert {each["order_id"]: each["difference"] for each in said["most_affected"]} == {"order_1": 100, "order_2": 100}
+    assert {affected["order_id"]: affected["difference"] for affected in said["most_affected"]} == {
+        "order_1": 100,
+        "order_2": 100,
+    }
     assert picture.read_text().startswith("<?xml")
     reported = dust("programme", "simulate", file, *range_, "--top", 1)
     assert "400 points by the current rules (version 0), 600 by the changed ones: +200." in " ".join(

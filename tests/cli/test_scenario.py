@@ -30,7 +30,7 @@ def test_stories_are_played_each_on_a_fresh_database_and_a_wrong_one_is_reported
     played = dust(str(tmp_path / "good.yaml"), wrong, "--json")
     assert played.returncode == 1, played.stderr
     words = "ada: balance should be 5, and is 0"
-    assert [each["failures"] for each in json.loads(played.stdout)] == [[], [{"line": 3, "words": words}]]
+    assert [played_step["failures"] for played_step in json.loads(played.stdout)] == [[], [{"line": 3, "words": words}]]
 
 
 def test_what_cannot_be_read_is_said_in_plain_words(tmp_path: Path) -> None:

@@ -164,7 +164,7 @@ class Crowd:
             redemption_id = answer.json()["redemption"]["id"]
             redemptions.advance.apply(args=[redemption_id])
             if self.chance.random() < 0.5:
-                life = next(each for each in self.lives if each.customer_id == who)
+                life = next(life for life in self.lives if life.customer_id == who)
                 with transaction() as connection:
                     settle_orders(connection, [read_order(self.using_a_code(connection, life))], now=now())
             if self.chance.random() < 0.3:
@@ -328,7 +328,7 @@ def test_two_of_every_beat_and_sweep_at_once_do_what_one_does(
     assert process_batch().taken == 0
     assert len(receiver.ids) == len(set(receiver.ids))
     assert receiver.types.count("dust.earned") == len(booked)
-    lots = [lot["lot_id"] for each in receiver.got for lot in each["data"].get("lots", ())]
+    lots = [lot["lot_id"] for received in receiver.got for lot in received["data"].get("lots", ())]
     assert 0 < len(lots) == len(set(lots))
     assert reconcile(get_medusa(), since=now() - timedelta(days=9_999)).drifted == []
 

@@ -56,7 +56,7 @@ def test_a_signed_event_gives_points(stack: Stack) -> None:
 def test_the_doctor_finds_nothing(stack: Stack) -> None:
     def findings() -> dict[str, tuple[bool | None, str]]:
         said = stack.run("api", "dust", "doctor", "--json", "--flower", "http://flower:5555").stdout
-        return {each["check"]: (each["ok"], each["detail"]) for each in json.loads(said)}
+        return {service["check"]: (service["ok"], service["detail"]) for service in json.loads(said)}
 
     # Beat's first message is not handled at once.
     until(lambda: findings()["beat"][0] is True, HANDLED_SECONDS)

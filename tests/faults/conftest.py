@@ -85,7 +85,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     came: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     said: dict[str, set[str]] = defaultdict(set)
     bugs: dict[str, bool] = {}
-    for report in (each for reports in terminalreporter.stats.values() for each in reports):
+    for report in (report for reports in terminalreporter.stats.values() for report in reports):
         # What was deselected is no report.
         if getattr(report, "when", None) != "call":
             continue
@@ -112,9 +112,9 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 def _print_table(terminalreporter: Any, came: dict[tuple[str, str], Counter[str]]) -> None:
     terminalreporter.section("the failure matrix: what happens × at what kind of point → cells that held / all cells")
-    columns = [kind for kind in _KINDS if any(kind == each for _, each in came)] + ["all"]
+    columns = [kind for kind in _KINDS if any(kind == name for _, name in came)] + ["all"]
     terminalreporter.line(f"{'':<30}" + "".join(f"{kind:>10}" for kind in columns))
-    for death in [death for death in DEATHS.values() if any(death == each for each, _ in came)] + ["all"]:
+    for death in [death for death in DEATHS.values() if any(death == name for name, _ in came)] + ["all"]:
         row = f"{death:<30}"
         for column in columns:
             total = Counter[str]()

@@ -29,7 +29,7 @@ def play_all(found: Installation, scenes: dict[str, Scene]) -> dict[str, History
     """All of these at once, by their tags."""
     with ThreadPoolExecutor(len(scenes)) as pool:
         playing = {tag: pool.submit(play, found, tag, scene) for tag, scene in scenes.items()}
-        return {tag: each.result() for tag, each in playing.items()}
+        return {tag: entry.result() for tag, entry in playing.items()}
 
 
 def says(found: Installation, history: History, finding: str) -> list[str]:
@@ -38,7 +38,7 @@ def says(found: Installation, history: History, finding: str) -> list[str]:
 
     def is_found() -> bool:
         wrong[:] = check(history, found.database, found.shop)
-        return any(re.match(finding, each) for each in wrong)
+        return any(re.match(finding, text) for text in wrong)
 
     return [] if until(is_found, _SECONDS) else ["not found", *wrong]
 
@@ -67,6 +67,6 @@ def test_it_finds_nothing_where_nothing_was_planted(where: Servers) -> None:
         for bug, (_, finding) in NAMED.items():
             # Not even for the moment: what its bug is found by must be more than what is not yet so.
             said = check(histories[bug], found.database, found.shop)
-            assert not any(re.match(finding, each) for each in said), said
+            assert not any(re.match(finding, text) for text in said), said
         for history in histories.values():
             holds(found, history)

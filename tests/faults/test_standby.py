@@ -51,7 +51,7 @@ def standby_of(primary: str, folder: Path) -> Iterator[str]:
 def either(*urls: str) -> str:
     """An address of both, as an operator writes it."""
     found = [conninfo_to_dict(url) for url in urls]
-    hosts = ",".join(f"{each['host']}:{each['port']}" for each in found)
+    hosts = ",".join(f"{server['host']}:{server['port']}" for server in found)
     who = f"{found[0]['user']}:{found[0]['password']}"
     return f"postgresql://{who}@{hosts}/{found[0]['dbname']}?target_session_attrs=read-write"
 

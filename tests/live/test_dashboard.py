@@ -65,7 +65,7 @@ def test_a_merchant_sets_a_dust_price(page: Page, world: World) -> None:
     save.click()
     expect(box.get_by_text("Points or money")).to_have_count(0)
     left = world.bridge.ask("GET", "/admin/dust/products")["products"]
-    assert product.id not in {each["product_id"] for each in left}
+    assert product.id not in {bought["product_id"] for bought in left}
 
 
 def test_a_merchant_adjusts_a_balance(page: Page, world: World) -> None:

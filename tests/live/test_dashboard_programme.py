@@ -180,7 +180,7 @@ def test_nonsense_in_every_field_is_shown_at_every_field(page: Page) -> None:
         }))"""
     )
     assert len(told) > 40
-    assert [each for each in told if each["invalid"] != "true" or not each["message"]] == []
+    assert [field for field in told if field["invalid"] != "true" or not field["message"]] == []
     # A reward that has no product says so too.
     expect(page.locator('[data-field="redeem.rewards.1.product_id"]').get_by_text("Please choose one")).to_be_visible()
     expect(fields.first).to_be_focused()

@@ -52,7 +52,7 @@ def test_a_merchant_tests_the_receiver_and_replays_what_it_lost(
     with world.shopper() as shopper:
         bonus = {"customer_ids": [shopper.customer_id], "amount": 70, "reason": "a gift"}
         world.bridge.ask("POST", "/admin/dust/bonuses", bonus, **{"Idempotency-Key": uuid.uuid4().hex})
-        assert until(lambda: any(each["type"] != "dust.test" for each in receiver.got), 60)
+        assert until(lambda: any(received["type"] != "dust.test" for received in receiver.got), 60)
     page.get_by_role("button", name="Replay a time window").click()
     expect(drawer.get_by_role("button", name="Count")).to_be_disabled()
     fill_moment(drawer, "Created since", now() + timedelta(days=2))

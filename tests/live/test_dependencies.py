@@ -32,7 +32,9 @@ def locked() -> list[tuple[str, str, str]]:
     """Registry, package and version of all that `make install` installs."""
     packages = tomllib.loads((REPOSITORY / "uv.lock").read_text())["package"]
     return [
-        (each["source"]["registry"], each["name"], each["version"]) for each in packages if "registry" in each["source"]
+        (package["source"]["registry"], package["name"], package["version"])
+        for package in packages
+        if "registry" in package["source"]
     ]
 
 
@@ -43,7 +45,7 @@ def ask(http: httpx.Client, registry: str, package: str, version: str) -> Findin
         # Mirrors have the page of the newest release only.
         if answer.is_success and answer.json()["info"]["version"] == version:
             found = answer.json()["vulnerabilities"]
-            return Finding(package, version, tuple(each["id"] for each in found if not each.get("withdrawn")))
+            return Finding(package, version, tuple(entry["id"] for entry in found if not entry.get("withdrawn")))
     return Finding(package, version, None)
 
 
@@ -56,11 +58,11 @@ def test_no_locked_package_has_a_known_vulnerability() -> None:
             pytest.skip(f"the registry's advisories cannot be read here: {error}")
         assert bad.vulnerabilities
         with ThreadPoolExecutor(4) as pool:
-            findings = list(pool.map(lambda each: ask(http, *each), packages))
+            findings = list(pool.map(lambda package: ask(http, *package), packages))
     assert len(findings) > 50
-    unknown = [f"{each.package} {each.version}" for each in findings if each.vulnerabilities is None]
+    unknown = [f"{finding.package} {finding.version}" for finding in findings if finding.vulnerabilities is None]
     print(f"{len(findings) - len(unknown)} packages looked up; nobody says of {unknown or 'none'}")
-    assert {each.package: each.vulnerabilities for each in findings if each.vulnerabilities} == {}
+    assert {finding.package: finding.vulnerabilities for finding in findings if finding.vulnerabilities} == {}
 
 
 def test_the_plugin_brings_no_packages_along() -> None:

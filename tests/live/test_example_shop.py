@@ -243,7 +243,7 @@ def test_an_expired_session(customer: Customer) -> None:
     shopper, page = customer.shopper, customer.shopper.page
     page.goto("/cart")
     expect(panel(shopper).get_by_label("How many points?")).to_be_visible()
-    [cookie] = [each for each in page.context.cookies() if each.get("name") == "shop_token"]
+    [cookie] = [cookie for cookie in page.context.cookies() if cookie.get("name") == "shop_token"]
     end_session(shopper)
     panel(shopper).get_by_label("How many points?").fill("100")
     panel(shopper).get_by_role("button", name="Use 100 points").click()

@@ -94,7 +94,8 @@ def test_fifty_orders_arrive_once_each_although_dust_is_away_and_medusa_is_kille
     """With Medusa's default event bus and with Redis, in one outage of five minutes for both."""
     with ExitStack() as stack:
         days = [
-            Day(world=each, shoppers=stack.enter_context(signed_in(each, SHOPPERS))) for each in (world, redis_world)
+            Day(world=either_world, shoppers=stack.enter_context(signed_in(either_world, SHOPPERS)))
+            for either_world in (world, redis_world)
         ]
         both = stack.enter_context(ThreadPoolExecutor(len(days)))
         with world.bridge.away(), redis_world.bridge.away():

@@ -342,7 +342,7 @@ def test_points_do_not_pay_for_a_product_whose_variants_differ_in_price(
             ],
         },
     )["product"]
-    small, large = (next(each["id"] for each in scarf["variants"] if each["title"] == size) for size in prices)
+    small, large = (next(variant["id"] for variant in scarf["variants"] if variant["title"] == size) for size in prices)
     method = {
         "type": "percentage",
         "value": 100,

@@ -23,7 +23,7 @@ def rules(world: World, policy: str) -> Iterator[None]:
     """Only the shirt earns, so that what is bought with points brings no new ones."""
     before = world.bridge.ask("GET", "/admin/dust/programme")
     document = {name: value for name, value in before.items() if name not in {"version", "author", "created_at"}}
-    others = [each.id for each in (world.keys.shorts, world.keys.hoodie, world.keys.mug)]
+    others = [product.id for product in (world.keys.shorts, world.keys.hoodie, world.keys.mug)]
     changed = {
         **document,
         "earn": {**document["earn"], "rates": {"eur": str(RATE)}, "excluded_product_ids": others},

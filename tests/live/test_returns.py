@@ -168,7 +168,7 @@ def test_partial_returns_one_after_another_and_their_refunds(story: Story) -> No
     merchant.take_back(story.order_id, keys.shirt)
     story.check("order.return_received")
     kept = [{"shirt": 3, "hoodie": 1}, {"shirt": 2, "hoodie": 1}, {"shirt": 1, "hoodie": 1}, {"shirt": 1}, {}]
-    first, *others, last = [story.world.earns(**each) for each in kept]
+    first, *others, last = [story.world.earns(**units) for units in kept]
     # A refund of what came back changes nothing any more.
     assert story.steps == [first, *(worth for worth in others for _ in range(2)), last]
 
@@ -235,7 +235,7 @@ def test_order_edits_up_and_down(story: Story) -> None:
     story.check("payment.captured")
     after = story.world.earns(shirt=1, hoodie=1)
     edits = [{"shirt": 2, "shorts": 1}, {"shirt": 3, "shorts": 1}, {"shirt": 1, "shorts": 1}, {"shirt": 1}]
-    assert story.steps == [*(story.world.earns(**each) for each in edits), after, after]
+    assert story.steps == [*(story.world.earns(**edit) for edit in edits), after, after]
 
 
 def test_a_claim_that_is_refunded(story: Story) -> None:

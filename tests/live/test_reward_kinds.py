@@ -88,7 +88,7 @@ def wait_for_capture(shopper: Storefront, redemption_id: str, dust: int) -> None
 
 
 def test_the_storefront_sees_the_catalogue_and_what_fits_a_cart(world: World, shopper: Storefront) -> None:
-    assert [each["id"] for each in shopper.ask("GET", "/store/dust/rewards")["rewards"]] == [
+    assert [reward["id"] for reward in shopper.ask("GET", "/store/dust/rewards")["rewards"]] == [
         "parcel",
         "capped",
         "fifth",
@@ -97,7 +97,7 @@ def test_the_storefront_sees_the_catalogue_and_what_fits_a_cart(world: World, sh
     cart_id = shopper.new_cart()
     shopper.add(cart_id, world.keys.hoodie)
     quoted = shopper.ask("POST", "/store/dust/quote", {"cart_id": cart_id})["rewards"]
-    assert {each["id"]: each["reason_code"] for each in quoted} == {
+    assert {reward["id"]: reward["reason_code"] for reward in quoted} == {
         "parcel": "no_shipping_method",
         "capped": None,
         "fifth": None,
@@ -138,7 +138,7 @@ def test_products_for_points_do_not_reach_the_minimum_of_a_reward(
     for product in (world.keys.hoodie, world.keys.shorts):
         set_quantity(shopper, cart_id, product, 0)
     # Medusa's rule counts the mugs.
-    assert made["code"] in [each["code"] for each in shopper.cart(cart_id)["promotions"]]
+    assert made["code"] in [promotion["code"] for promotion in shopper.cart(cart_id)["promotions"]]
     with pytest.raises(Refused, match=r"needs at least 50\.00 EUR of products that are not bought with points"):
         place(shopper, cart_id)
 
@@ -245,7 +245,7 @@ def test_in_a_mixed_cart_discounts_leave_the_dust_only_lines_to_their_own_codes(
     made = world.redeem(shopper, {**requested, "cart_id": cart_id})
     shown = {line["product_id"]: line for line in shopper.cart(cart_id)["items"]}
     assert shown[mug.id]["adjustments"] == []
-    assert [each["code"] for each in shown[world.keys.hoodie.id]["adjustments"]] == [made["code"]]
+    assert [adjustment["code"] for adjustment in shown[world.keys.hoodie.id]["adjustments"]] == [made["code"]]
 
     units = world.redeem(shopper, {"cart_id": cart_id, "pay": "dust_only"})
     place(shopper, cart_id)
@@ -293,7 +293,7 @@ def test_a_code_that_its_order_left_unused_is_taken_away(
     world.bridge.ask("PUT", f"/admin/dust/products/{world.keys.shorts.id}", {"dust_only": False, "dust_price": 500})
     items = [{"product_id": mug.id, "quantity": 1}, {"product_id": world.keys.shorts.id, "quantity": 1}]
     made = world.redeem(shopper, {"items": items})
-    codes = {each["product_id"]: each["code"] for each in made["promotions"]}
+    codes = {promotion["product_id"]: promotion["code"] for promotion in made["promotions"]}
     cart_id = filled_cart(shopper, (mug, 1))
     shopper.apply_code(cart_id, codes[mug.id])
     place(shopper, cart_id)

@@ -38,6 +38,6 @@ def run() -> Iterator[Run]:
     yield start
     for process in processes:
         with suppress(psutil.NoSuchProcess):
-            for each in family(process.pid):
-                each.kill()
+            for member in family(process.pid):
+                member.kill()
         process.communicate()

@@ -199,7 +199,7 @@ def normal_user(folder: Path) -> dict[str, object]:
     entry = pwd.getpwnam("nobody")
     account = SystemAccount(uid=entry.pw_uid, gid=entry.pw_gid)
     pythons = [sys.executable, f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}"]
-    python = next((each for each in pythons if reachable(Path(each), account)), None)
+    python = next((python for python in pythons if reachable(Path(python), account)), None)
     packages = Path(sysconfig.get_path("purelib"))
     if python is None or not reachable(ROOT, account) or not reachable(packages, account):
         pytest.skip("Python, Dust or its packages lie where only root can read them")

@@ -52,7 +52,7 @@ def test_the_block_has_a_serving_stack_with_servers_and_secrets(folder: Path) ->
 
 def test_a_request_waits_while_the_api_is_started_again(folder: Path) -> None:
     with running_stack(quiet_settings(folder), dust=FAKE_DUST) as urls:
-        (api,) = (each for each in psutil.Process().children(recursive=True) if "serve" in each.cmdline())
+        (api,) = (child for child in psutil.Process().children(recursive=True) if "serve" in child.cmdline())
         api.kill()
         api.wait()
         assert httpx.get(f"{urls.api}/health/live", timeout=PATIENCE_SECONDS).status_code == httpx.codes.OK

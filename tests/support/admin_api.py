@@ -22,7 +22,7 @@ SHIRTS = {
 def reason_for_the_shop(api: TestClient, redemption_id: str) -> str:
     """Why the redemption failed or was released, as the merchant reads it."""
     listed = api.get("/admin/dust/redemptions", headers=tokens.admin()).json()["redemptions"]
-    return next(str(each["reason"]) for each in listed if each["id"] == redemption_id)
+    return next(str(redemption["reason"]) for redemption in listed if redemption["id"] == redemption_id)
 
 
 def offer_rewards(api: TestClient, *rewards: dict[str, Any], **redeem_rules: Any) -> httpx.Response:

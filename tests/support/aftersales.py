@@ -106,7 +106,9 @@ class AfterSales(Merchant):
         if difference < 0:
             self.refund(order_id, str(-difference))
         if difference > 0:
-            unpaid = next(each for each in order["payment_collections"] if each["status"] == "not_paid")
+            unpaid = next(
+                collection for collection in order["payment_collections"] if collection["status"] == "not_paid"
+            )
             self.post(f"/admin/payment-collections/{unpaid['id']}/mark-as-paid", {"order_id": order_id})
 
     def forgive(self, order_id: str, amount: str) -> None:

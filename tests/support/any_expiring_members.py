@@ -56,7 +56,7 @@ class ExpiringMembers(AnyMembers):
             " UNION ALL SELECT referrer_expired + referred_expired FROM referral"
             " UNION ALL SELECT expired FROM import_row) each"
         )
-        issued = sum(each.worth() for each in self.bought) + self.given + sum(self.imported.values())
+        issued = sum(bought.worth() for bought in self.bought) + self.given + sum(self.imported.values())
         issued += self._read(NET_OF_REFERRALS)
         assert expired >= counted, "expired points are counted twice"
         assert there + escrowed + sum(spent.values()) + expired - counted == issued, (

@@ -95,10 +95,10 @@ class AnyMembers(RuleBasedStateMachine):
 
     def _settle(self, *bought: Bought) -> None:
         self._pass(timedelta(minutes=1))
-        facts = [each.facts() for each in bought]
-        self.heard += [each for each in facts if not each.gone]
+        facts = [order.facts() for order in bought]
+        self.heard += [fact for fact in facts if not fact.gone]
         with transaction() as connection:
-            asked = read_revisions(connection, [each.id for each in facts if each.gone])
+            asked = read_revisions(connection, [fact.id for fact in facts if fact.gone])
             settle_orders(connection, facts, now=now(), asked=asked)
 
     def _changed(self, bought: Bought) -> None:
@@ -164,11 +164,13 @@ class AnyMembers(RuleBasedStateMachine):
 
     @rule(customer=anybody, number=st.integers(1, 3))
     def claim(self, customer: CustomerId, number: int) -> None:
-        mine = [each for each in self.bought if each.customer == GUEST and not each.claimed and not each.gone][:number]
+        mine = [order for order in self.bought if order.customer == GUEST and not order.claimed and not order.gone][
+            :number
+        ]
         with transaction() as connection:
-            claimed = claim_orders(connection, customer, [each.id for each in mine], Proof.SUPPORT, now=now())
-        for each in mine:
-            each.claimed = each.id in claimed.orders
+            claimed = claim_orders(connection, customer, [order.id for order in mine], Proof.SUPPORT, now=now())
+        for order in mine:
+            order.claimed = order.id in claimed.orders
 
     @rule(data=st.data())
     def old_facts_again(self, data: st.DataObject) -> None:
@@ -314,8 +316,8 @@ class AnyMembers(RuleBasedStateMachine):
     def advance_redemptions(self) -> None:
         with transaction() as connection:
             due = claim_due(connection, now=now(), limit=50)
-        for each in due:
-            advance(each, get_medusa())
+        for redemption in due:
+            advance(redemption, get_medusa())
 
     def _figures(self) -> dict[str, tuple[int, int, int, int]]:
         """By customer: available, balance, pending, waived."""
@@ -347,7 +349,7 @@ class AnyMembers(RuleBasedStateMachine):
         there = sum(balance + pending - waived for _, balance, pending, waived in figures.values())
         referrals = self._read(NET_OF_REFERRALS)
         escrowed = self._read("SELECT sum(dust) FROM guest_escrow")
-        worth = sum(each.worth() for each in self.bought)
+        worth = sum(bought.worth() for bought in self.bought)
         issued = worth + referrals + self.given + sum(self.imported.values())
         assert there + escrowed + sum(spent.values()) == issued, "points came from nothing, or are lost"
         for who, (*_, waived) in figures.items():

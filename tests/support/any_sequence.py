@@ -231,7 +231,7 @@ class AnySequence(RuleBasedStateMachine):
     def released(self, redemption: Redemption) -> None:
         """Release the hold in the model."""
 
-    @precondition(lambda self: any(each.seen != each.age for each in self.orders.values()))
+    @precondition(lambda self: any(order.seen != order.age for order in self.orders.values()))
     @rule()
     def sweep(self) -> None:
         """Reconcile finds every event that Dust did not receive, and then all is as the model says."""
@@ -244,7 +244,7 @@ class AnySequence(RuleBasedStateMachine):
         self.all_is_as_the_model_says()
 
     def all_is_as_the_model_says(self) -> None:
-        assert [each.balance for each in self.balances()] == [self._expected(who) for who in self.customers]
+        assert [balance.balance for balance in self.balances()] == [self._expected(who) for who in self.customers]
 
     def _expected(self, customer: str) -> int:
         earned = sum(order.earned() for order in self.orders.values() if order.customer == customer)

@@ -37,7 +37,7 @@ def serious_findings(
         "within => axe.run(within).then(({ violations }) => violations)", within
     )
     return [
-        (each["id"], each["help"], [node["html"] for node in each["nodes"]])
-        for each in found
-        if each["impact"] in ("serious", "critical")
+        (violation["id"], violation["help"], [node["html"] for node in violation["nodes"]])
+        for violation in found
+        if violation["impact"] in ("serious", "critical")
     ]

@@ -114,7 +114,7 @@ class Shopper:
 
     def forgive_lost_connections(self) -> None:
         """The browser has complained about requests that the test broke off."""
-        self.complaints = [each for each in self.complaints if "net::ERR_" not in each]
+        self.complaints = [complaint for complaint in self.complaints if "net::ERR_" not in complaint]
 
     def visit_mismatches_again(self) -> None:
         """Load each page again whose first HTML was said to differ from what the browser rendered."""
@@ -195,7 +195,7 @@ def use_points(shopper: Shopper, dust: int) -> None:
 def hanging(bridge: Bridge) -> Iterator[None]:
     """During the block, Dust takes connections and answers nothing: all its processes are stopped with SIGSTOP."""
     port = int(bridge.url.rpartition(":")[2])
-    processes = [each for each in psutil.Process(os.getpid()).children(recursive=True) if _serves(each, port)]
+    processes = [child for child in psutil.Process(os.getpid()).children(recursive=True) if _serves(child, port)]
     assert processes
     for process in processes:
         process.send_signal(signal.SIGSTOP)
@@ -211,7 +211,7 @@ def _serves(process: psutil.Process, port: int) -> bool:
         connections = process.net_connections(kind="tcp")
     except psutil.Error:
         return False
-    return any(each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in connections)
+    return any(connection.status == psutil.CONN_LISTEN and connection.laddr.port == port for connection in connections)
 
 
 def seconds_of(page: Page, path: str) -> float:

@@ -17,9 +17,9 @@ from bridge.ledger.tables import dust_lot
 from tests.support.settling import balance
 
 
-def points(*who: str) -> list[int]:
+def points(*customer_ids: str) -> list[int]:
     """The balance of each customer."""
-    return [balance(each).balance for each in who]
+    return [balance(customer_id).balance for customer_id in customer_ids]
 
 
 def spend(dust: int, who: str = "cus_1") -> None:

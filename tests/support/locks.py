@@ -61,11 +61,11 @@ def lock(held: list[str], statement: str) -> str | None:
     table = next(filter(None, match.groups()), None) if (match := _LOCKS.match(statement)) else None
     if table is None or table in held or table in GUARDED:
         return None
-    before, waits = [each for each in held if not each.startswith(_SAVEPOINT)], "SKIP LOCKED" not in statement
+    before, waits = [earlier for earlier in held if not earlier.startswith(_SAVEPOINT)], "SKIP LOCKED" not in statement
     held.append(table)
     if before and (unknown := {*before, table} - set(ORDER)):
         return f"{', '.join(unknown)} has no place yet in the order of locks ({__name__})"
-    if waits and any(ORDER.index(table) < ORDER.index(each) for each in before):
+    if waits and any(ORDER.index(table) < ORDER.index(earlier) for earlier in before):
         return f"{table} is waited for while {', '.join(before)} is held"
     return None
 

@@ -71,7 +71,7 @@ class FakeMedusa:
 
     def forget(self) -> None:
         """Begin anew, with nothing in it."""
-        for each in (
+        for stored in (
             self.promotions,
             self.deleted_codes,
             self.carts,
@@ -80,7 +80,7 @@ class FakeMedusa:
             self.payments,
             self.customers,
         ):
-            each.clear()
+            stored.clear()
         self.calls.clear()
 
     def add_payment(self, order_id: str, *, at: datetime) -> None:
@@ -360,21 +360,21 @@ def _discount(promotion: dict[str, Any], cart: dict[str, Any]) -> bool:
     """Take the promotion off the cart's lines or its shipping; False when there was nothing to take it off."""
     method = promotion["application_method"]
     if method["target_type"] == "shipping_methods":
-        found = [each for each in cart["shipping_methods"] if each["total"] > 0]
+        found = [method for method in cart["shipping_methods"] if method["total"] > 0]
     else:
         lines = [line for line in cart["items"] if line["total"] > 0 and line.get("is_discountable", True)]
-        found = [each for each in lines if _is_target(method, each["product_id"])]
-    whole, left = sum(each["total"] for each in found), method.get("max_quantity") or 0
-    for each in sorted(found, key=lambda each: each["total"] / each.get("quantity", 1)):
+        found = [line for line in lines if _is_target(method, line["product_id"])]
+    whole, left = sum(item["total"] for item in found), method.get("max_quantity") or 0
+    for item in sorted(found, key=lambda item: item["total"] / item.get("quantity", 1)):
         if method["type"] == "fixed":
-            amount = min(method["value"] * each["total"] / whole, each["total"])
+            amount = min(method["value"] * item["total"] / whole, item["total"])
         elif method["allocation"] == "once":
-            units = min(left, each["quantity"])
-            amount, left = each["total"] * units / each["quantity"], left - units
+            units = min(left, item["quantity"])
+            amount, left = item["total"] * units / item["quantity"], left - units
         else:
-            amount = each["total"] * method["value"] / 100
-        each["total"] -= amount
-        each["adjustments"].append({"code": promotion["code"], "amount": amount})
+            amount = item["total"] * method["value"] / 100
+        item["total"] -= amount
+        item["adjustments"].append({"code": promotion["code"], "amount": amount})
     cart["item_total"] = sum(line["total"] for line in cart["items"])
     return bool(found)
 

@@ -82,7 +82,7 @@ def order(
     moved = updated or placed + timedelta(minutes=version - 1)
     taken = {"code": shipping_code, "amount": shipping_discount, "total": shipping_discount}
     methods = [{"id": "ordsm_1", "discount_total": shipping_discount, "adjustments": [taken] if shipping_code else []}]
-    codes = {a["code"] for each in [*items, *methods] for a in each["adjustments"]}
+    codes = {a["code"] for line in [*items, *methods] for a in line["adjustments"]}
     total = sum(item["total"] for item in items)
     document.update(
         id=order_id,

@@ -44,11 +44,11 @@ class Receiver:
 
     @property
     def ids(self) -> list[str]:
-        return [each["id"] for each in self.got]
+        return [received["id"] for received in self.got]
 
     @property
     def types(self) -> list[str]:
-        return [each["type"] for each in self.got]
+        return [received["type"] for received in self.got]
 
     def check_payloads(self) -> None:
         """Each call is as the OpenAPI schema says, without further fields. Calls that a test made up are left out."""

@@ -226,11 +226,11 @@ class Ranking:
     def _factor(self, sale: Sale, rules: Rules) -> Fraction:
         got = self.shares(sale.customer)
         total = Fraction(0)
-        for each in self._orders_of(sale.customer):
-            own = self.rules[each.number]
-            inside = sale.created - timedelta(days=rules.tier_days) < each.created <= sale.created
-            if inside and not each.unpaid(own):
-                total += each.spent(own) if rules.tier_by_money else got[each.number]
+        for earlier in self._orders_of(sale.customer):
+            own = self.rules[earlier.number]
+            inside = sale.created - timedelta(days=rules.tier_days) < earlier.created <= sale.created
+            if inside and not earlier.unpaid(own):
+                total += earlier.spent(own) if rules.tier_by_money else got[earlier.number]
         reached = [factor for threshold, factor in rules.levels if threshold <= total]
         return reached[-1] if reached else Fraction(1)
 
@@ -242,11 +242,11 @@ class Ranking:
             rules = self.rules[sale.number]
             most = sale.worth(rules, self.factors[sale.number])
             if rules.per_day is not None:
-                day = [each for each in before if each.created.date() == sale.created.date()]
+                day = [earlier for earlier in before if earlier.created.date() == sale.created.date()]
                 most = min(most, max(0, rules.per_day - _sum(got, day)))
             if rules.window is not None:
                 points, days = rules.window
-                window = [each for each in before if each.created > sale.created - timedelta(days=days)]
+                window = [earlier for earlier in before if earlier.created > sale.created - timedelta(days=days)]
                 most = min(most, max(0, points - _sum(got, window)))
             got[sale.number] = most
             before.append(sale)

@@ -162,7 +162,7 @@ def test_restoring_pays_the_debt_that_the_reversal_made_and_opens_a_lot_for_the_
     expires_at = NOW + timedelta(days=30)
     who.restore(60, {lot: 10}, details(), now=NOW, expires_at=expires_at)
     assert (who.balance, who.debt) == (30, 0)
-    assert [(each.amount, each.expires_at) for each in who.lots.values() if each.source_id == "order_1"] == [
+    assert [(lot.amount, lot.expires_at) for lot in who.lots.values() if lot.source_id == "order_1"] == [
         (60, None),
         (20, expires_at),
     ]

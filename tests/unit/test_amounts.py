@@ -52,8 +52,8 @@ def test_every_amount_of_every_currency_survives_a_few_steps_of_binary_noise(
 @given(st.lists(st.integers(1, 10**6), min_size=1, max_size=50), st.sampled_from([7, 20, 23, 25]))
 def test_prices_with_tax_inside_add_up_to_what_the_whole_is_without_tax(cents: list[int], tax: int) -> None:
     # Medusa divides each line by 1.2; the parts are known to ten places, and the whole must not lose a cent by that.
-    assert earned([each / (100 + tax) for each in cents]) == math.floor(
-        sum(Fraction(each, 100 + tax) for each in cents)
+    assert earned([amount / (100 + tax) for amount in cents]) == math.floor(
+        sum(Fraction(amount, 100 + tax) for amount in cents)
     )
 
 
@@ -61,7 +61,7 @@ def earned(nets: list[float], rate: str = "1") -> int:
     """What lines of these sums without tax earn, as they are printed by Medusa."""
     lines = [
         EarningLine(id=str(number), terms=LineTerms(), net=net, gross=net, units=Decimal(1))
-        for number, net in enumerate(without_noise(Decimal(repr(each))) for each in nets)
+        for number, net in enumerate(without_noise(Decimal(repr(net))) for net in nets)
     ]
     rules, nothing = Earn.model_validate({"rates": {"eur": rate}}), Decimal(0)
     return earning(rules, currency_code="eur", lines=lines, shipping_net=nothing, shipping_gross=nothing).dust

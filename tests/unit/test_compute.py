@@ -86,7 +86,7 @@ def test_the_tier_that_an_order_gives_counts_for_the_next_one_of_the_batch() -> 
     history = TierHistory(
         tiers={1: rules.programme.tiers}, persons={CUSTOMER: PERSON}, contributions={1: {CUSTOMER: []}}
     )
-    loaded = Loaded(orders=tuple(loaded_order(each, rules) for each in orders), tiers=history, referrals=NO_REFERRALS)
+    loaded = Loaded(orders=tuple(loaded_order(order, rules) for order in orders), tiers=history, referrals=NO_REFERRALS)
     assert [plan.target for plan in plans(loaded)] == [100, 20]
 
 
@@ -109,7 +109,9 @@ def test_a_limit_for_a_day_counts_the_orders_of_the_batch_and_those_before() -> 
         orders=(before,),
         versions={1: rules},
     )
-    loaded = Loaded(orders=tuple(loaded_order(each, rules) for each in orders), limits=history, referrals=NO_REFERRALS)
+    loaded = Loaded(
+        orders=tuple(loaded_order(order, rules) for order in orders), limits=history, referrals=NO_REFERRALS
+    )
     assert [plan.target for plan in plans(loaded)] == [400, 50]
 
 
@@ -133,7 +135,7 @@ def test_a_later_order_gives_back_what_a_late_earlier_one_takes_of_the_limit() -
     )
     first = loaded_order(an_order("order_1", 400, placed=PLACED), rules)
     plan = compute(Loaded(orders=(first,), limits=history, referrals=NO_REFERRALS), now=START)
-    assert [(each.row.order_id, each.allowed.dust) for each in plan.limited] == [("order_2", 100)]
+    assert [(limited.row.order_id, limited.allowed.dust) for limited in plan.limited] == [("order_2", 100)]
 
 
 def test_a_paid_order_qualifies_the_referral_of_its_customer() -> None:

@@ -33,5 +33,5 @@ def test_shoppers_never_read_one_points() -> None:
 def test_no_sentence_of_the_bridge_puts_a_number_before_points_by_hand() -> None:
     folders = ("ledger", "programme", "settlement", "redemptions", "reports", "inbox", "cli", "operations")
     files = [file for name in folders for file in (ROOT / "bridge" / name).rglob("*.py")]
-    found = [f"{file.name}: {each[0]}" for file in files for each in HAND_MADE.finditer(file.read_text())]
+    found = [f"{file.name}: {match[0]}" for file in files for match in HAND_MADE.finditer(file.read_text())]
     assert found == []

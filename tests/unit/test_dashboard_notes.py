@@ -28,6 +28,6 @@ def test_the_bridge_has_the_words_of_the_dashboards_findings() -> None:
     patterns = re.findall(r"^ +\[?/\^?(.+?)/s?,", own, re.MULTILINE)
     sources = "".join(file.read_text() for file in (ROOT / "bridge").rglob("*.py"))
     # The longest words between the values of each pattern.
-    words = [max(re.split(r"\(\?<\w+>.+?\)|\\S\+|\\d\+|\.\+|\\.|\$", each), key=len) for each in patterns]
+    words = [max(re.split(r"\(\?<\w+>.+?\)|\\S\+|\\d\+|\.\+|\\.|\$", pattern), key=len) for pattern in patterns]
     assert len(patterns) > 30
     assert [part for part in words if part.strip(" ()':")[:COMPARED_CHARACTERS] not in sources] == []

@@ -112,7 +112,7 @@ def code_files(token: str) -> list[Path]:
     is_file = re.search(r"\.(py|ts|tsx)$", token)
     paths = [root / token for root in ROOTS if (root / token).exists()]
     if is_file and not paths:
-        paths = [each for part in CODE for each in (ROOT / part).rglob(token)]
+        paths = [path for part in CODE for path in (ROOT / part).rglob(token)]
     assert paths or not is_file, f"{token} does not exist"
     files = [file for path in paths for file in (path.rglob("*") if path.is_dir() else [path])]
     return [file for file in files if file.suffix in {".py", ".ts", ".tsx"}]

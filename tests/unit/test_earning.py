@@ -153,9 +153,9 @@ def test_without_a_rate_there_is_no_value() -> None:
 def earned(cents: list[int], rounding: Rounding, rate: str = "1") -> int:
     lines = [
         EarningLine(
-            id=str(number), terms=LineTerms(), net=Decimal(each) / 100, gross=Decimal(each) / 100, units=Decimal(1)
+            id=str(number), terms=LineTerms(), net=Decimal(amount) / 100, gross=Decimal(amount) / 100, units=Decimal(1)
         )
-        for number, each in enumerate(cents)
+        for number, amount in enumerate(cents)
     ]
     rules = Earn.model_validate({"rates": {"eur": rate}, "rounding": rounding})
     return earning(
@@ -177,7 +177,7 @@ def test_earning_rounds_once_and_by_integers(cents: list[int]) -> None:
 
 @given(st.lists(st.integers(0, 1_000_000), min_size=1, max_size=8), st.data())
 def test_an_order_that_shrinks_never_earns_more(cents: list[int], data: st.DataObject) -> None:
-    smaller = [data.draw(st.integers(0, each)) for each in cents]
+    smaller = [data.draw(st.integers(0, amount)) for amount in cents]
     for rounding in Rounding:
         assert earned(smaller, rounding) <= earned(cents, rounding)
 

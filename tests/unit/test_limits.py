@@ -71,7 +71,7 @@ def test_no_limit_is_passed_and_nothing_left_that_it_allows(
     shuffled = placed.copy()
     chance.shuffle(shuffled)
     assert apply_limits(shuffled) == found
-    row = sorted(placed, key=lambda each: (each.placed_at, each.order_id))
+    row = sorted(placed, key=lambda order: (order.placed_at, order.order_id))
     for position, request in enumerate(row):
         before = row[:position]
         room = [request.worth]

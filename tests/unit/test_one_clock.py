@@ -50,7 +50,7 @@ def is_on_wall_clock(page: Path) -> bool:
 @pytest.mark.parametrize("folder", ["bridge", "workers", "tests"])
 def test_sql_gets_the_time_as_a_parameter(folder: str) -> None:
     pages = [page for page in files_of(folder) if page not in ASKS_POSTGRES and not is_on_wall_clock(page)]
-    found = [each for page in pages if "migrations/" not in str(page) for each in sql_clocks(page)]
+    found = [clock for page in pages if "migrations/" not in str(page) for clock in sql_clocks(page)]
     assert found == [], "Pass bridge.clock.now() to the statement: Postgres does not know the tests' clock."
 
 

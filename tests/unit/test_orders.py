@@ -24,17 +24,17 @@ def exact(name: str) -> dict[str, Any]:
 def test_the_captured_order_is_read_as_it_was_paid() -> None:
     read = read_order(exact("order_with_promotion_full_fields"))
     assert (read.currency_code, read.version, read.canceled, read.is_guest) == ("eur", 1, False, False)
-    assert sum(each.net for each in read.lines) == Decimal(27)
-    assert sum(each.gross for each in read.lines) == Decimal("33.75")
+    assert sum(line.net for line in read.lines) == Decimal(27)
+    assert sum(line.gross for line in read.lines) == Decimal("33.75")
     assert read.shipping_gross == Decimal("12.5")
-    assert {use.code for each in read.lines for use in each.code_uses} == read.promotion_codes == read.codes
+    assert {use.code for line in read.lines for use in line.code_uses} == read.promotion_codes == read.codes
 
 
 def test_the_captured_return_leaves_what_stands() -> None:
     before = read_order(exact("order_with_promotion_full_fields"))
     after = read_order(exact("order_after_return_and_refund"))
     assert compare(FactMarks.of(after), FactMarks.of(before)) is Verdict.NEWEST
-    assert sum(each.net for each in after.lines) == Decimal(18)
+    assert sum(line.net for line in after.lines) == Decimal(18)
     for code in before.codes:
         whole = sum(use.amount for _, use in before.uses_of(code))
         left = sum(use.amount for _, use in after.uses_of(code))

@@ -27,7 +27,7 @@ shares = st.decimals("0.01", "1", places=2)
 
 
 def cart_of(*lines: dict[str, Any], currency_code: str = "eur", codes: tuple[str, ...] = ()) -> Cart:
-    items = [{"id": f"cali_{number}", "quantity": 1, **each} for number, each in enumerate(lines)]
+    items = [{"id": f"cali_{number}", "quantity": 1, **line} for number, line in enumerate(lines)]
     promotions = [{"code": code} for code in codes]
     document = {"id": "cart_1", "currency_code": currency_code, "item_total": 0, "items": items}
     return read_cart({**document, "promotions": promotions})

@@ -296,7 +296,7 @@ def test_white_space_around_a_value_is_not_part_of_it(environment: Environment) 
     assert settings.log_format == "json"
     secrets = [settings.admin_token, settings.flower_basic_auth, settings.jwt_secret]
     # Medusa signs with its secret as it is.
-    assert [each and each.get_secret_value() for each in secrets] == [
+    assert [secret and secret.get_secret_value() for secret in secrets] == [
         ADMIN_TOKEN,
         "operator:password",
         f"{JWT_SECRET}\n",

@@ -25,8 +25,8 @@ def test_the_kit_knows_the_sentences_of_the_checkout_guard() -> None:
 def test_the_kit_has_a_german_sentence_for_each_error_of_a_redemption() -> None:
     codes = {InsufficientDust.code, KeyReused.code}
     for module in (carts, repository, service, rewards, terms, variants):
-        errors = [each for each in vars(module).values() if isinstance(each, type) and issubclass(each, DustError)]
-        codes |= {each.code for each in errors if each.__module__ == module.__name__}
+        errors = [value for value in vars(module).values() if isinstance(value, type) and issubclass(value, DustError)]
+        codes |= {error.code for error in errors if error.__module__ == module.__name__}
     assert {code for code in codes - _NOT_FOR_SHOPPERS if f"    {code}: " not in GERMAN} == set()
 
 

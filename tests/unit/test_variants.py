@@ -31,7 +31,7 @@ def in_region(amount: int) -> dict[str, Any]:
     ],
 )
 def test_variants_at_the_same_prices(prices: list[list[dict[str, Any]]]) -> None:
-    assert differing_prices([{"title": "Size", "prices": each} for each in prices]) == []
+    assert differing_prices([{"title": "Size", "prices": price} for price in prices]) == []
 
 
 @pytest.mark.parametrize(

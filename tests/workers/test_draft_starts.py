@@ -56,7 +56,7 @@ def signup(points: int) -> dict[str, Any]:
 
 
 def reasons(api: TestClient) -> dict[str, str | None]:
-    return {each["id"]: each["reason"] for each in call(api, "GET", f"{PROGRAMME}/drafts").json()["drafts"]}
+    return {draft["id"]: draft["reason"] for draft in call(api, "GET", f"{PROGRAMME}/drafts").json()["drafts"]}
 
 
 def test_a_draft_starts_at_its_date_and_not_before(api: TestClient) -> None:
@@ -93,8 +93,8 @@ def test_a_late_job_publishes_in_the_order_of_the_dates_and_from_its_own_time(ap
         assert publish_drafts() == 2
         late = now()
     versions = call(api, "GET", f"{PROGRAMME}/versions").json()["versions"]
-    assert [(each["bonuses"]["signup"], each["earn"]["pending_days"]) for each in versions] == [(7, 2), (7, 0)]
-    assert {datetime.fromisoformat(each["created_at"]) for each in versions} == {late}
+    assert [(version["bonuses"]["signup"], version["earn"]["pending_days"]) for version in versions] == [(7, 2), (7, 0)]
+    assert {datetime.fromisoformat(version["created_at"]) for version in versions} == {late}
 
 
 def test_a_conflict_keeps_the_draft_with_the_reason(api: TestClient, caplog: pytest.LogCaptureFixture) -> None:

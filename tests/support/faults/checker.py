@@ -206,7 +206,7 @@ def _released_after_deleted(
 
 
 def _before(shop: Shop, code: str, moment: datetime) -> Iterator[tuple[datetime, str, str]]:
-    return (each for each in list(shop.happened) if each[2] == code and each[0] <= moment)
+    return (change for change in list(shop.happened) if change[2] == code and change[0] <= moment)
 
 
 def _nothing_else(history: History, books: Books) -> Iterator[str]:
@@ -239,7 +239,9 @@ def _webhooks(history: History, books: Books, shop: Shop) -> Iterator[str]:
     """Each posting has one outgoing webhook, which the shop has received; there are no others."""
     due = Counter((row.customer_id, row.version) for row in books.all_rows() if row.kind in {"earn", "bonus", "redeem"})
     written = Counter(
-        (each.customer_id, each.version) for each in books.webhooks if each.type in {"dust.earned", "dust.redeemed"}
+        (webhook.customer_id, webhook.version)
+        for webhook in books.webhooks
+        if webhook.type in {"dust.earned", "dust.redeemed"}
     )
     if written != due:
         yield f"outgoing webhooks: missing are {sorted(due - written)}, too many {sorted(written - due)}"
@@ -248,19 +250,19 @@ def _webhooks(history: History, books: Books, shop: Shop) -> Iterator[str]:
     went = {customer: dust for customer, dust in history.expired.items() if customer in there}
     for kind, expected in (("dust.expired", went), ("dust.expiring", history.expiring)):
         said = Counter[str]()
-        for each in books.webhooks:
+        for sent in books.webhooks:
             # A webhook may have announced it before, if there was time.
-            if each.type == kind and (kind == "dust.expired" or each.customer_id not in history.expired):
-                said[each.customer_id] += each.data["amount"]
+            if sent.type == kind and (kind == "dust.expired" or sent.customer_id not in history.expired):
+                said[sent.customer_id] += sent.data["amount"]
         if said != Counter(expected):
             yield f"outgoing webhooks: {kind} must tell of {expected}, tells of {dict(said)}"
     heard = {webhook for webhook, customer in list(shop.notified) if f"_{history.tag}_" in customer}
-    for webhook in sorted(heard - {each.id for each in books.webhooks}):
+    for webhook in sorted(heard - {webhook.id for webhook in books.webhooks}):
         yield f"outgoing webhook: the shop heard {webhook}, which nobody wrote"
-    for each in books.webhooks:
-        if each.state != "delivered" or each.id not in heard:
-            has = "has" if each.id in heard else "has not"
-            yield f"outgoing webhook: {each.id} is {each.state}; the shop {has} heard it"
+    for sent in books.webhooks:
+        if sent.state != "delivered" or sent.id not in heard:
+            has = "has" if sent.id in heard else "has not"
+            yield f"outgoing webhook: {sent.id} is {sent.state}; the shop {has} heard it"
 
 
 def _prices(history: History, shop: Shop) -> Iterator[str]:

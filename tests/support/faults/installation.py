@@ -79,7 +79,7 @@ class Installation:
     def arm(self, *deaths: tuple[Point, str]) -> None:
         """From now on, the first process to pass one of these points suffers its fault, once."""
         self._armings += 1
-        self._armed = {each: f"fired-{self._armings}-{number}" for number, each in enumerate(deaths)}
+        self._armed = {death: f"fired-{self._armings}-{number}" for number, death in enumerate(deaths)}
         points: dict[str, dict[str, str]] = defaultdict(dict)
         for (point, action), name in self._armed.items():
             points[str(point)][name] = action
@@ -97,7 +97,7 @@ class Installation:
 
     def fired(self) -> set[tuple[Point, str]]:
         """What has happened of all that was last armed."""
-        return {each for each, name in self._armed.items() if (self.plans / name).exists()}
+        return {entry for entry, name in self._armed.items() if (self.plans / name).exists()}
 
     def passed(self) -> set[Point]:
         """Every point that any process has passed so far."""

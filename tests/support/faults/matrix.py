@@ -136,7 +136,7 @@ def suffer(installation: Installation, deaths: Collection[Cell], histories: list
     installation.disarm()
     for history in mine:
         holds(installation, history)
-    return [wanted[each] for each in installation.fired()]
+    return [wanted[fault] for fault in installation.fired()]
 
 
 def holds(installation: Installation, history: History, *, seconds: float = PATIENCE_SECONDS) -> None:

@@ -57,8 +57,12 @@ class Shop(FakeMedusa):
 
     def live_codes_of(self, tag: str) -> set[str]:
         """Codes that one of this tag's people could still use."""
-        theirs = [each for each in list(self.promotions.values()) if f"_{tag}_" in facts_of(each)["customer_id"]]
-        return {each["code"] for each in theirs if each["used"] < each["limit"]}
+        theirs = [
+            promotion
+            for promotion in list(self.promotions.values())
+            if f"_{tag}_" in facts_of(promotion)["customer_id"]
+        ]
+        return {promotion["code"] for promotion in theirs if promotion["used"] < promotion["limit"]}
 
     def type_code(self, cart_id: str, code: str) -> None:
         """A shopper types a code into a cart."""

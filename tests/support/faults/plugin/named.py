@@ -52,7 +52,11 @@ def warned_twice(mine: Mine) -> None:
     put = outgoing_webhooks.add_webhooks
 
     def insistent(connection: Any, webhooks: Any, *, now: Any) -> None:
-        again = [each for each in webhooks if each.type is OutgoingWebhookType.EXPIRING and mine(each.customer_id)]
+        again = [
+            webhook
+            for webhook in webhooks
+            if webhook.type is OutgoingWebhookType.EXPIRING and mine(webhook.customer_id)
+        ]
         put(connection, [*webhooks, *again], now=now)
 
     outgoing_webhooks.add_webhooks = insistent
