@@ -6,7 +6,7 @@
 from datetime import timedelta
 
 # Beat sends a job every minute.
-CLOCK_STOPPED = timedelta(minutes=5)
+BEAT_STOPPED = timedelta(minutes=5)
 EVENTS_WAIT = timedelta(minutes=5)
 # A shopper waits in front of the screen.
 REDEMPTIONS_WAIT = timedelta(minutes=2)

@@ -18,7 +18,7 @@ from bridge.inbox.queries import count_events, first_received, oldest_failed, ol
 from bridge.inbox.tables import EventState
 from bridge.operations.alert_limits import (
     AUDIT_STOPPED,
-    CLOCK_STOPPED,
+    BEAT_STOPPED,
     EVENTS_WAIT,
     OUTGOING_WEBHOOKS_WAIT,
     RECONCILE_STOPPED,
@@ -34,14 +34,14 @@ from bridge.settings import get_settings
 
 
 class AlertCode(StrEnum):
-    CLOCK_STOPPED = "clock_stopped"
+    BEAT_STOPPED = "beat_stopped"
     EVENTS_WAIT = "events_wait"
     EVENTS_FAILED = "events_failed"
     REDEMPTIONS_WAIT = "redemptions_wait"
     RECONCILE_STOPPED = "reconcile_stopped"
     OUTGOING_WEBHOOKS_WAIT = "outgoing_webhooks_wait"
     OUTGOING_WEBHOOKS_FAILED = "outgoing_webhooks_failed"
-    BOOKS_BROKEN = "books_broken"
+    AUDIT_FAILED = "audit_failed"
     AUDIT_STOPPED = "audit_stopped"
 
 
@@ -53,7 +53,7 @@ class AlertSeverity(StrEnum):
 
 
 _CRITICAL = frozenset(
-    {AlertCode.CLOCK_STOPPED, AlertCode.EVENTS_WAIT, AlertCode.REDEMPTIONS_WAIT, AlertCode.BOOKS_BROKEN}
+    {AlertCode.BEAT_STOPPED, AlertCode.EVENTS_WAIT, AlertCode.REDEMPTIONS_WAIT, AlertCode.AUDIT_FAILED}
 )
 
 
@@ -135,9 +135,9 @@ def _outgoing(connection: Connection, now: datetime) -> Iterator[Alert]:
 def _jobs(connection: Connection, now: datetime) -> Iterator[Alert]:
     runs = read_runs(connection)
     beat, audit = runs.get(BEAT), runs.get(AUDIT)
-    if beat is None or _is_late(beat.at, CLOCK_STOPPED, now):
+    if beat is None or _is_late(beat.at, BEAT_STOPPED, now):
         yield Alert(
-            code=AlertCode.CLOCK_STOPPED,
+            code=AlertCode.BEAT_STOPPED,
             since=beat.at if beat else None,
             message="The periodic jobs of Dust do not run. Points do not mature or expire.",
             action="Ask your administrator to start `dust beat`, the broker, and a worker for the queue `sweeps`.",
@@ -163,7 +163,7 @@ def _jobs(connection: Connection, now: datetime) -> Iterator[Alert]:
     if audit and errors:
         broken_since = audit.result.get("broken_since")
         yield Alert(
-            code=AlertCode.BOOKS_BROKEN,
+            code=AlertCode.AUDIT_FAILED,
             since=datetime.fromisoformat(broken_since) if broken_since else audit.at,
             count=errors,
             message=f"The audit of the points found {counted(errors, 'error')}.",

@@ -196,7 +196,8 @@ class AnyLife(AnySequence):
         return matures_at, midnight + timedelta(days=terms.expires_after_days + 1) - timedelta.resolution
 
     def _hear_of_the_code(self, stood: Purchase) -> None:
-        redemption = next(self.redemptions[redemption_id] for redemption_id, used in self.used_by.items() if used.id == stood.id)
+        redemption_id = next(redemption_id for redemption_id, order in self.used_by.items() if order.id == stood.id)
+        redemption = self.redemptions[redemption_id]
         used, before = stood.dust_used(redemption.dust, Fraction(redemption.value or 1)), 0
         purse = self.purses[redemption.customer_id]
         if redemption.id in self.open:

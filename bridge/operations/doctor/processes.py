@@ -65,7 +65,7 @@ def _outgoing_webhooks(settings: Settings) -> str:
 def _beat(_: Settings) -> str:
     with transaction() as connection:
         run = read_runs(connection).get(BEAT)
-    if run is None or now() - run.at > alert_limits.CLOCK_STOPPED:
+    if run is None or now() - run.at > alert_limits.BEAT_STOPPED:
         raise Wrong(
             f"was last heard of {minutes(now() - run.at)} ago" if run else "was never heard of",
             fix="Start `dust beat` (one is enough), and a worker for the queue `sweeps`, which runs its tasks.",

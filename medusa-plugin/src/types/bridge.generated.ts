@@ -1555,7 +1555,7 @@ export interface components {
          * AlertCode
          * @enum {string}
          */
-        AlertCode: "clock_stopped" | "events_wait" | "events_failed" | "redemptions_wait" | "reconcile_stopped" | "outgoing_webhooks_wait" | "outgoing_webhooks_failed" | "books_broken" | "audit_stopped";
+        AlertCode: "beat_stopped" | "events_wait" | "events_failed" | "redemptions_wait" | "reconcile_stopped" | "outgoing_webhooks_wait" | "outgoing_webhooks_failed" | "audit_failed" | "audit_stopped";
         /** AlertListResponse */
         AlertListResponse: {
             /** Alerts */

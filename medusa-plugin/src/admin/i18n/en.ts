@@ -1,3 +1,4 @@
+import type { DustExplanation } from "../../types"
 import { findings } from "./en/findings"
 import { account } from "./en/account"
 import { alerts } from "./en/alerts"
@@ -161,7 +162,7 @@ export const en = {
     merge: "Merged",
     unmerge: "Separated",
     transfer: "Moved with orders",
-  },
+  } satisfies Record<DustExplanation["steps"][number]["kind"], string>,
   reports: {
     title: "Reports",
     hint: "What the programme owes and how it came about, and who buys and redeems.",

@@ -3,7 +3,7 @@ import type { alerts as english } from "../en/alerts"
 export const alerts: typeof english = {
   since: "Seit {{date}}",
   codes: {
-    clock_stopped: {
+    beat_stopped: {
       message: "Die regelmäßigen Aufgaben von Dust laufen nicht. Punkte werden nicht frei und verfallen nicht.",
       action: "Bitten Sie Ihren Administrator, `dust beat`, den Broker und einen Worker für die Queue `sweeps` zu starten.",
     },
@@ -31,7 +31,7 @@ export const alerts: typeof english = {
       message: "Fehlgeschlagene ausgehende Webhooks: {{count}}.",
       action: "Der Reiter Ausgehende Webhooks zeigt die Gründe. Beheben Sie sie beim Empfänger und senden Sie dann alle erneut.",
     },
-    books_broken: {
+    audit_failed: {
       message: "Fehler, die die Prüfung der Punkte gefunden hat: {{count}}.",
       action: "Bitten Sie Ihren Administrator, `dust audit` auszuführen. Es nennt jeden Kunden, jede Bestellung und jede Einlösung.",
     },

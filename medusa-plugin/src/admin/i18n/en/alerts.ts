@@ -3,7 +3,7 @@ import type { DustAlert } from "../../../types"
 type Texts = Record<DustAlert["code"], { message: string; action: string }>
 
 const codes: Texts = {
-  clock_stopped: {
+  beat_stopped: {
     message: "The periodic jobs of Dust do not run. Points do not mature or expire.",
     action: "Ask your administrator to start `dust beat`, the broker, and a worker for the queue `sweeps`.",
   },
@@ -31,7 +31,7 @@ const codes: Texts = {
     message: "Failed outgoing webhooks: {{count}}.",
     action: "The tab Outgoing webhooks shows why. Fix the receiver, then retry all failed ones.",
   },
-  books_broken: {
+  audit_failed: {
     message: "Errors that the audit of the points found: {{count}}.",
     action: "Ask your administrator to run `dust audit`. It names each customer, order or redemption.",
   },
