@@ -8,12 +8,12 @@
 Locks are taken in the sequence of the customer ids, so writers wait for each other without deadlocks.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
 from typing import Any, Literal
 
-from sqlalchemy import Column, Connection, Row, and_, func, literal_column, or_, select, text, tuple_
+from sqlalchemy import Column, Connection, Row, Select, and_, func, literal_column, or_, select, text, tuple_
 
 from bridge.clock import now
 from bridge.db.bulk import among, insert_missing, insert_rows, update_rows
@@ -58,32 +58,12 @@ def open_accounts(
         return {}
     merges = _merges(connection, requested_ids)
     former = connection.execute(_FORMER_SURVIVORS, {"customers": list(requested_ids)}).all() if expired_of else []
-    lots = lots or bool(merges)
     all_ids = sorted(requested_ids | {CustomerId(row.survivor_id) for row in (*merges, *former)})
-    columns = dust_balance.c
-    query = select(*(columns[name] for name in _BALANCE_COLUMNS))
-    query = query.where(among(columns.customer_id, all_ids)).order_by(columns.customer_id)
-    if lock:
-        insert_missing(
-            connection, dust_balance, [{"customer_id": customer_id} for customer_id in all_ids], returning="customer_id"
-        )
-        query = query.with_for_update()
-    rows = connection.execute(query)
-    accounts = {} if lock else {customer_id: Account(customer_id=customer_id) for customer_id in all_ids}
-    accounts |= {row.customer_id: Account(**row._mapping) for row in rows}
-    in_debt = [customer_id for customer_id, account in accounts.items() if account.debt]
-    if lots or in_debt:
-        loaded_lots = or_(dust_lot.c.remaining > 0, among(dust_lot.c.id, extra_lots))
-        for row in connection.execute(
-            select(dust_lot).where(among(dust_lot.c.customer_id, all_ids if lots else in_debt), loaded_lots)
-        ):
-            accounts[CustomerId(row.customer_id)].lots[row.id] = Lot.from_row(row)
+    accounts = _lock_accounts(connection, all_ids) if lock else _read_accounts(connection, all_ids)
+    with_lots = [customer_id for customer_id, account in accounts.items() if lots or merges or account.debt]
+    _load_lots(connection, accounts, with_lots, extra_lots)
     if expired_of:
-        for row in connection.execute(_EXPIRED, {"customers": list(accounts), "sources": list(expired_of)}):
-            accounts[CustomerId(row.customer_id)].expired[row.source_id] = int(row.expired)
-        for row in connection.execute(_SPENT, {"customers": list(accounts)}):
-            account = accounts[CustomerId(row.customer_id)]
-            account.spent[row.reference_id], account.overspent[row.reference_id] = int(row.spent), int(row.overspent)
+        _load_expired_and_spent(connection, accounts, expired_of)
     for row in former:
         survivor = accounts[CustomerId(row.survivor_id)]
         accounts[CustomerId(row.customer_id)].former_survivors.append((survivor, row.id, int(row.kept)))
@@ -95,6 +75,50 @@ def open_accounts(
                 merged = accounts[CustomerId(row.customer_id)]
                 merged.survivor, merged.merge_id = accounts[CustomerId(row.survivor_id)], row.id
     return accounts
+
+
+def _read_accounts(connection: Connection, customer_ids: Sequence[CustomerId]) -> dict[CustomerId, Account]:
+    accounts = {customer_id: Account(customer_id=customer_id) for customer_id in customer_ids}
+    return accounts | _accounts_of(connection.execute(_select_balances(customer_ids)))
+
+
+def _lock_accounts(connection: Connection, customer_ids: Sequence[CustomerId]) -> dict[CustomerId, Account]:
+    rows = [{"customer_id": customer_id} for customer_id in customer_ids]
+    insert_missing(connection, dust_balance, rows, returning="customer_id")
+    return _accounts_of(connection.execute(_select_balances(customer_ids).with_for_update()))
+
+
+def _select_balances(customer_ids: Sequence[CustomerId]) -> Select[Any]:
+    columns = dust_balance.c
+    query = select(*(columns[name] for name in _BALANCE_COLUMNS))
+    return query.where(among(columns.customer_id, customer_ids)).order_by(columns.customer_id)
+
+
+def _accounts_of(rows: Iterable[Row[Any]]) -> dict[CustomerId, Account]:
+    return {row.customer_id: Account(**row._mapping) for row in rows}
+
+
+def _load_lots(
+    connection: Connection,
+    accounts: Mapping[CustomerId, Account],
+    customer_ids: Collection[CustomerId],
+    extra_lots: Collection[str],
+) -> None:
+    if not customer_ids:
+        return
+    wanted = or_(dust_lot.c.remaining > 0, among(dust_lot.c.id, extra_lots))
+    for row in connection.execute(select(dust_lot).where(among(dust_lot.c.customer_id, customer_ids), wanted)):
+        accounts[CustomerId(row.customer_id)].lots[row.id] = Lot.from_row(row)
+
+
+def _load_expired_and_spent(
+    connection: Connection, accounts: Mapping[CustomerId, Account], source_ids: Collection[str]
+) -> None:
+    for row in connection.execute(_EXPIRED, {"customers": list(accounts), "sources": list(source_ids)}):
+        accounts[CustomerId(row.customer_id)].expired[row.source_id] = int(row.expired)
+    for row in connection.execute(_SPENT, {"customers": list(accounts)}):
+        account = accounts[CustomerId(row.customer_id)]
+        account.spent[row.reference_id], account.overspent[row.reference_id] = int(row.spent), int(row.overspent)
 
 
 _EXPIRED = text(
