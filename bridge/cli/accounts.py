@@ -41,7 +41,7 @@ from bridge.queue.enqueue import PRODUCTS_MIRROR, publish
 from bridge.reports.explain import explain as explain_balance
 from bridge.settings import get_settings
 from bridge.settlement.referrals import settle_referrals
-from bridge.settlement.tiers import read_tier
+from bridge.settlement.tier_history import read_tier
 
 products = typer.Typer(help="Points prices of products.", no_args_is_help=True)
 

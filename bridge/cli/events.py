@@ -14,7 +14,7 @@ from bridge.db import transaction
 from bridge.errors import InvalidInput, Unavailable
 from bridge.http.standard_webhooks import signed_event
 from bridge.ids import new_id
-from bridge.inbox.history import read_history
+from bridge.inbox.attempts import read_history
 from bridge.inbox.list_filter import EventFilter
 from bridge.inbox.queries import list_events, read_event_row
 from bridge.inbox.retry import retry_all, retry_event

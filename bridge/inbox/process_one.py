@@ -19,9 +19,9 @@ from bridge.db import transaction
 from bridge.db.bulk import update_rows
 from bridge.errors import Conflict, DustError, Unavailable
 from bridge.ids import OrderId, ProductId
+from bridge.inbox.attempts import Attempt, store_attempt
 from bridge.inbox.customers import EventOrigin, MedusaCustomer, apply_customer_event, read_customer_of
 from bridge.inbox.events import About, Event, log_ids, metric_label, read_event
-from bridge.inbox.history import Attempt, store_attempt
 from bridge.inbox.retry import ASK_AGAIN_AFTER, UnknownEvent, require_event_id
 from bridge.inbox.tables import QUIET_SOURCE, EventState, Outcome, webhook_event
 from bridge.medusa.client import Medusa, get_medusa

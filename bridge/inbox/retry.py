@@ -8,7 +8,7 @@ from sqlalchemy import Connection, func, select, update
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import NotFound
-from bridge.inbox.history import Attempt, store_attempt
+from bridge.inbox.attempts import Attempt, store_attempt
 from bridge.inbox.list_filter import EventFilter
 from bridge.inbox.tables import EventState, Outcome, webhook_attempt, webhook_event
 from bridge.medusa.errors import UnknownInMedusa

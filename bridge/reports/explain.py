@@ -26,7 +26,7 @@ from bridge.reports.order_rules import OrderRules, rules_at_work
 from bridge.settlement.escrow import Entry, Escrow, UnknownEscrow, escrows_of, read_entries, read_escrow
 from bridge.settlement.order_points import read_order_numbers, spending_on
 from bridge.settlement.tables import EscrowState, Proof, order_former_owner, order_settlement
-from bridge.settlement.tiers import read_tier
+from bridge.settlement.tier_history import read_tier
 
 _MAX_ROWS = 1000
 _MAX_ORDER_ROWS = 200

@@ -20,7 +20,7 @@ from bridge.settlement.load import Loaded, LoadedOrder
 from bridge.settlement.referrals import DueReferral, PaidOrder, due_referrals
 from bridge.settlement.shares import Shares
 from bridge.settlement.tables import EscrowState
-from bridge.settlement.tiers import TiersOfBatch
+from bridge.settlement.tier_history import TiersOfBatch
 
 
 @dataclass(frozen=True, kw_only=True)

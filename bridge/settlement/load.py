@@ -27,7 +27,7 @@ from bridge.settlement.referrals import ReferralHistory, lock_referrals
 from bridge.settlement.repository import SettlementRow
 from bridge.settlement.shares import Share, Shares, divide, read_former_owners
 from bridge.settlement.stored_lines import StoredLine, read_lines
-from bridge.settlement.tiers import TierHistory, read_tier_history
+from bridge.settlement.tier_history import TierHistory, read_tier_history
 
 # How long after an order was created Medusa's answer replaces terms that were stored by other facts.
 _TERMS_OPEN = timedelta(hours=1)

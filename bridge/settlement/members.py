@@ -14,7 +14,7 @@ from bridge.errors import field_error
 from bridge.ids import CustomerId
 from bridge.ledger.tables import customer_merge, dust_balance
 from bridge.programme.versions import current_tiers
-from bridge.settlement.tiers import read_tiers, totals_in_window
+from bridge.settlement.tier_history import read_tiers, totals_in_window
 
 
 class MemberSort(StrEnum):

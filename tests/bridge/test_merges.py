@@ -24,7 +24,7 @@ from bridge.operations.audit import audit
 from bridge.redemptions.medusa_sync import advance
 from bridge.reports.breakage import breakage
 from bridge.reports.liability import liability
-from bridge.settlement.tiers import read_tiers
+from bridge.settlement.tier_history import read_tiers
 from tests.support import tokens
 from tests.support.clock import moved
 from tests.support.medusa import FakeMedusa

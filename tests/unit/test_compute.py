@@ -17,7 +17,7 @@ from bridge.settlement.load import Loaded, LoadedOrder
 from bridge.settlement.referrals import Referral, ReferralHistory
 from bridge.settlement.repository import SettlementRow
 from bridge.settlement.shares import Share, Shares
-from bridge.settlement.tiers import TierHistory
+from bridge.settlement.tier_history import TierHistory
 from tests.support.clock import START
 from tests.support.orders import PLACED, line, order
 

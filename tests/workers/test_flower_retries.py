@@ -12,7 +12,7 @@ from bridge.db import transaction
 from bridge.inbox.process_one import EventFailed
 from bridge.inbox.retry import UnknownEvent
 from bridge.queue import enqueue
-from bridge.queue.retries import task_retry
+from bridge.queue.operator_retries import task_retry
 from tests.support.deliveries import deliver
 from tests.support.inbox import state_of
 from tests.support.medusa import FakeMedusa

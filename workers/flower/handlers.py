@@ -22,7 +22,7 @@ from tornado.web import HTTPError, RequestHandler
 from bridge.db import transaction
 from bridge.errors import DustError
 from bridge.http.problems import status_of
-from bridge.queue.retries import TaskRetry, sent_retries
+from bridge.queue.operator_retries import TaskRetry, sent_retries
 from workers.flower.failures import FailedTask, stored_failures
 from workers.flower.retries import is_retryable, retries_by_task, retry_task
 

@@ -12,7 +12,7 @@ from kombu.exceptions import OperationalError
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import Conflict, NotFound, Unavailable
-from bridge.queue.retries import TaskRetry, claim_retry, lock_retry, mark_sent, sent_retries
+from bridge.queue.operator_retries import TaskRetry, claim_retry, lock_retry, mark_sent, sent_retries
 from workers.app import DustTask
 from workers.flower.failures import FailedTask, recorded_failure, stored_failures
 

@@ -27,7 +27,7 @@ from bridge.redemptions.tables import RedemptionKind
 from bridge.reports.customer_export import export_customer
 from bridge.reports.explain import explain
 from bridge.settlement.order_points import read_order_numbers
-from bridge.settlement.tiers import read_tier
+from bridge.settlement.tier_history import read_tier
 
 router = admin_router()
 

@@ -13,7 +13,7 @@ from bridge.http.auth import AdminOperator
 from bridge.http.paging import Cursor, Limit, Listing, decode_cursor, split_page
 from bridge.http.problems import describe_problems
 from bridge.http.schemas import Body, EventId, FromAttributes, Id
-from bridge.inbox.history import read_history
+from bridge.inbox.attempts import read_history
 from bridge.inbox.list_filter import EventFilter
 from bridge.inbox.queries import list_events, list_failure_causes, read_event_row
 from bridge.inbox.retry import retry_all, retry_event

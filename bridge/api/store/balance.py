@@ -18,7 +18,7 @@ from bridge.ids import CustomerId
 from bridge.ledger.queries import Balance, read_balances, read_points
 from bridge.medusa.amounts import plain_text
 from bridge.programme.tiers import CustomerTier, TierBasis, format_needed, format_reached
-from bridge.settlement.tiers import read_tiers
+from bridge.settlement.tier_history import read_tiers
 
 router = store_router()
 

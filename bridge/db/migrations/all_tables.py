@@ -18,7 +18,7 @@ def import_tables() -> None:
     import bridge.programme.shop_currencies
     import bridge.programme.versions
     import bridge.queue.job_runs
-    import bridge.queue.retries
+    import bridge.queue.operator_retries
     import bridge.redemptions.tables
     import bridge.reports.tables
     import bridge.settlement.manual_bonuses
