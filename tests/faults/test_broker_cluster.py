@@ -17,7 +17,7 @@ from tests.support import tokens
 from tests.support.medusa import FakeMedusa, serving
 from tests.support.processes import eventually, serving_dust
 from tests.support.rabbitmq import MISSING, RabbitMQ, running_cluster
-from tests.support.steady_orders import Till, selling
+from tests.support.steady_orders import SteadyOrders, selling
 
 pytestmark = [
     pytest.mark.faults,
@@ -74,13 +74,13 @@ def test_every_node_of_a_cluster_may_die_and_all_goes_on(settings: dict[str, str
             # How beat shows that it is heard.
             "DUST_RECONCILE_SECONDS": "1",
         }
-        with serving_dust(environment, worker="worker --concurrency 2", beat="beat") as url, selling(url) as till:
-            goes_on(till, url, "from the start")
+        with serving_dust(environment, worker="worker --concurrency 2", beat="beat") as url, selling(url) as orders:
+            goes_on(orders, url, "from the start")
             eventually(look.whole)
 
             bystander = next(n for n in nodes if n is not look.leader() and n.node not in look.connected())
             bystander.kill()
-            goes_on(till, url, "without one that nobody asked")
+            goes_on(orders, url, "without one that nobody asked")
             bystander.start()
             eventually(look.whole)
 
@@ -89,21 +89,21 @@ def test_every_node_of_a_cluster_may_die_and_all_goes_on(settings: dict[str, str
             for number in (1, 2):
                 leader = look.leader()
                 leader.kill()
-                goes_on(till, url, f"without leader {number}")
+                goes_on(orders, url, f"without leader {number}")
                 leader.start()
                 eventually(look.whole)
-            till.close()
+            orders.close()
             eventually(lambda: rows("SELECT count(*) FROM webhook_event WHERE state <> 'handled'") == [(0,)])
-            assert rows("SELECT count(*) FROM webhook_event") == [(till.acknowledged,)]
-    assert till.refused == 0
-    assert dict(rows("SELECT customer_id, balance FROM dust_balance")) == {**till.balances, SHOPPER: GIFT}
+            assert rows("SELECT count(*) FROM webhook_event") == [(orders.acknowledged,)]
+    assert orders.refused == 0
+    assert dict(rows("SELECT customer_id, balance FROM dust_balance")) == {**orders.balances, SHOPPER: GIFT}
     assert len(medusa.live_codes()) == 4
 
 
-def goes_on(till: Till, url: str, key: str) -> None:
+def goes_on(orders: SteadyOrders, url: str, key: str) -> None:
     """Events that are acknowledged from now on are booked, then a redemption gets its code, and beat is heard."""
     began = now()
-    till.sell_more()
+    orders.sell_more()
     eventually(lambda: rows(HANDLED, began=began)[0][0] > 0)
     # Not before: while a queue has no leader, messages are refused, and only a sweep would offer this one again.
     redeem(url, key)

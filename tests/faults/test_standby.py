@@ -88,20 +88,20 @@ def test_the_standby_takes_over(settings: dict[str, str], monkeypatch: pytest.Mo
             eventually(lambda: there.execute(state).fetchall() == [("sync",)])
             both = either(first, second)
             environment = {**settings, "DUST_DATABASE_URL": both, "DUST_BROKER_URL": broker.url}
-            with serving_dust(environment, worker="worker --concurrency 2", beat="beat") as url, selling(url) as till:
-                till.sell_more()
-                assert till.refused == 0
+            with serving_dust(environment, worker="worker --concurrency 2", beat="beat") as url, selling(url) as orders:
+                orders.sell_more()
+                assert orders.refused == 0
                 kill(first_folder)
                 died = time.monotonic()
                 # Nobody decides for an operator, or for what does it in their place, that the first is really gone.
                 here.execute("SELECT pg_promote()")
-                till.sell_more(1)
-                print(f"acknowledged again after {time.monotonic() - died:.1f} s, {till.refused} refused meanwhile")
-                till.sell_more()
-                till.close()
+                orders.sell_more(1)
+                print(f"acknowledged again after {time.monotonic() - died:.1f} s, {orders.refused} refused meanwhile")
+                orders.sell_more()
+                orders.close()
                 done = "SELECT count(*) FILTER (WHERE state = 'handled'), count(*) FROM webhook_event"
-                eventually(lambda: here.execute(done).fetchone() == (till.acknowledged, till.acknowledged))
+                eventually(lambda: here.execute(done).fetchone() == (orders.acknowledged, orders.acknowledged))
             found = dict(here.execute("SELECT customer_id, balance FROM dust_balance").fetchall())
-            assert found == till.balances
+            assert found == orders.balances
             with at_database(both, monkeypatch):
                 assert audit() == []

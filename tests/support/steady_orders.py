@@ -13,12 +13,12 @@ from tests.support.orders import line, order, order_event
 from tests.support.processes import eventually
 
 CUSTOMERS, WORTH = 10, 7
-# Enough events that whatever happens finds some under way; the rest of the time goes to the workers.
+# Enough events that some are always being processed. The rest of the time goes to the workers.
 _PAUSE_SECONDS = 0.02
 
 
-class Till:
-    """Posts one event after the other until it is closed, each of an order of its own; one that is refused, again."""
+class SteadyOrders:
+    """Posts the event of a new order after each other one until it is closed. A refused one is posted again."""
 
     def __init__(self, url: str) -> None:
         self.acknowledged = 0
@@ -32,9 +32,11 @@ class Till:
         with httpx.Client(base_url=self._url, timeout=60, trust_env=False) as client:
             while not self._closing.wait(_PAUSE_SECONDS):
                 number = self.acknowledged
-                who = f"cus_{number % CUSTOMERS}"
+                customer_id = f"cus_{number % CUSTOMERS}"
                 placed = now() - timedelta(hours=1)
-                document = order(f"order_{number:05}", customer_id=who, lines=[line(price=WORTH)], placed=placed)
+                document = order(
+                    f"order_{number:05}", customer_id=customer_id, lines=[line(price=WORTH)], placed=placed
+                )
                 if deliver(client, order_event(document), event_id=f"msg_{number:05}").status_code == 202:
                     self.acknowledged += 1
                 else:
@@ -51,14 +53,16 @@ class Till:
 
     @property
     def balances(self) -> dict[str, int]:
-        """What every customer must have in the end."""
-        return {f"cus_{who}": WORTH * len(range(who, self.acknowledged, CUSTOMERS)) for who in range(CUSTOMERS)}
+        """The balance that each customer must have in the end."""
+        return {
+            f"cus_{number}": WORTH * len(range(number, self.acknowledged, CUSTOMERS)) for number in range(CUSTOMERS)
+        }
 
 
 @contextmanager
-def selling(url: str) -> Iterator[Till]:
-    till = Till(url)
+def selling(url: str) -> Iterator[SteadyOrders]:
+    orders = SteadyOrders(url)
     try:
-        yield till
+        yield orders
     finally:
-        till.close()
+        orders.close()

@@ -205,7 +205,7 @@ ALONE: dict[str, tuple[Scene, str]] = {
     "release-in-doubt": (is_over_while_medusa_is_away, r"in doubt: "),
 }
 
-# The same for bugs that strike only who carries their name (`plugin/named.py`): they are in one Dust, all at once.
+# The same for bugs that affect only ids with their name (`plugin/bugs_by_id.py`): they are in one Dust, all at once.
 NAMED: dict[str, tuple[Scene, str]] = {
     "silent": (buys, r"outgoing webhooks: missing are \[\("),
     "sent-twice": (buys, r"outgoing webhooks: .*, too many \[\("),

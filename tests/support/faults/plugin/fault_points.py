@@ -73,9 +73,9 @@ def install() -> None:
     if role == "api":
         _hook_answers()
     if not os.environ.get("FAULTS_UNHURRIED"):
-        import hurried
+        import short_waits
 
-        hurried.install(role)
+        short_waits.install(role)
     if bug := os.environ.get("FAULTS_BUG"):
         import planted
 

@@ -70,9 +70,9 @@ def _release_in_doubt() -> None:
 
 def _named() -> None:
     """Two dozen small ones, each for the one that has its name."""
-    import named
+    import bugs_by_id
 
-    named.plant_all()
+    bugs_by_id.plant_all()
 
 
 BUGS = {
