@@ -18,7 +18,7 @@ from bridge.medusa.orders import Order
 from bridge.products.settings import dust_only_among
 from bridge.programme.earning import LineTerms
 from bridge.programme.versions import Version, current_version, versions_by_number
-from bridge.redemptions.capture import first_uses, is_used_by, product_codes
+from bridge.redemptions.capture import first_uses, is_used_by
 from bridge.redemptions.repository import Redemption, redemptions_of_orders
 from bridge.settlement.earning_limits import LimitHistory, OwnOrder, read_limit_history
 from bridge.settlement.escrow import Escrow, lock_escrows, open_escrow, owner_of
@@ -193,7 +193,7 @@ class _EarlierFacts:
         if loaded.owner and not order.is_draft:
             self.first_owners.setdefault(order.id, loaded.owner)
         if self.facts_per_order[order.id] > 1 and not (order.is_draft or order.gone):
-            uses = first_uses(order, loaded.redemptions, product_codes(loaded.redemptions))
+            uses = first_uses(order, loaded.redemptions)
             self.lines[order.id] = lines_to_store(
                 order, loaded.known_lines, loaded.terms, loaded.dust_only_lines, {}, uses
             )

@@ -360,7 +360,7 @@ def _discount(promotion: dict[str, Any], cart: dict[str, Any]) -> bool:
     """Take the promotion off the cart's lines or its shipping; False when there was nothing to take it off."""
     method = promotion["application_method"]
     if method["target_type"] == "shipping_methods":
-        found = [method for method in cart["shipping_methods"] if method["total"] > 0]
+        found = [shipping for shipping in cart["shipping_methods"] if shipping["total"] > 0]
     else:
         lines = [line for line in cart["items"] if line["total"] > 0 and line.get("is_discountable", True)]
         found = [line for line in lines if _is_target(method, line["product_id"])]
@@ -370,7 +370,7 @@ def _discount(promotion: dict[str, Any], cart: dict[str, Any]) -> bool:
             amount = min(method["value"] * item["total"] / whole, item["total"])
         elif method["allocation"] == "once":
             units = min(left, item["quantity"])
-            amount, left = item["total"] * units / item["quantity"], left - units
+            amount, left = min(item["original_total"] * units / item["quantity"], item["total"]), left - units
         else:
             amount = item["total"] * method["value"] / 100
         item["total"] -= amount
