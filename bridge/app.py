@@ -13,6 +13,8 @@ from bridge.gc_tuning import tune_gc
 from bridge.http.body_limits import BodyLimit
 from bridge.http.etag import NoStoreByDefault
 from bridge.http.fast_path import FastPath
+from bridge.http.head_requests import HeadAsGet
+from bridge.http.idempotency_header import require_key_in_schema
 from bridge.http.problems import Problem, describe_problems, install_problems
 from bridge.http.rate_limits import RateLimits
 from bridge.http.request_context import RequestContext
@@ -99,6 +101,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             expose_headers=["etag", "retry-after", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"],
         )
     app.add_middleware(NoStoreByDefault)
+    app.add_middleware(HeadAsGet)
     app.add_middleware(RequestContext)
     _complete_schema(app)
     return app
@@ -121,6 +124,7 @@ def _complete_schema(app: FastAPI) -> None:
             for operation in methods.values():
                 operation.setdefault("security", [])
         for operation in (operation for methods in schema["paths"].values() for operation in methods.values()):
+            require_key_in_schema(operation)
             if "requestBody" in operation:
                 limits = {str(status): answer for status, answer in describe_problems(400, 408, 413).items()}
                 operation["responses"] = dict(sorted({**limits, **operation["responses"]}.items()))

@@ -1,6 +1,6 @@
 """What of an order's lines and shipping earns points, and by which terms."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from decimal import Decimal
@@ -51,9 +51,10 @@ def earning_lines(
     """Return the order's lines, reduced to what the customer keeps and has paid with money."""
     codes = [code for redemption in redemptions for code in redemption.codes]
     discounts = {code.code for code in codes if not code.quantity}
-    units_with_dust: Counter[str] = Counter()
+    units_with_dust: defaultdict[str, Decimal] = defaultdict(Decimal)
     for code in codes:
-        units_with_dust.update(units_paid(code, order))
+        for line_id, units in units_paid(code, order).items():
+            units_with_dust[line_id] += units
     return [
         _earning_line(
             order, line, rules, terms[line.id], _share_paid_with_money(line, discounts, units_with_dust[line.id])

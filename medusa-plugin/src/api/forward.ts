@@ -43,7 +43,7 @@ export async function forwardLongAsOperator(req: MedusaRequest, res: MedusaRespo
 /**
  * Pass a request of a signed-in customer on to the bridge, which has the same path. A customer's JWT is passed on, and the
  * bridge verifies it too. With a session cookie, which the bridge cannot read, the request is sent with the service token
- * and names the customer of Medusa's session.
+ * and names the customer of Medusa's session. Medusa prefers the session to a JWT, which then may be expired.
  */
 export async function forwardAsCustomer(req: MedusaRequest, res: MedusaResponse): Promise<void> {
   const customerId = actorOf(req)
@@ -52,7 +52,8 @@ export async function forwardAsCustomer(req: MedusaRequest, res: MedusaResponse)
     return
   }
   const { authorization } = req.headers
-  const bearer = authorization?.toLowerCase().startsWith("bearer ") ? { authorization } : undefined
+  const isBearer = authorization?.toLowerCase().startsWith("bearer ") && !hasSession(req)
+  const bearer = isBearer ? { authorization } : undefined
   await forward(req, res, bearer ?? { ...serviceToken(req), "x-dust-customer": customerId }, SHOPPER_READ_SECONDS)
 }
 
@@ -70,6 +71,12 @@ export async function forwardAsShopper(req: MedusaRequest, res: MedusaResponse):
 /** Undefined when nobody is signed in, whatever the type says. */
 function actorOf(req: MedusaRequest): string | undefined {
   return (req as AuthenticatedMedusaRequest).auth_context?.actor_id
+}
+
+/** Whether a session says who is signed in as a customer. The dashboard's, of the same browser, names a user. */
+function hasSession(req: MedusaRequest): boolean {
+  const { session } = req as { session?: { auth_context?: { actor_type?: string } } }
+  return session?.auth_context?.actor_type === "customer"
 }
 
 function bridgeOf(req: MedusaRequest): DustModuleService["bridge"] {
@@ -96,13 +103,16 @@ async function forward(
     send(res, problem(404, "not_found", "There is nothing under this address."))
     return
   }
+  // Express gives a HEAD to the route of the GET, and leaves the body out of the answer.
+  const method = req.method === "HEAD" ? "GET" : req.method
+  const isRead = method === "GET"
   try {
     const answer = await fetch(target, {
-      method: req.method,
+      method,
       headers: { ...identity, ...chosen(PASSED_ON, (name) => req.get(name)), "content-type": "application/json" },
-      body: ["GET", "HEAD"].includes(req.method) ? undefined : JSON.stringify(req.body ?? {}),
+      body: isRead ? undefined : JSON.stringify(req.body ?? {}),
       redirect: "error",
-      signal: AbortSignal.timeout(1000 * (askedToWait(target) + (req.method === "GET" ? readSeconds : writeSeconds))),
+      signal: AbortSignal.timeout(1000 * (askedToWait(target) + (isRead ? readSeconds : writeSeconds))),
     })
     await pass(answer, res)
   } catch (error) {
