@@ -1,7 +1,7 @@
 """A quote offers exactly what a redemption accepts, and points that buy nothing are never taken."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from math import ceil, floor
 from typing import Any
@@ -46,6 +46,14 @@ def test_a_quote_does_not_wait_for_the_customers_account(api: TestClient, medusa
     with transaction() as connection:
         open_accounts(connection, [CustomerId("cus_1")])
         assert quote(api)["available"] == 500
+
+
+def test_a_quote_and_the_list_of_redemptions_have_the_servers_time(api: TestClient, medusa: FakeMedusa) -> None:
+    medusa.add_cart(lines=[cart_line(total=10)])
+    with moved(timedelta(hours=3)):
+        listed = api.get("/store/dust/redemptions", headers=tokens.customer()).json()
+        times = [datetime.fromisoformat(answer["now"]) for answer in (quote(api), listed)]
+        assert times == [now(), now()]
 
 
 # Points that buy nothing

@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from bridge.api.store.redemptions import amount_of
+from bridge.api.store.redemptions import SERVER_TIME, amount_of
 from bridge.api.store.rewards import QuotedReward, quoted_rewards
 from bridge.api.store.routing import store_router
 from bridge.clock import now
@@ -104,6 +104,7 @@ class Quote(BaseModel):
     )
     redemptions: list[QuotedRedemption] = Field(description="The customer's open redemptions for this cart")
     rewards: list[QuotedReward] = Field(description="The catalogue, with what can be redeemed for this cart")
+    now: datetime = Field(description=SERVER_TIME)
 
 
 @router.post("/quote", responses=describe_problems(400, 401, 404, 409, 422, 429, 503))
@@ -164,6 +165,7 @@ def _quote(customer_id: CustomerId, body: QuoteRequest) -> Quote:
         optional=optional,
         redemptions=[_quoted_redemption(redemption) for redemption in open_redemptions],
         rewards=quoted_rewards(rules, rewards, currency_code=currency),
+        now=moment,
     )
 
 

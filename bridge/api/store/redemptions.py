@@ -73,9 +73,13 @@ class RedemptionEnvelope(BaseModel):
     redemption: RedemptionResponse
 
 
+SERVER_TIME = "The server's time, for countdowns: the clock of a shopper's device may be wrong"
+
+
 class RedemptionListResponse(BaseModel):
     redemptions: list[RedemptionResponse]
     next_cursor: str | None
+    now: datetime = Field(description=SERVER_TIME)
 
 
 def amount_of(redemption: Redemption, value: Decimal | None, rounding: str = ROUND_FLOOR) -> str | None:
@@ -143,7 +147,8 @@ def redemption_list(
 ) -> RedemptionListResponse:
     """One page of redemptions, which were read with a limit of `limit + 1`."""
     page, following = split_page(Listing.REDEMPTIONS, redemptions, limit, lambda redemption: redemption.id)
-    return RedemptionListResponse(redemptions=[to_response(redemption) for redemption in page], next_cursor=following)
+    responses = [to_response(redemption) for redemption in page]
+    return RedemptionListResponse(redemptions=responses, next_cursor=following, now=now())
 
 
 @router.get("/redemptions/{redemption_id}", responses=describe_problems(401, 404, 422, 503))

@@ -4238,6 +4238,12 @@ export interface components {
              * @description The catalogue, with what can be redeemed for this cart
              */
             rewards: components["schemas"]["QuotedReward"][];
+            /**
+             * Now
+             * Format: date-time
+             * @description The server's time, for countdowns: the clock of a shopper's device may be wrong
+             */
+            now: string;
         };
         /**
          * QuoteRequest
@@ -4565,6 +4571,12 @@ export interface components {
             redemptions: components["schemas"]["RedemptionResponse"][];
             /** Next Cursor */
             next_cursor: string | null;
+            /**
+             * Now
+             * Format: date-time
+             * @description The server's time, for countdowns: the clock of a shopper's device may be wrong
+             */
+            now: string;
         };
         /**
          * RedemptionRequest
