@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
+from bridge.clock import now
 from bridge.development.demo.people import Json, Merchant, Refused, Storefront
 from bridge.development.stack.processes import until
 from bridge.inbox.compare_with_medusa import MISSING_FOR
@@ -46,9 +47,9 @@ def poll_later(world: World, order_id: str) -> None:
     """Poll as if all that the order's next comparison waits for were over."""
     with psycopg.connect(world.bridge.database) as connection:
         connection.execute(
-            "UPDATE order_settlement SET check_at = now(), missing_since = missing_since - %(by)s"
+            "UPDATE order_settlement SET check_at = %(now)s, missing_since = missing_since - %(by)s"
             " WHERE order_id = %(order_id)s",
-            {"by": MISSING_FOR, "order_id": order_id},
+            {"now": now(), "by": MISSING_FOR, "order_id": order_id},
         )
     poll(world)
 
