@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest"
 import { de } from "../src/admin/i18n/de"
 import { en } from "../src/admin/i18n/en"
-import { isFuture, wrongRules } from "../src/admin/lib/drafts"
+import { isFuture, savingOf, wrongRules } from "../src/admin/lib/drafts"
 import { DustError } from "../src/admin/lib/dust"
 import { barsOf, chartText, DAYS, ruleName, since } from "../src/admin/lib/impact"
 
@@ -59,6 +59,17 @@ describe("a draft", () => {
     expect(wrongRules(new DustError({ errors }, 422))).toBe(2)
     expect(wrongRules(new DustError({}, 409))).toBe(0)
     expect(wrongRules(new Error("away"))).toBe(0)
+  })
+
+  it("that is gone is saved as a new one, and another user's is replaced only when asked", () => {
+    const draft = { id: "draft_1" }
+    const refused = (code: string): DustError => new DustError({ code }, 404)
+    expect(savingOf(undefined, null)).toBe("new")
+    expect(savingOf(draft, null)).toBe("replace")
+    expect(savingOf(draft, refused("draft_replaced"))).toBe("overwrite")
+    expect(savingOf(draft, refused("unknown_draft"))).toBe("new")
+    expect(savingOf(draft, refused("bridge_unavailable"))).toBe("replace")
+    expect(savingOf(draft, new Error("away"))).toBe("replace")
   })
 
   it("keeps a start date only while it is in the future", () => {

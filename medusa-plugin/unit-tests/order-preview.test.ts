@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest"
 import { de } from "../src/admin/i18n/de"
 import { en } from "../src/admin/i18n/en"
-import { effectOf, isEmpty, requestOf } from "../src/admin/lib/preview"
+import { effectOf, isEmpty, requestOf, unitsLeft } from "../src/admin/lib/preview"
 
 const NOTHING = {
   order_id: "order_1",
@@ -25,6 +25,11 @@ function translate(key: string, values: Record<string, string | number> = {}): s
   const [group, name] = key.split(".") as ["preview", keyof typeof en.preview]
   return en[group][name].replace(/{{(\w+)}}/g, (_, value) => String(values[value]))
 }
+
+it("units that came back damaged are not the customer's any more", () => {
+  expect(unitsLeft({ quantity: 5 })).toBe(5)
+  expect(unitsLeft({ quantity: 5, detail: { return_received_quantity: 1, return_dismissed_quantity: 2 } })).toBe(2)
+})
 
 describe("the request of a preview", () => {
   it("is a cancel, what is open in Medusa, or the lines that come back and the refund", () => {

@@ -1,5 +1,5 @@
 import { type DustClient } from "./client.js"
-import { clientError } from "./errors.js"
+import { clientError, errorOfFailure } from "./errors.js"
 import type { CartRedemption, DustResult, Quote, Redemption } from "./types.js"
 
 /** What components call: the client's methods, with the shopper's own cart in `quote` and `redeem`. */
@@ -18,18 +18,28 @@ export function createDustActions(
   client: DustClient,
   getCartId: () => string | undefined | Promise<string | undefined>,
 ): DustActions {
+  /** The cart's id, or why there is none. A browser that blocks its storage throws. */
+  async function readCartId(): Promise<DustResult<string>> {
+    try {
+      const id = await getCartId()
+      return id ? { data: id } : { error: clientError("no_cart") }
+    } catch (failure) {
+      return { error: errorOfFailure(failure, "cart") }
+    }
+  }
+
   return {
     ...client,
     async quote() {
-      const cartId = await getCartId()
-      return cartId ? client.quote(cartId) : { error: clientError("no_cart") }
+      const cart = await readCartId()
+      return cart.error ? cart : client.quote(cart.data)
     },
     async redeem(request, key) {
-      const cartId = await getCartId()
-      return cartId ? client.redeem({ ...request, cart_id: cartId }, key) : { error: clientError("no_cart") }
+      const cart = await readCartId()
+      return cart.error ? cart : client.redeem({ ...request, cart_id: cart.data }, key)
     },
     async releaseCart() {
-      const cartId = await getCartId()
+      const { data: cartId } = await readCartId()
       if (!cartId) return
       // One that is pending gets its code in a moment.
       const open = await Promise.all(

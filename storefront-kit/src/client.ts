@@ -1,11 +1,5 @@
-import createClient, {
-  type Client,
-  type ClientPathsWithMethod,
-  type MaybeOptionalInit,
-  type MethodResponse,
-} from "openapi-fetch"
-import type { paths } from "./api.generated.js"
-import { clientError, errorOfFailure, errorOfResponse } from "./errors.js"
+import { clientError, errorOfFailure, errorOfResponse, parsed } from "./errors.js"
+import { addressOf, isLike, type Answer, type Method, type Path, type Sent } from "./request.js"
 import type {
   Balance,
   DustResult,
@@ -81,64 +75,67 @@ export interface DustClient {
   useReferral(code: string): Promise<DustResult<Referral>>
 }
 
-type Method = "get" | "post" | "delete"
-type Path<M extends Method> = ClientPathsWithMethod<Client<paths>, M>
-type Options<M extends Method, P extends Path<M>> = Pick<
-  MaybeOptionalInit<paths[P], M>,
-  ("params" | "body") & keyof MaybeOptionalInit<paths[P], M>
->
-type Answer<M extends Method, P extends Path<M>> = MethodResponse<Client<paths>, M, P>
 type Access = "public" | "anybody" | "customer"
 
 export function createDustClient(config: DustClientConfig): DustClient {
   const { baseUrl, publishableKey, credentials, timeoutMs = READ_MS } = config
-  const api = createClient<paths>({
-    baseUrl,
-    headers: publishableKey ? { "x-publishable-api-key": publishableKey } : {},
-    // Looked up for each request, as Next.js replaces it.
-    fetch: (request) => (config.fetch ?? globalThis.fetch)(request),
-    ...(credentials && { credentials }),
-  })
 
   async function readToken(): Promise<string | undefined> {
     return typeof config.token === "function" ? config.token() : config.token
   }
 
-  /** Send a request, with the token unless it is public. Answers that are the same for everybody are cached. */
+  /**
+   * Send a request, with the token unless it is public. Answers that are the same for everybody are cached. `example` has
+   * the main keys of the answer, by which it is known: a network that wants a sign-in answers 200 with a page of its own.
+   */
   async function call<M extends Method, P extends Path<M>>(
     access: Access,
     method: M,
     path: P,
-    options: Options<M, P>,
+    example: { [K in keyof Answer<M, P>]?: unknown },
+    sent: Sent<M, P>,
     ms: number = method === "get" ? timeoutMs : WRITE_MS,
   ): Promise<DustResult<Answer<M, P>>> {
-    const request = `${method.toUpperCase()} ${path}`
+    const name = `${method.toUpperCase()} ${path}`
     try {
       const token = access === "public" ? undefined : await readToken()
       if (access === "customer" && !token && credentials !== "include") return { error: clientError("not_authenticated") }
+      const { path: inPath, query, header, body } = sent as Record<string, Record<string, string> | undefined>
       const isCached = access === "public" && method === "get"
-      const { data, error, response } = await api.request(method, path, {
-        ...options,
-        headers: token ? { authorization: `Bearer ${token}` } : {},
+      const request = new Request(addressOf(baseUrl, path, inPath, query), {
+        method: method.toUpperCase(),
+        headers: {
+          ...(publishableKey && { "x-publishable-api-key": publishableKey }),
+          ...(token && { authorization: `Bearer ${token}` }),
+          ...(body && { "content-type": "application/json" }),
+          ...header,
+        },
+        body: body && JSON.stringify(body),
+        credentials,
+        cache: isCached ? undefined : "no-store",
         signal: AbortSignal.timeout(ms),
-        ...(isCached ? { next: { revalidate: PUBLIC_SECONDS } } : { cache: "no-store" }),
-      } as never)
-      // The body of a success may be empty, or `null`.
-      if (response.ok && data) return { data: data as Answer<M, P> }
-      return { error: errorOfResponse(response, error, request) }
+      })
+      // Next.js reads this key, also of a request.
+      if (isCached) Object.assign(request, { next: { revalidate: PUBLIC_SECONDS } })
+      // Looked up for each request, as Next.js replaces it.
+      const response = await (config.fetch ?? globalThis.fetch)(request)
+      const answer = parsed(await response.text())
+      if (response.ok && isLike(answer, example)) return { data: answer as Answer<M, P> }
+      return { error: errorOfResponse(response, answer, name) }
     } catch (failure) {
-      return { error: errorOfFailure(failure, request) }
+      return { error: errorOfFailure(failure, name) }
     }
   }
 
   async function guestQuote(cartId: string): Promise<DustResult<Quote>> {
-    const result = await call("public", "post", "/store/dust/quote/guest", { body: { cart_id: cartId } }, timeoutMs)
+    const body = { cart_id: cartId }
+    const result = await call("public", "post", "/store/dust/quote/guest", { escrow: 0 }, { body }, timeoutMs)
     return mapped(result, (quote) => ({ ...quote, guest: true }))
   }
 
   async function readRedemption(id: string, wait = 0): Promise<DustResult<Redemption>> {
-    const params = { path: { redemption_id: id }, query: wait ? { wait } : {} }
-    return mapped(await call("customer", "get", REDEMPTION, { params }, timeoutMs + wait * 1000), redemptionOf)
+    const sent = { path: { redemption_id: id }, query: wait ? { wait } : {} }
+    return mapped(await call("customer", "get", REDEMPTION, { redemption: {} }, sent, timeoutMs + wait * 1000), redemptionOf)
   }
 
   /** Wait until the redemption is no longer pending. Its points are held, so a request that fails is repeated. */
@@ -153,7 +150,7 @@ export function createDustClient(config: DustClientConfig): DustClient {
   }
 
   return {
-    programme: () => call("public", "get", "/store/dust/programme", {}),
+    programme: () => call("public", "get", "/store/dust/programme", { name: {} }, {}),
 
     async products(ids) {
       const unique = [...new Set(ids)]
@@ -161,39 +158,40 @@ export function createDustClient(config: DustClientConfig): DustClient {
         unique.slice(page * MAX_PRODUCTS, (page + 1) * MAX_PRODUCTS),
       )
       const results = await Promise.all(
-        pages.map((product_id) => call("public", "get", "/store/dust/products", { params: { query: { product_id } } })),
+        pages.map((product_id) => call("public", "get", "/store/dust/products", { products: {} }, { query: { product_id } })),
       )
       const failed = results.find(({ error }) => error)
       if (failed?.error) return { error: failed.error }
       return { data: Object.assign({}, ...results.map(({ data }) => data?.products)) as Products }
     },
 
-    rewards: async () => mapped(await call("public", "get", "/store/dust/rewards", {}), ({ rewards }) => rewards),
+    rewards: async () => mapped(await call("public", "get", "/store/dust/rewards", { rewards: [] }, {}), ({ rewards }) => rewards),
 
     async forecast(currencyCode, items) {
       const body = { currency_code: currencyCode, items: items.map((item) => ({ quantity: 1, ...item })) }
-      const send = (access: Access) => call(access, "post", "/store/dust/forecast", { body }, timeoutMs)
+      const send = (access: Access) => call(access, "post", "/store/dust/forecast", { items: [] }, { body }, timeoutMs)
       const result = await send("anybody")
       // An expired token: show what everybody earns.
       return result.error?.status === 401 ? send("public") : result
     },
 
-    balance: () => call("customer", "get", "/store/dust/balance", {}),
+    balance: () => call("customer", "get", "/store/dust/balance", { available: 0 }, {}),
 
-    points: async () => mapped(await call("customer", "get", "/store/dust", {}), ({ points }) => points),
+    points: async () => mapped(await call("customer", "get", "/store/dust", { points: 0 }, {}), ({ points }) => points),
 
-    transactions: (page = {}) => call("customer", "get", "/store/dust/transactions", { params: { query: page } }),
+    transactions: (query = {}) => call("customer", "get", "/store/dust/transactions", { transactions: [] }, { query }),
 
-    order: (id) => call("customer", "get", "/store/dust/orders/{order_id}", { params: { path: { order_id: id } } }),
+    order: (id) => call("customer", "get", "/store/dust/orders/{order_id}", { earned: 0 }, { path: { order_id: id } }),
 
     async orders(ids) {
       if (!ids.length) return { data: [] }
-      const result = await call("customer", "get", "/store/dust/orders", { params: { query: { order_id: ids } } })
+      const result = await call("customer", "get", "/store/dust/orders", { orders: [] }, { query: { order_id: ids } })
       return mapped(result, ({ orders }) => orders)
     },
 
     async quote(cartId) {
-      const result = await call("customer", "post", "/store/dust/quote", { body: { cart_id: cartId } }, timeoutMs)
+      const body = { cart_id: cartId }
+      const result = await call("customer", "post", "/store/dust/quote", { max_dust: 0 }, { body }, timeoutMs)
       const { error } = result
       // Without a token nothing was sent. With a cookie, only Medusa knows whether it is a guest's.
       const isGuest = error?.code === "not_authenticated" && (!error.status || credentials === "include")
@@ -202,21 +200,21 @@ export function createDustClient(config: DustClientConfig): DustClient {
     },
 
     async redeem(request, key) {
-      const params = { header: { "Idempotency-Key": key } }
-      const started = await call("customer", "post", "/store/dust/redemptions", { params, body: request })
+      const sent = { header: { "Idempotency-Key": key }, body: request }
+      const started = await call("customer", "post", "/store/dust/redemptions", { redemption: {} }, sent)
       return started.error ? started : finished(started.data.redemption)
     },
 
     redemption: (id) => readRedemption(id),
 
-    redemptions: (filter = {}) => call("customer", "get", "/store/dust/redemptions", { params: { query: filter } }),
+    redemptions: (query = {}) => call("customer", "get", "/store/dust/redemptions", { redemptions: [] }, { query }),
 
     release: async (id) =>
-      mapped(await call("customer", "delete", REDEMPTION, { params: { path: { redemption_id: id } } }), redemptionOf),
+      mapped(await call("customer", "delete", REDEMPTION, { redemption: {} }, { path: { redemption_id: id } }), redemptionOf),
 
-    referral: () => call("customer", "get", "/store/dust/referral", {}),
+    referral: () => call("customer", "get", "/store/dust/referral", { brought: {} }, {}),
 
-    useReferral: (code) => call("customer", "post", "/store/dust/referral", { body: { code } }),
+    useReferral: (code) => call("customer", "post", "/store/dust/referral", { brought: {} }, { body: { code } }),
   }
 }
 

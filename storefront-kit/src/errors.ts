@@ -24,19 +24,24 @@ interface Problem {
   errors?: unknown
 }
 
+/** Statuses of Dust whose sentences are for programs: about the request itself. */
+const FOR_PROGRAMS = [400, 405, 408, 413]
+
 export function clientError(code: ClientErrorCode, more: Partial<DustError> = {}): DustError {
   return { code, message: CLIENT_ERRORS[code], ...more }
 }
 
 /** The error of a response. It shows Dust's own sentences only: those of other programs are not for shoppers. */
-export function errorOfResponse(response: Response, body: unknown, request: string): DustError {
-  const { status } = response
-  const document = response.headers.get("content-type")?.startsWith("application/problem+json") ? parsed(body) : undefined
+export function errorOfResponse({ status, headers, ok }: Response, body: unknown, request: string): DustError {
+  const any = (body ?? {}) as Problem
+  const document = headers.get("content-type")?.startsWith("application/problem+json") ? any : undefined
   const code = text(document?.code)
   const sentence = text(document?.message) ?? text(document?.detail)
-  const detail = `${request}: ${status} ${sentence ?? text(parsed(body)?.message) ?? ""}`.trim()
+  const detail = `${request}: ${status} ${sentence ?? text(any.message) ?? ""}`.trim()
+  // A success of another program. Its status says nothing about Dust.
+  if (ok) return clientError("unavailable", { detail })
   if (status === 401) return clientError("not_authenticated", { status, detail })
-  if (!code || !sentence || status >= 500)
+  if (!code || !sentence || status >= 500 || FOR_PROGRAMS.includes(status))
     return { ...clientError("unavailable", { status, detail }), ...(code && { code }) }
   const error: DustError = { code, message: sentence, status, detail }
   if (code === "invalid_fields") error.message = sentences(document?.errors) || CLIENT_ERRORS.invalid_fields
@@ -52,8 +57,6 @@ export function errorOfFailure(failure: unknown, request: string): DustError {
   const reason = (cause?.code ?? message ?? name)?.replace(/Bearer [^]*/, "Bearer …")
   const detail = `${request}: ${reason}`
   if (name === "TimeoutError" || name === "AbortError") return clientError("timeout", { detail })
-  // The body was not the JSON that its status promised.
-  if (name === "SyntaxError") return clientError("unavailable", { detail })
   return clientError("unreachable", { detail })
 }
 
@@ -64,10 +67,10 @@ function sentences(errors: Problem["errors"]): string {
   return [...new Set(messages)].join(" ")
 }
 
-function parsed(body: unknown): Problem | undefined {
-  if (body && typeof body === "object") return body
+/** The value of a body; undefined if it is no JSON. */
+export function parsed(body: string): unknown {
   try {
-    return JSON.parse(String(body)) as Problem
+    return JSON.parse(body)
   } catch {
     return undefined
   }

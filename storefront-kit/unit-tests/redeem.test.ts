@@ -104,6 +104,18 @@ test("without a cart nothing is quoted or redeemed", async () => {
   expect(requests).toEqual([])
 })
 
+test("a cart that cannot be read, such as from a storage that the browser blocks, is an error", async () => {
+  const { client, requests } = await serving(() => redemption("active"))
+  const actions = createDustActions(client, () => {
+    throw new Error("The operation is insecure.")
+  })
+
+  expect((await actions.quote()).error).toMatchObject({ code: "unreachable", detail: "cart: The operation is insecure." })
+  expect((await actions.redeem({ dust: 300 }, "key-1")).error?.code).toBe("unreachable")
+  expect(await actions.releaseCart()).toBeUndefined()
+  expect(requests).toEqual([])
+})
+
 test("errors by which Next.js controls a render arrive from the cart's cookie too", async () => {
   const { client } = await serving(() => redemption("active"))
   const bailout = Object.assign(new Error("Dynamic server usage"), { digest: "DYNAMIC_SERVER_USAGE" })

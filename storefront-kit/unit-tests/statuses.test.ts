@@ -30,6 +30,14 @@ test.each(cases)("%i with %s has a sentence for shoppers in both languages", asy
   }
 })
 
+test.each([400, 405, 408, 413])("%i of Dust does not tell shoppers about the request", async (status) => {
+  const { url } = await startServer(() => problem(status, "too_large", "The body may have at most 65536 bytes."))
+
+  const { error } = await createDustClient({ baseUrl: url }).rewards()
+
+  expect(error).toMatchObject({ code: "too_large", status, message: "Points are not available right now. Please try again in a moment." })
+})
+
 test("429 of Dust says in English how long to wait", async () => {
   const { url } = await startServer(() => problem(429, "too_many_requests", "Too many requests. Please try again in 5 seconds."))
 

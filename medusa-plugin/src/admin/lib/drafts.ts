@@ -9,6 +9,16 @@ export const DRAFTS = "/programme/drafts"
 
 const OWN_FIELDS = ["name", "starts_at", "based_on"]
 
+/** What a button that saves a draft does: after an error, what is still possible. */
+export type Saving = "new" | "replace" | "overwrite"
+
+/** Without a draft, or when it was published or deleted meanwhile, a new one; otherwise it is replaced, and what another user saved only if asked. */
+export function savingOf(draft: { id: string } | undefined, error: unknown): Saving {
+  const code = error instanceof DustError ? error.problem.code : undefined
+  if (!draft || code === "unknown_draft") return "new"
+  return code === "draft_replaced" ? "overwrite" : "replace"
+}
+
 /** How many of the rules in a draft the bridge has refused; errors of its name and start date do not count. */
 export function wrongRules(error: unknown): number {
   const errors = error instanceof DustError ? (error.problem.errors ?? []) : []

@@ -26,6 +26,13 @@ export function requestOf({ kind, quantities, refund }: Change): PreviewRequest 
   return { returns, ...(refund.trim() && { refund: refund.trim() }) }
 }
 
+type Line = { quantity: number; detail?: { return_received_quantity?: number; return_dismissed_quantity?: number } }
+
+/** The units of a line that the customer still has. What came back damaged came back too. */
+export function unitsLeft({ quantity, detail }: Line): number {
+  return quantity - (detail?.return_received_quantity ?? 0) - (detail?.return_dismissed_quantity ?? 0)
+}
+
 /** Whether the points of the order wait for a guest to claim them. */
 export function isOfGuest({ escrow_before: before, escrow_after: after }: DustPreview): boolean {
   return before > 0 || after > 0

@@ -19,7 +19,7 @@ const ProductDust = ({ data: product }: DetailWidgetProps<AdminProduct>): ReactN
   const t = useTexts()
   const query = useQuery({
     queryKey: ["dust", "product", product.id],
-    queryFn: () => readSettings(product.id),
+    queryFn: () => withoutSettings(dust<DustProductSettings>(`/products/${product.id}`)),
     // The copy in Medusa's metadata follows within seconds.
     refetchInterval: ({ state }) => (state.data && !state.data.mirrored ? 2000 : false),
   })
@@ -96,15 +96,6 @@ function Form({ productId, settings }: { productId: string; settings: Settings }
   )
 }
 
-async function readSettings(productId: string): Promise<Settings> {
-  try {
-    return await dust<DustProductSettings>(`/products/${productId}`)
-  } catch (error) {
-    if (error instanceof DustError && error.problem.code === "unknown_product") return null
-    throw error
-  }
-}
-
 /** Without a price and open to money it is a product like any other, and has no settings. */
 async function writeSettings(productId: string, price: string, dustOnly: boolean, before: Settings): Promise<Settings> {
   const path = `/products/${productId}`
@@ -112,8 +103,18 @@ async function writeSettings(productId: string, price: string, dustOnly: boolean
     const dustPrice = price.trim() ? wholeNumber(price) : null
     return dust<DustProductSettings>(path, "PUT", { dust_only: dustOnly, dust_price: dustPrice })
   }
-  if (before) await dust(path, "DELETE")
+  if (before) await withoutSettings(dust(path, "DELETE"))
   return null
+}
+
+/** The answer; null for a product that has no settings, or none any more. */
+async function withoutSettings<T>(answer: Promise<T>): Promise<T | null> {
+  try {
+    return await answer
+  } catch (error) {
+    if (error instanceof DustError && error.problem.code === "unknown_product") return null
+    throw error
+  }
 }
 
 export const config = defineWidgetConfig({ zone: "product.details.side.before", id: "dust-product" })

@@ -1,7 +1,7 @@
-// The kit, and what it brings along, in a file of its own: its size is measured, page by page.
+// The kit in a file of its own: its size is measured, page by page.
 const chunkOf = (id) => {
   if (/node_modules\/(react|react-dom|scheduler)\//.test(id)) return "react"
-  if (/node_modules\/(dust-storefront-kit|openapi-fetch)\//.test(id)) return "kit"
+  if (/node_modules\/dust-storefront-kit\//.test(id)) return "kit"
 }
 
 export default {

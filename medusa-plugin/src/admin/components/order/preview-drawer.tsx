@@ -4,8 +4,9 @@ import { useMutation } from "@tanstack/react-query"
 import { useId, useState, type ReactNode } from "react"
 import type { DustPreview } from "../../../types"
 import { dust, errorAt, generalError } from "../../lib/dust"
+import { shown } from "../../lib/format"
 import { useFocusWrong } from "../../lib/focus-wrong"
-import { isEmpty, requestOf, type Change, type ChangeKind } from "../../lib/preview"
+import { isEmpty, requestOf, unitsLeft, type Change, type ChangeKind } from "../../lib/preview"
 import { useTexts } from "../../lib/texts"
 import { DecimalField, Field } from "../field"
 import { PreviewResult } from "./preview-result"
@@ -108,7 +109,7 @@ function Returned({ order, change, set, error }: ReturnedProps): ReactNode {
         <DecimalField
           key={item.id}
           label={t("preview.quantity", { title: item.title })}
-          hint={t("preview.ofUnits", { units: item.quantity - (item.detail?.return_received_quantity ?? 0) })}
+          hint={t("preview.ofUnits", { units: shown(unitsLeft(item)) })}
           error={asked.includes(item.id) ? errorAt(error, `returns.${asked.indexOf(item.id)}`) : undefined}
           value={quantities[item.id] ?? ""}
           onChange={(text) => set({ quantities: { ...quantities, [item.id]: text } })}

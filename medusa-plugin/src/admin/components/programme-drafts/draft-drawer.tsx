@@ -3,8 +3,8 @@ import { useMutation, useQueryClient } from "@tanstack/react-query"
 import { useState, type ReactNode } from "react"
 import type { DustDraft } from "../../../types"
 import type { Json } from "../../lib/document"
-import { DustError, dust, errorAt } from "../../lib/dust"
-import { DRAFTS, isFuture, wrongRules } from "../../lib/drafts"
+import { dust, errorAt } from "../../lib/dust"
+import { DRAFTS, isFuture, savingOf, wrongRules, type Saving } from "../../lib/drafts"
 import { useTexts } from "../../lib/texts"
 import { DateField, TextField } from "../field"
 import { FormDrawer } from "../form-drawer"
@@ -26,6 +26,8 @@ type Props = {
   onWrongRules?: (error: Error, typed: Typed) => void
 }
 
+const SUBMIT: Record<Saving, string> = { new: "drafts.saveNew", replace: "drafts.save", overwrite: "drafts.overwrite" }
+
 /** Name and start date of a draft, and a button that saves it with its rules. */
 export function DraftDrawer({ draft, typed = draft, document, basedOn, close, onSaved, onWrongRules }: Props): ReactNode {
   const t = useTexts()
@@ -34,10 +36,10 @@ export function DraftDrawer({ draft, typed = draft, document, basedOn, close, on
   // A start that is over cannot be saved again.
   const [startsAt, setStartsAt] = useState(isFuture(typed?.starts_at) ? (typed?.starts_at ?? null) : null)
   const save = useMutation({
-    mutationFn: (overwrites: boolean) => {
+    mutationFn: (saving: Saving) => {
       const body = { name, document, based_on: basedOn, starts_at: startsAt }
-      if (!draft) return dust<DustDraft>(DRAFTS, "POST", body)
-      const headers: HeadersInit = overwrites ? {} : { "if-match": `"${draft.updated_at}"` }
+      if (!draft || saving === "new") return dust<DustDraft>(DRAFTS, "POST", body)
+      const headers: HeadersInit = saving === "overwrite" ? {} : { "if-match": `"${draft.updated_at}"` }
       return dust<DustDraft>(`${DRAFTS}/${draft.id}`, "PUT", body, headers)
     },
     onSuccess: async (saved) => {
@@ -63,13 +65,13 @@ export function DraftDrawer({ draft, typed = draft, document, basedOn, close, on
     save.reset()
     setStartsAt(date?.toISOString() ?? null)
   }
-  const isReplaced = save.error instanceof DustError && save.error.problem.code === "draft_replaced"
+  const saving = savingOf(draft, save.error)
   return (
     <FormDrawer
       title={t(draft ? "drafts.editTitle" : "drafts.saveTitle")}
-      submit={t(isReplaced ? "drafts.overwrite" : "drafts.save")}
+      submit={t(SUBMIT[draft ? saving : "replace"])}
       close={close}
-      onSubmit={() => save.mutate(isReplaced)}
+      onSubmit={() => save.mutate(saving)}
       isPending={save.isPending}
       error={save.error}
     >

@@ -18,6 +18,7 @@ export const drafts = {
     delete: "Löschen",
     saveAs: "Als Entwurf speichern",
     save: "Entwurf speichern",
+    saveNew: "Meinen als neuen Entwurf speichern",
     overwrite: "Meinen speichern und den anderen ersetzen",
     saveTitle: "Als Entwurf speichern",
     editTitle: "Entwurf ändern",

@@ -18,6 +18,7 @@ export const drafts = {
     delete: "Delete",
     saveAs: "Save as draft",
     save: "Save draft",
+    saveNew: "Save mine as a new draft",
     overwrite: "Save mine and replace theirs",
     saveTitle: "Save as draft",
     editTitle: "Change the draft",
