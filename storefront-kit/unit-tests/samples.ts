@@ -69,6 +69,7 @@ export const QUOTE: CustomerQuote = {
   optional: [],
   redemptions: [],
   rewards: [],
+  now: inMinutes(0),
 }
 
 export const GUEST_QUOTE: GuestQuote = {

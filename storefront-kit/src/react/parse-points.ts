@@ -15,7 +15,7 @@ interface Limits {
 export function parsePoints(text: string, { min, max, available }: Limits, locale: string): ParsedPoints {
   const group = new Intl.NumberFormat(locale).formatToParts(1_234_567).find(({ type }) => type === "group")?.value
   // With what is copied along: spaces, and the invisible marks of pages from right to left.
-  let digits = text.replace(/[\s'’\p{Cf}]/gu, "").replace(/\u2212/g, "-").replace(/[٠-٩۰-۹]/g, (digit) => String(digit.charCodeAt(0) & 15))
+  let digits = text.replace(/[\s'’\p{Cf}]/gu, "").replace(/\u2212/g, "-").replace(/\p{Nd}/gu, valueOf)
   if (!digits) return { problem: "formEmpty" }
   const parts = group?.trim() ? digits.split(group) : [digits]
   // India writes 1,20,000.
@@ -37,4 +37,12 @@ export function quickAmounts(min: number, max: number): number[] {
   const step = sliderStep(min, max)
   const round = [0.25, 0.5, 0.75].map((part) => Math.round((max * part) / step) * step)
   return [...new Set(round)].filter((points) => points > min && points < max)
+}
+
+/** The value of a digit of any language. Unicode has the ten digits of a script in their order. */
+function valueOf(digit: string): string {
+  const code = digit.codePointAt(0) ?? 0
+  let value = 0
+  while (/\p{Nd}/u.test(String.fromCodePoint(code - value - 1))) value++
+  return String(value % 10)
 }

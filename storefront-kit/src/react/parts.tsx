@@ -3,7 +3,8 @@
 import { useEffect, useId, useRef, useState, type ReactNode, type Ref } from "react"
 import type { DustResult, RulePart } from "../types.js"
 import { noticeKey, useDustContext, type Place } from "./context.js"
-import { useNotice } from "./hooks.js"
+import { useNotice, useStored } from "./hooks.js"
+import { CLOCK } from "./store.js"
 
 interface SectionProps {
   name: string
@@ -111,9 +112,10 @@ const MAX_LOOKS = 12
 export function Countdown({ until }: { until: string }) {
   const { texts, refresh } = useDustContext()
   const { t } = texts
+  const ahead = useStored<number>(CLOCK).data ?? 0
   // Unknown in the first render, which has to be the server's.
   const [now, setNow] = useState<number>()
-  const left = now === undefined ? undefined : Math.max(0, Math.ceil((Date.parse(until) - now) / 1000))
+  const left = now === undefined ? undefined : Math.max(0, Math.ceil((Date.parse(until) - now - ahead) / 1000))
   const hasEnded = left === 0
   const latestRefresh = useRef(refresh)
 

@@ -13,6 +13,9 @@ export type Store = ReturnType<typeof createStore>
 /** The points that can be spent now. */
 export const AVAILABLE = "available"
 
+/** The server's clock minus this device's, in milliseconds. */
+export const CLOCK = "clock"
+
 /** Id of the running action. */
 export const BUSY = "busy"
 
@@ -22,6 +25,8 @@ const UNKNOWN: Entry<never> = { loading: true }
 const FRESH_MS = 2_000
 /** Actions have time-outs of their own. These are for actions without, and for those that wait for each other in Next.js. */
 const READ_MS = 15_000
+/** A difference that a slow network explains. */
+const MAX_DELAY_MS = 60_000
 /** A page that is rendered again may replace the component that shows a value. */
 const LINGER_MS = 2_000
 const WRITE_MS = 45_000
@@ -57,6 +62,7 @@ export function createStore(seed: Record<string, unknown> = {}) {
   const loadedAt = new Map<string, number>()
   const versions = new Map<string, unknown>()
   const shown = new Map<string, number>()
+  const forgotten = new Set<string>()
   let runs = 0
   let availableRun = 0
 
@@ -65,6 +71,13 @@ export function createStore(seed: Record<string, unknown> = {}) {
     if (!data || typeof data !== "object" || !("available" in data) || run < availableRun) return
     availableRun = run
     set(AVAILABLE, { data: data.available, loading: false })
+  }
+
+  /** Some answers say what time it is: the clock of a phone may be hours wrong. */
+  function noteClock(data: unknown): void {
+    if (!data || typeof data !== "object" || !("now" in data)) return
+    const ahead = Date.parse(String(data.now)) - Date.now()
+    set(CLOCK, { data: Math.abs(ahead) > MAX_DELAY_MS ? ahead : 0, loading: false })
   }
 
   function set(key: string, entry: Entry<unknown>): void {
@@ -86,6 +99,7 @@ export function createStore(seed: Record<string, unknown> = {}) {
       loadedAt.set(key, Date.now())
       if (!error) {
         set(key, { data, loading: false })
+        noteClock(data)
         return noteAvailable(run, data)
       }
       // An expired session: what it showed is not this visitor's any more.
@@ -101,6 +115,8 @@ export function createStore(seed: Record<string, unknown> = {}) {
     loadedAt.set(key, Date.now())
     set(key, { data, loading: false })
     noteAvailable(++runs, data)
+    // What a page brings along may be older than what was loaded since.
+    if (!entries.has(CLOCK)) noteClock(data)
   }
 
   /** Load unless a load is running or has just ended. */
@@ -123,8 +139,11 @@ export function createStore(seed: Record<string, unknown> = {}) {
       running.delete(key)
       loadedAt.delete(key)
       versions.delete(key)
+      forgotten.add(key)
       set(key, UNKNOWN)
     },
+    /** Whether a page may bring along what has been forgotten, such as the cart's page on the way back from the order. */
+    wasForgotten: (key: string): boolean => forgotten.has(key),
     load,
     ensure,
     /** Whether a component knows of a newer version than the last one. */

@@ -1,4 +1,4 @@
-import { formatMoney, formatPoints } from "../format.js"
+import { formatMoney, formatPoints, localeOf } from "../format.js"
 import { en, type Messages } from "../messages/en.js"
 import type { DustError, PointsName, Programme } from "../types.js"
 
@@ -18,8 +18,9 @@ interface TextOptions {
 }
 
 /** Sentences, numbers, money and dates in the language of the shop. */
-export function createTexts({ locale, currency, timeZone, messages, name }: TextOptions) {
-  const sentences: Messages = { ...en, ...messages }
+export function createTexts({ locale: tag, currency, timeZone, messages, name }: TextOptions) {
+  const locale = localeOf(tag)
+  const sentences = withEnglish(messages)
   const isShopsOwn = name && (name.one !== en.one || name.many !== en.many)
   // A shop that chose no word has the default one, which is English.
   const { one, many } = isShopsOwn ? name : sentences
@@ -68,6 +69,16 @@ export function createTexts({ locale, currency, timeZone, messages, name }: Text
       return fill(sentence?.replace(/^Points\b/, "{many}") ?? "", values)
     },
   }
+}
+
+/** The sentences of a catalogue, and the English ones that it does not have. */
+function withEnglish(messages: Partial<Messages> = {}): Messages {
+  const given = messages as Record<string, string | object | undefined>
+  const all = Object.entries(en).map(([key, english]) => [
+    key,
+    typeof english === "string" ? (given[key] ?? english) : { ...english, ...(given[key] as object) },
+  ])
+  return Object.fromEntries(all) as Messages
 }
 
 /** The shop's word for points; undefined while the programme is not known. */

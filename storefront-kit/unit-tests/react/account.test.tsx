@@ -3,6 +3,7 @@ import { act, fireEvent, screen, within } from "@testing-library/react"
 import { describe, expect, test, vi } from "vitest"
 import {
   BalanceSummary,
+  CheckoutPanel,
   EarnHint,
   ExpiringList,
   History,
@@ -325,7 +326,7 @@ describe("OpenRedemptions", () => {
   test("gives points back, and says so when none is open any more", async () => {
     const { actions } = await show(<OpenRedemptions />)
     expect(screen.getByText("Code DUST-ABC")).toBeTruthy()
-    actions.redemptions.mockResolvedValue({ data: { redemptions: [{ ...REDEMPTION, state: "released" }], next_cursor: null } })
+    actions.redemptions.mockResolvedValue({ data: { redemptions: [{ ...REDEMPTION, state: "released" }], next_cursor: null, now: QUOTE.now } })
 
     await click("Remove: €5.00 off")
 
@@ -337,7 +338,7 @@ describe("OpenRedemptions", () => {
   test("says nothing about it when the shopper comes back to the page", async () => {
     vi.useFakeTimers({ now: NOW })
     const { actions, rerender } = await show(<OpenRedemptions />)
-    actions.redemptions.mockResolvedValue({ data: { redemptions: [], next_cursor: null } })
+    actions.redemptions.mockResolvedValue({ data: { redemptions: [], next_cursor: null, now: QUOTE.now } })
     await click("Remove: €5.00 off")
     await settle()
     expect(screen.getByRole("status").textContent).toBe("Removed. Your stars are available again.")
@@ -370,7 +371,7 @@ describe("OpenRedemptions", () => {
       "Der Code ist nicht im Warenkorb: bitte geben Sie ihn dort ein.",
     ],
   ])("says what is wrong with a code, in the shop's language and its word for points: %s", async (reason, english, german) => {
-    const actions = actionsWith({ redemptions: () => ok({ redemptions: [{ ...REDEMPTION, reason }], next_cursor: null }) })
+    const actions = actionsWith({ redemptions: () => ok({ redemptions: [{ ...REDEMPTION, reason }], next_cursor: null, now: QUOTE.now }) })
     const { unmount } = await show(<OpenRedemptions />, { actions })
     expect(screen.getByText(english)).toBeTruthy()
 
@@ -382,7 +383,7 @@ describe("OpenRedemptions", () => {
 
   test("is missing when nothing is open", async () => {
     const { container } = await show(<OpenRedemptions />, {
-      actions: actionsWith({ redemptions: () => ok({ redemptions: [{ ...REDEMPTION, state: "captured" as const }], next_cursor: null }) }),
+      actions: actionsWith({ redemptions: () => ok({ redemptions: [{ ...REDEMPTION, state: "captured" as const }], next_cursor: null, now: QUOTE.now }) }),
     })
 
     expect(container.textContent).toBe("")
@@ -467,6 +468,22 @@ describe("ThankYou", () => {
     expect(actions.quote).toHaveBeenCalled()
     expect(screen.queryByText("Earn 25 stars")).toBeNull()
     expect(screen.getByText("This order keeps 25 stars for you.")).toBeTruthy()
+  })
+
+  test("lets the cart's page ask again, on the way back from the order to a page that the browser has kept", async () => {
+    const quote = { ...QUOTE, max_dust: 777 }
+    const actions = actionsWith({ quote: () => ok(QUOTE) })
+    const { rerender } = await show(<CheckoutPanel quote={quote} />, { actions, initial: {} })
+    rerender(<Shop actions={actions}><ThankYou orderId="order_1" /></Shop>)
+    await settle()
+    expect(actions.quote).not.toHaveBeenCalled()
+
+    actions.quote.mockResolvedValue({ error: { code: "no_cart", message: "" } })
+    rerender(<Shop actions={actions}><CheckoutPanel quote={quote} /></Shop>)
+    await settle()
+
+    expect(actions.quote).toHaveBeenCalledOnce()
+    expect(screen.queryByText("Pay with stars")).toBeNull()
   })
 
   test("of a guest says what is kept", async () => {

@@ -105,7 +105,7 @@ describe("the amount", () => {
     expect(actions.redeem).toHaveBeenCalledWith({ dust: 120_000 }, expect.any(String))
   })
 
-  test.each(["ar-EG", "fa", "sv", "de-CH", "fr"])("may be typed as they are shown in %s", async (locale) => {
+  test.each(["ar-EG", "fa", "bn-BD", "mr", "ne", "my", "sv", "de-CH", "fr"])("may be typed as they are shown in %s", async (locale) => {
     const { actions } = await show(<CheckoutPanel />, { locale })
 
     type(new Intl.NumberFormat(locale).format(1000))
@@ -406,11 +406,10 @@ describe("redeeming", () => {
   })
 
   test("keeps its result when the quote is loaded twice at the same time", async () => {
-    let slow: (result: DustResult<CustomerQuote>) => void = () => {}
+    const answers: ((result: DustResult<CustomerQuote>) => void)[] = []
+    const pending = () => new Promise<DustResult<CustomerQuote>>((resolve) => answers.push(resolve))
     const { actions, rerender } = await show(<CheckoutPanel version="1" />)
-    actions.quote
-      .mockResolvedValueOnce({ data: QUOTE })
-      .mockImplementationOnce(() => new Promise((resolve) => { slow = resolve }))
+    actions.quote.mockImplementationOnce(pending).mockImplementationOnce(pending)
     actions.redeem.mockImplementation(async () => {
       // The shop renders the page again with the answer of its action.
       setTimeout(() => rerender(<Shop actions={actions}>{<CheckoutPanel version="2" />}</Shop>), 0)
@@ -419,9 +418,13 @@ describe("redeeming", () => {
 
     await click(/^Use/)
     await settle()
-    slow({ data: { ...QUOTE, redemptions: [APPLIED] } })
+    expect(answers).toHaveLength(2)
+    answers[0]?.({ data: QUOTE })
+    await settle()
+    answers[1]?.({ data: { ...QUOTE, redemptions: [APPLIED] } })
     await settle()
 
+    expect(screen.getByText("Valid for", { exact: false })).toBeTruthy()
     expect(screen.getByRole("status").textContent).toBe("500 stars used: €5.00 off.")
   })
 
@@ -505,12 +508,43 @@ describe("what is used already", () => {
     expect(document.activeElement).toBe(document.body)
   })
 
+  test.each([
+    ["ahead", 3],
+    ["behind", -3],
+  ])("has the time that is left by the server's clock, when this device's is hours %s", async (_, hours) => {
+    vi.useFakeTimers({ now: NOW + hours * 3_600_000 })
+    const quote = () => ok({ ...QUOTE, redemptions: [APPLIED], now: new Date(Date.now() - hours * 3_600_000).toISOString() })
+    const { actions } = await show(<CheckoutPanel />, { actions: actionsWith({ quote }) })
+
+    expect(screen.getByText("Valid for 1:00:00")).toBeTruthy()
+    await act(() => vi.advanceTimersByTimeAsync(61_000))
+    expect(screen.getByText("Valid for 58:59")).toBeTruthy()
+    expect(actions.quote).toHaveBeenCalledOnce()
+    await act(() => vi.advanceTimersByTimeAsync(59 * 60_000))
+    expect(screen.getByText("Expired. Your stars come back in a moment.")).toBeTruthy()
+  })
+
+  test("has the right time at once, when the server has read it and this device's clock is wrong", async () => {
+    vi.useFakeTimers({ now: NOW - 3 * 3_600_000 })
+    const quote = { ...QUOTE, redemptions: [APPLIED] }
+    await show(<CheckoutPanel quote={quote} />, { initial: { quote } })
+
+    expect(screen.getByText("Valid for 1:00:00")).toBeTruthy()
+  })
+
+  test("goes by this device's clock while an answer was on the way for seconds", async () => {
+    vi.useFakeTimers({ now: NOW + 20_000 })
+    await show(<CheckoutPanel />, { actions: actionsWith({ quote: () => ok({ ...QUOTE, redemptions: [APPLIED] }) }) })
+
+    expect(screen.getByText("Valid for 59:40")).toBeTruthy()
+  })
+
   test("disappears when its time is over", async () => {
     vi.useFakeTimers({ now: NOW })
     const onCartChange = vi.fn()
     const { actions } = await show(<CheckoutPanel />, {
       onCartChange,
-      actions: actionsWith({ quote: () => ok({ ...QUOTE, redemptions: [APPLIED] }) }),
+      actions: actionsWith({ quote: () => ok({ ...QUOTE, redemptions: [APPLIED], now: new Date().toISOString() }) }),
     })
 
     await act(() => vi.advanceTimersByTimeAsync(60 * 60_000))

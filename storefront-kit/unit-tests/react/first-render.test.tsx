@@ -39,7 +39,7 @@ const everything = (
     <History transactions={{ transactions: [TRANSACTION], next_cursor: "1" }} />
     <TierProgress />
     <Referral link="https://shop.example/{code}" />
-    <OpenRedemptions redemptions={{ redemptions: [REDEMPTION], next_cursor: null }} />
+    <OpenRedemptions redemptions={{ redemptions: [REDEMPTION], next_cursor: null, now: QUOTE.now }} />
     <ThankYou orderId="order_1" />
   </>
 )

@@ -3,7 +3,7 @@ import type { ReactNode } from "react"
 import { afterEach, vi } from "vitest"
 import type { DustActions } from "../../src/index.js"
 import { DustProvider, type DustProviderProps } from "../../src/react/index.js"
-import { BALANCE, ORDER, PROGRAMME, QUOTE, REDEMPTION, TRANSACTION } from "../samples.js"
+import { BALANCE, inMinutes, ORDER, PROGRAMME, QUOTE, REDEMPTION, TRANSACTION } from "../samples.js"
 
 export * from "../samples.js"
 
@@ -22,7 +22,7 @@ export function actionsWith(overrides: Partial<DustActions> = {}) {
     redeem: () => ok(REDEMPTION),
     release: () => ok({ ...REDEMPTION, state: "released" as const }),
     transactions: () => ok({ transactions: [TRANSACTION], next_cursor: null }),
-    redemptions: () => ok({ redemptions: [REDEMPTION], next_cursor: null }),
+    redemptions: () => ok({ redemptions: [REDEMPTION], next_cursor: null, now: inMinutes(0) }),
     forecast: (_currency, items) =>
       ok({ items: items.map(({ product_id }) => ({ product_id, earn: 20, breakdown: [] })), total: 20 * items.length }),
     products: (ids) => ok(Object.fromEntries(ids.map((id) => [id, { dust_only: false, dust_price: 900 }]))),
