@@ -4,7 +4,7 @@ The target is how much of each code the order uses as it is now. The difference 
 from the hold, spent in addition, or given back to the lots it came from.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
@@ -14,8 +14,10 @@ import structlog
 from sqlalchemy import Connection
 
 from bridge.ledger.account import Account
+from bridge.medusa.currencies import amount_to_pay
 from bridge.medusa.order_lines import CodeUse, Line
 from bridge.medusa.orders import Order
+from bridge.programme.fields import MILLIONTH
 from bridge.programme.spending import dust_for_value
 from bridge.redemptions import lifecycle
 from bridge.redemptions.repository import Code, Redemption, lock_redemption, store_code_use, store_second_use
@@ -42,26 +44,20 @@ FirstUses = Mapping[str, Mapping[str, FirstUse]]
 """By code, then by line."""
 
 
-def product_codes(redemptions: Iterable[Redemption]) -> frozenset[str]:
-    """Return the codes that pay for whole units of a product."""
-    return frozenset(code.code for redemption in redemptions for code in redemption.codes if code.product_id)
-
-
-def first_uses(order: Order, redemptions: Iterable[Redemption], product_codes: Collection[str]) -> FirstUses:
+def first_uses(order: Order, redemptions: Iterable[Redemption]) -> FirstUses:
     """Return what these redemptions' codes take off the order's lines, to be stored at its first settlement."""
+    return {code.code: _first_uses(code, order) for redemption in redemptions for code in redemption.codes}
+
+
+def _first_uses(code: Code, order: Order) -> Mapping[str, FirstUse]:
+    units = units_paid(code, order)
     return {
-        code.code: {
-            line.id: FirstUse(ordered=line.ordered, amount=use.given, units=_units_paid(line, use, product_codes))
-            for line, use in order.uses_of(code.code)
-        }
-        for redemption in redemptions
-        for code in redemption.codes
+        line.id: FirstUse(ordered=line.ordered, amount=use.given, units=units.get(line.id, Decimal(0)))
+        for line, use in order.uses_of(code.code)
     }
 
 
-def used_dust(
-    redemption: Redemption, code: Code, order: Order, *, product_codes: Collection[str], first: FirstUses
-) -> int:
+def used_dust(redemption: Redemption, code: Code, order: Order, *, first: FirstUses) -> int:
     """Return how many of the code's points the order uses as it is now; 0 once it is canceled.
 
     The result is rounded up, so the points given back are never worth more than their share of what came back.
@@ -73,7 +69,7 @@ def used_dust(
         case RedemptionKind.FIXED:
             return _share(code, _amount(code, order, before), code.value)
         case RedemptionKind.PRODUCTS:
-            return _share(code, _units(code, order, before, product_codes), code.quantity)
+            return _share(code, _units(code, order, before), code.quantity)
         case RedemptionKind.PERCENTAGE | RedemptionKind.FREE_PRODUCT:
             # A reward has one price, whatever it takes off. An order that keeps 75 % of the discount uses 75 % of the
             # points: a reward for 400 took 10.00 off; a line is returned and 7.50 remain: 300 are used, 100 given back.
@@ -110,33 +106,53 @@ def _amount(code: Code, order: Order, before: Mapping[str, FirstUse]) -> Decimal
     return total
 
 
-def _units(code: Code, order: Order, before: Mapping[str, FirstUse], product_codes: Collection[str]) -> Decimal:
+def _units(code: Code, order: Order, before: Mapping[str, FirstUse]) -> Decimal:
     """Return how many of the units that the customer keeps the code pays for: fewer after returns, in proportion.
 
     It paid for 4 of 10 units and 9 come back, so it still pays for 0.4 units.
     """
-    total = Decimal(0)
-    for line, use in order.uses_of(code.code):
-        paid, first = _units_paid(line, use, product_codes), before.get(line.id)
-        units = paid * line.units / line.ordered if paid else paid
+    total, paid = Decimal(0), units_paid(code, order)
+    for line, _ in order.uses_of(code.code):
+        first = before.get(line.id)
+        units = paid[line.id] * line.units / line.ordered if line.id in paid else Decimal(0)
         total += min(units, first.units * first.share_of(line)) if first else units
     return total
 
 
-def _units_paid(line: Line, use: CodeUse, product_codes: Collection[str]) -> Decimal:
-    """Return how many of the line's ordered units the code pays for.
+def units_paid(code: Code, order: Order) -> dict[str, Decimal]:
+    """Return how many of the ordered units of each line the code pays for, by line id; none if it is for a sum.
 
-    It pays for whole units: what the code took off, divided by what a unit costs after other discounts. Example: the
-    shop's own coupon took 9.00 off a mug of 15.00 and the code the other 6.00, so the code paid for one mug. An order
-    edit can leave a weight, such as 1.4 of 2 units: then nothing is rounded.
+    It takes the price of its units off, before other discounts, or what those have left of the line if that is less
+    (Medusa 2.13.6 and 2.21.2: they are applied before it or after it, the largest value first). Examples of 3 mugs at
+    15.00, with a code for 2 of them:
+
+        the shop's coupon     takes   the code takes   left   units
+        10 % of what is left   1.50            30.00   13.50      2
+        27.00 before the code 27.00            18.00    0.00      2
     """
-    by_units = sum((unit_use.amount for unit_use in line.code_uses if unit_use.code in product_codes), Decimal(0))
-    if by_units <= 0 or line.units <= 0:
-        return Decimal(0)
-    paid = line.ordered * use.amount / (line.gross + by_units)
-    if line.ordered == line.ordered.to_integral_value():
-        paid = paid.to_integral_value(ROUND_HALF_UP)
-    return min(paid, line.ordered)
+    quantity = Decimal(code.quantity or 0)
+    lines = [line for line, _ in order.uses_of(code.code) if line.units > 0] if quantity else []
+    paid = {line.id: _units_at_full_price(code, line) for line in lines}
+    missing = quantity - sum(paid.values(), Decimal(0))
+    if missing < 0:
+        return {line_id: units * quantity / (quantity - missing) for line_id, units in paid.items()}
+    # It paid for more of a line than its price shows if other discounts had left too little of it.
+    room = {
+        line.id: line.ordered - paid[line.id] for line in lines if amount_to_pay(line.gross, order.currency_code) <= 0
+    }
+    total_room = sum(room.values(), Decimal(0))
+    part = min(missing / total_room, Decimal(1)) if total_room > 0 else Decimal(0)
+    return {line_id: units + room.get(line_id, Decimal(0)) * part for line_id, units in paid.items()}
+
+
+def _units_at_full_price(code: Code, line: Line) -> Decimal:
+    """Return what the code took off the line, in units at their price before all discounts."""
+    price = line.gross + sum((use.amount for use in line.code_uses), Decimal(0))
+    amount = sum((use.amount for use in line.code_uses if use.code == code.code), Decimal(0))
+    units = line.ordered * amount / price if price > 0 else Decimal(0)
+    whole = units.to_integral_value(ROUND_HALF_UP)
+    # Amounts may be short in their tenth decimal place.
+    return min(whole if abs(units - whole) < MILLIONTH else units, line.ordered)
 
 
 def _uses(redemption: Redemption, code: Code, order: Order) -> list[CodeUse]:
@@ -183,7 +199,6 @@ def book_use(
     redemption: Redemption,
     order: Order,
     *,
-    product_codes: Collection[str],
     first: FirstUses,
     spent: dict[str, int],
     now: datetime,
@@ -191,17 +206,13 @@ def book_use(
     """Post the difference to what `order` uses of `redemption`; `account` and the redemption's row are locked.
 
     `spent` is the origin of its captured points, by lot. It is updated, because the next order of a batch may use the
-    same redemption. `product_codes` are the codes that pay for whole units; `first` is what codes took off the order's
-    lines at its first settlement.
+    same redemption. `first` is what codes took off the order's lines at its first settlement.
     """
     # Two orders of a batch may each have a code of it, or both the same one: the first has changed the row.
     redemption = lock_redemption(connection, redemption.id)
     if order.gone:
         return lifecycle.order_deleted(connection, account, redemption, order, spent=spent, now=now)
-    used = {
-        code.code: used_dust(redemption, code, order, product_codes=product_codes, first=first)
-        for code in _codes_of(redemption, order)
-    }
+    used = {code.code: used_dust(redemption, code, order, first=first) for code in _codes_of(redemption, order)}
     if not used:
         report_second_use(connection, redemption, order)
         return redemption

@@ -1,5 +1,6 @@
 """What of an order's lines and shipping earns points, and by which terms."""
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from decimal import Decimal
@@ -8,7 +9,7 @@ from bridge.ids import ProductId
 from bridge.medusa.order_lines import Line
 from bridge.medusa.orders import Order
 from bridge.programme.earning import Earn, EarningLine, LineAttributes, LineTerms, line_terms
-from bridge.redemptions.capture import FirstUses
+from bridge.redemptions.capture import FirstUses, units_paid
 from bridge.redemptions.repository import Redemption
 from bridge.settlement.stored_lines import StoredLine
 
@@ -48,18 +49,28 @@ def earning_lines(
     order: Order, rules: Earn, terms: Mapping[str, LineTerms], redemptions: Iterable[Redemption]
 ) -> list[EarningLine]:
     """Return the order's lines, reduced to what the customer keeps and has paid with money."""
-    dust_codes = {code.code for redemption in redemptions for code in redemption.codes}
-    return [_earning_line(order, line, rules, terms[line.id], dust_codes) for line in order.lines]
+    codes = [code for redemption in redemptions for code in redemption.codes]
+    discounts = {code.code for code in codes if not code.quantity}
+    units_with_dust: dict[str, Decimal] = defaultdict(Decimal)
+    for code in codes:
+        for line_id, units in units_paid(code, order).items():
+            units_with_dust[line_id] += units
+    return [
+        _earning_line(
+            order, line, rules, terms[line.id], _share_paid_with_money(line, discounts, units_with_dust[line.id])
+        )
+        for line in order.lines
+    ]
 
 
-def _earning_line(order: Order, line: Line, rules: Earn, terms: LineTerms, dust_codes: set[str]) -> EarningLine:
+def _earning_line(order: Order, line: Line, rules: Earn, terms: LineTerms, with_money: Decimal) -> EarningLine:
     kept = order.kept_share(line, include_credit=rules.basis.include_credit)
     return EarningLine(
         id=line.id,
         terms=terms,
         net=line.net * kept,
         gross=line.gross * kept,
-        units=line.units * _share_paid_with_money(line, dust_codes) * kept,
+        units=line.units * with_money * kept,
     )
 
 
@@ -83,14 +94,17 @@ def kept_shipping(order: Order, rules: Earn) -> tuple[Decimal, Decimal]:
     return order.shipping_net * kept, order.shipping_gross * kept
 
 
-def _share_paid_with_money(line: Line, dust_codes: set[str]) -> Decimal:
-    """Return the share of the line that was paid with money.
+def _share_paid_with_money(line: Line, dust_discounts: Collection[str], units_with_dust: Decimal) -> Decimal:
+    """Return the share of the line's units that were paid with money.
 
     What was paid with points earns nothing, also where points do not depend on the price. Otherwise a product that
     earns more fixed points than it costs in points would yield points without end.
+
+    Example: points paid for 1 of 4 mugs, and a discount from points took 10.00 of 30.00 off the others: one half.
     """
-    with_dust = sum((use.amount for use in line.code_uses if use.code in dust_codes), Decimal(0))
-    return line.gross / (line.gross + with_dust) if with_dust > 0 else Decimal(1)
+    units = max(line.ordered - units_with_dust, Decimal(0)) / line.ordered if units_with_dust else Decimal(1)
+    with_dust = sum((use.amount for use in line.code_uses if use.code in dust_discounts), Decimal(0))
+    return units * line.gross / (line.gross + with_dust) if with_dust > 0 else units
 
 
 def lines_to_store(

@@ -18,7 +18,7 @@ from bridge.medusa.orders import Order
 from bridge.products.settings import dust_only_among
 from bridge.programme.earning import LineTerms
 from bridge.programme.versions import Version, current_version, versions_by_number
-from bridge.redemptions.capture import first_uses, is_used_by, product_codes
+from bridge.redemptions.capture import first_uses, is_used_by
 from bridge.redemptions.repository import Redemption, redemptions_of_orders
 from bridge.settlement.earning_limits import LimitHistory, OwnOrder, read_limit_history
 from bridge.settlement.escrow import Escrow, lock_escrows, open_escrow, owner_of
@@ -168,7 +168,7 @@ def _load_orders(
         dust_only = dust_only_lines(order, known_lines, dust_only_products)
         if facts_per_order[order.id] > 1 and not (order.is_draft or order.gone):
             # What its row would have stored if these facts had been settled before the next ones arrived.
-            uses = first_uses(order, used, product_codes(used))
+            uses = first_uses(order, used)
             lines_in_batch[order.id] = lines_to_store(order, known_lines, terms, dust_only, {}, uses)
         known_escrow = escrows.get(order.id)
         escrow = open_escrow(order, known_escrow, version, now=now)

@@ -8,7 +8,7 @@ from bridge.counted import counted
 from bridge.medusa.currencies import amount_to_pay
 from bridge.programme.days import local_date
 from bridge.programme.earning import SHIPPING
-from bridge.redemptions.capture import first_uses, product_codes
+from bridge.redemptions.capture import first_uses
 from bridge.settlement.compute import OrderPlan
 from bridge.settlement.earning_limits import LimitedOrder
 from bridge.settlement.facts import next_check
@@ -102,7 +102,7 @@ def _lines(plan: OrderPlan) -> Mapping[str, StoredLine]:
     if loaded.order.gone:
         # If the order comes back, the same terms apply.
         return loaded.known_lines
-    uses = first_uses(loaded.order, loaded.redemptions, product_codes(loaded.redemptions))
+    uses = first_uses(loaded.order, loaded.redemptions)
     return lines_to_store(
         loaded.order,
         loaded.known_lines,
@@ -120,7 +120,8 @@ def _has_unpaid_dust_only(plan: OrderPlan) -> bool:
     A merchant can do this on purpose with a draft order, an edit or an exchange, so it is only reported. The
     storefront's checkout refuses such a cart.
     """
-    order, codes = plan.loaded.order, product_codes(plan.loaded.redemptions)
+    order, redemptions = plan.loaded.order, plan.loaded.redemptions
+    codes = {code.code for redemption in redemptions for code in redemption.codes if code.product_id}
     return not (order.canceled or order.is_draft) and any(
         amount_to_pay(line.gross, order.currency_code) > 0 or codes.isdisjoint(use.code for use in line.code_uses)
         for line in order.lines

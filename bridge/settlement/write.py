@@ -16,7 +16,7 @@ from bridge.ledger.store import save, spent_lots
 from bridge.observability.tracing import span
 from bridge.programme.dates import maturity_and_expiry
 from bridge.programme.versions import Version
-from bridge.redemptions.capture import book_use, product_codes, report_second_use
+from bridge.redemptions.capture import book_use, report_second_use
 from bridge.redemptions.tables import RedemptionState
 from bridge.settlement.booking import Booking, OpenAccounts, open_for_booking
 from bridge.settlement.compute import BatchPlan, OrderPlan
@@ -164,14 +164,12 @@ def _post_order(connection: Connection, plan: OrderPlan, accounts: _Accounts, no
     settled = _post_shares(plan, booking, accounts)
     for share in (settled.shares.own, *settled.shares.former):
         accounts.update_pool(plan.order_id, share)
-    by_unit = product_codes(loaded.redemptions)
     for redemption in loaded.redemptions:
         book_use(
             connection,
             accounts.by_customer[redemption.customer_id],
             redemption,
             loaded.order,
-            product_codes=by_unit,
             first=uses_by_code(loaded.known_lines),
             spent=accounts.spent[redemption.id],
             now=now,

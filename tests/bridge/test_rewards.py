@@ -471,6 +471,28 @@ def test_a_shops_coupon_on_a_product_for_dust_does_not_lower_its_price_in_dust(
     assert figures(api) == (1000 - 600, 0, 400)
 
 
+def test_a_return_beside_a_coupon_gives_back_the_points_of_the_units_that_came_back(
+    api: TestClient, shop: FakeMedusa
+) -> None:
+    price = {"dust_only": False, "dust_price": 100}
+    api.put("/admin/dust/products/prod_mug", headers=tokens.admin(), json=price).raise_for_status()
+    one, three = (redeemed(api, {"items": [{"product_id": "prod_mug", "quantity": units}]})["code"] for units in (1, 3))
+
+    def mugs(returned: int) -> dict[str, Any]:
+        """Ten mugs: points pay for four of them, and then the shop's coupon takes half of the other 60.00 off."""
+        item = line(product_id="prod_mug", price=10, quantity=10, returned=returned, discount=10, code=one)
+        item["adjustments"] += [{"code": code, "amount": 30, "total": 30} for code in (three, "SUMMER")]
+        kept = (10 - returned) / 10
+        return item | {"total": 30 * kept, "discount_total": 70 * kept}
+
+    settle(api, order(lines=[mugs(returned=0)]))
+    assert figures(api)[0] == 1000 - 400 + 30
+    settle(api, order(version=2, lines=[mugs(returned=5)]), "order.return_received")
+    assert figures(api)[0] == 1000 - 200 + 15
+    settle(api, order(version=3, lines=[mugs(returned=10)]), "order.return_received")
+    assert figures(api)[0] == 1000
+
+
 # The share of the cart
 
 

@@ -9,6 +9,7 @@ from bridge.db import transaction
 from bridge.ids import CustomerId
 from bridge.inbox.process_batch import process_batch
 from bridge.reports.explain import explain
+from tests.support import tokens
 from tests.support.deliveries import deliver
 from tests.support.ledger import give
 from tests.support.medusa import FakeMedusa
@@ -110,6 +111,19 @@ def test_what_dust_paid_of_a_product_earns_no_fixed_dust(api: TestClient, medusa
     settle(order(lines=[line(product_id="prod_mug", price=10, quantity=2, discount=5, code=code)]))
     # 5.00 of 20.00 were dust: three quarters of 2 x 50.
     assert balance().balance == 75
+
+
+def test_units_that_points_paid_earn_no_fixed_points_beside_a_coupon(api: TestClient, medusa: FakeMedusa) -> None:
+    api.put("/admin/dust/products/prod_mug", headers=tokens.admin(), json={"dust_only": False, "dust_price": 100})
+    set_rules(earn={"fixed": [{"product_id": "prod_mug", "dust": 50}]})
+    give(100)
+    code = redeemed(api, {"items": [{"product_id": "prod_mug", "quantity": 1}]})["code"]
+    # Points paid for 10.00 of four mugs, and a coupon of the shop took half of the other 30.00 off.
+    mugs = line(product_id="prod_mug", price=10, quantity=4, discount=10, code=code)
+    coupon = {**mugs["adjustments"][0], "code": "SUMMER", "amount": 15, "total": 15}
+    mugs.update(total=15, discount_total=25, adjustments=[*mugs["adjustments"], coupon])
+    settle(order(lines=[mugs]))
+    assert balance().balance == 3 * 50
 
 
 def test_an_explanation_names_the_rules_that_made_the_number() -> None:

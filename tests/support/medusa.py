@@ -370,7 +370,7 @@ def _discount(promotion: dict[str, Any], cart: dict[str, Any]) -> bool:
             amount = min(method["value"] * each["total"] / whole, each["total"])
         elif method["allocation"] == "once":
             units = min(left, each["quantity"])
-            amount, left = each["total"] * units / each["quantity"], left - units
+            amount, left = min(each["original_total"] * units / each["quantity"], each["total"]), left - units
         else:
             amount = each["total"] * method["value"] / 100
         each["total"] -= amount

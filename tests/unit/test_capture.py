@@ -26,26 +26,33 @@ def used(
     first: FirstUses | None = None,
 ) -> int:
     code = code_for(dust, units=units, value=value)
-    codes = {"DUST-1"} if units else set()
-    return used_dust(redemption(kind, code), code, read_order(document), product_codes=codes, first=first or {})
+    return used_dust(redemption(kind, code), code, read_order(document), first=first or {})
 
 
 def remembered(document: dict[str, Any], *, dust: int, units: int | None = None) -> FirstUses:
-    codes = {"DUST-1"} if units else set()
-    made = redemption(RedemptionKind.PRODUCTS if units else RedemptionKind.FIXED, code_for(dust, units=units))
-    return first_uses(read_order(document), [made], codes)
+    made = redemption(
+        RedemptionKind.PRODUCTS if units else RedemptionKind.FIXED, code_for(dust, units=units, value=Decimal(1))
+    )
+    return first_uses(read_order(document), [made])
 
 
-def units_line(ordered: int, returned: int, price: int, paid: int, coupon: int = 0) -> dict[str, Any]:
-    """Units of a product, some of them paid with points, after a coupon of the shop of so much a unit."""
-    left = price - coupon
-    item = line(price=price, quantity=ordered, returned=returned, discount=paid * left, code="DUST-1")
-    if coupon:
-        off = coupon * ordered
-        item["adjustments"].append({"code": "SUMMER", "amount": off, "total": off})
-        kept = Fraction(ordered - returned, ordered)
-        item["discount_total"] = float((paid * left + off) * kept)
-        item["total"] = float((price * ordered - paid * left - off) * kept)
+def units_line(
+    ordered: int, returned: int, price: int, paid: int, *, before: int = 0, percent: int = 0, line_id: str = "ordli_1"
+) -> dict[str, Any]:
+    """Units of a product, some of them paid with points, as Medusa 2.21.2 gives the line.
+
+    Coupons of the shop took `before` off each unit before the code, and `percent` of what the code left.
+    """
+    whole = (price - before) * ordered
+    by_points = min(paid * price, whole)
+    after = Fraction((whole - by_points) * percent, 100)
+    item = line(line_id, price=price, quantity=ordered, returned=returned, discount=by_points, code="DUST-1")
+    for code, off in (("VIP", before * ordered), ("SUMMER", float(after))):
+        if off:
+            item["adjustments"].append({"code": code, "amount": off, "total": off})
+    kept = Fraction(ordered - returned, ordered)
+    item["discount_total"] = float((before * ordered + by_points + after) * kept)
+    item["total"] = float((whole - by_points - after) * kept)
     return item
 
 
@@ -54,18 +61,42 @@ def test_points_given_back_are_at_most_the_share_of_what_came_back(data: st.Data
     ordered = data.draw(st.integers(1, 60))
     paid = data.draw(st.integers(1, ordered))
     price = data.draw(st.integers(2, 500))
-    coupon = data.draw(st.integers(0, price - 1))
+    off, percent = data.draw(st.integers(0, price - 1)), data.draw(st.integers(0, 100))
     each = data.draw(st.integers(1, 10_000))
     steps = sorted(data.draw(st.lists(st.integers(0, ordered), min_size=1, max_size=5)))
     before = 0
     for returned in steps:
-        document = order(lines=[units_line(ordered, returned, price, paid, coupon)])
+        document = order(lines=[units_line(ordered, returned, price, paid, before=off, percent=percent)])
         spent = used(RedemptionKind.PRODUCTS, document, dust=each * paid, units=paid)
         # Of each unit that stands, the same share is paid with points. What is used is rounded up once.
         assert spent == ceil(Fraction(each * paid * (ordered - returned), ordered))
         back = each * paid - spent
         assert before <= back <= Fraction(each * paid * returned, ordered)
         before = back
+
+
+@pytest.mark.parametrize("percent", [0, 10, 50, 100])
+def test_units_of_two_lines_are_those_that_each_line_had_paid(percent: int) -> None:
+    """Medusa pays the first line in whole, and 1 of 4 units of the second."""
+    lines = [
+        units_line(2, 0, 15, 2, percent=percent, line_id="l1"),
+        units_line(4, 0, 15, 1, percent=percent, line_id="l2"),
+    ]
+    first = remembered(order(lines=lines), dust=300, units=3)
+
+    def used_of(*kept: dict[str, Any]) -> int:
+        return used(RedemptionKind.PRODUCTS, order(lines=list(kept)), dust=300, units=3, first=first)
+
+    assert used_of(*lines) == 300
+    assert used_of(lines[0], units_line(4, 4, 15, 1, percent=percent, line_id="l2")) == 200
+    assert used_of(units_line(2, 2, 15, 2, percent=percent, line_id="l1"), lines[1]) == 100
+
+
+def test_a_price_that_an_edit_raises_leaves_points_for_a_part_of_the_unit() -> None:
+    """Medusa leaves the discount as it was: 10.00 off a unit that costs 30.00 now."""
+    first = remembered(order(lines=[units_line(1, 0, 10, 1)]), dust=300, units=1)
+    edited = order(lines=[line(price=30, quantity=1, discount=10, code="DUST-1")])
+    assert used(RedemptionKind.PRODUCTS, edited, dust=300, units=1, first=first) == 100
 
 
 @given(
@@ -110,9 +141,9 @@ def test_an_edit_that_was_never_seen_before_pays_no_more_than_the_line_costs() -
 
 
 def test_a_unit_beside_a_coupon_that_is_not_fully_paid_is_a_whole_unit() -> None:
-    # Three mugs at 15.00, less 9.00 each by the shop's coupon; the code pays what is left of one: 6.00 of 18.00.
-    document = order(lines=[units_line(3, 0, 15, 1, coupon=9)])
-    assert used(RedemptionKind.PRODUCTS, document, dust=300, units=1) == 300
+    # Two of three mugs at 15.00, less 9.00 each by the shop's coupon: the code pays the 18.00 that are left.
+    document = order(lines=[units_line(3, 0, 15, 2, before=9)])
+    assert used(RedemptionKind.PRODUCTS, document, dust=600, units=2) == 600
 
 
 @pytest.mark.parametrize(("left", "dust"), [(1.4, 700), (0.4, 200), (1.6, 800), (1, 500)])

@@ -116,7 +116,7 @@ def test_what_is_used_of_a_price_is_all_of_it_none_of_it_or_its_share_rounded_up
         for number, (given, tenths) in enumerate(parts)
     ]
     placed = read_order(order(lines=lines))
-    used = used_dust(redemption(RedemptionKind.PERCENTAGE, code), code, placed, product_codes=(), first={})
+    used = used_dust(redemption(RedemptionKind.PERCENTAGE, code), code, placed, first={})
     whole, left = sum(10 * given for given, _ in parts), sum(given * tenths for given, tenths in parts)
     assert 0 <= used <= dust
     assert left > 0 or used == 0
