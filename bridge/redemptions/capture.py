@@ -73,10 +73,10 @@ def used_dust(redemption: Redemption, code: Code, order: Order, *, first: FirstU
         case RedemptionKind.PERCENTAGE | RedemptionKind.FREE_PRODUCT:
             # A reward has one price, whatever it takes off. An order that keeps 75 % of the discount uses 75 % of the
             # points: a reward for 400 took 10.00 off; a line is returned and 7.50 remain: 300 are used, 100 given back.
-            # A line counts with its first amount, a line that an edit added with its present one.
-            present_amounts = {line.id: use.given for line, use in order.uses_of(code.code)}
-            first_amounts = {line_id: use.amount for line_id, use in before.items()}
-            whole = sum((present_amounts | first_amounts).values(), Decimal(0))
+            # The points paid for what the order had at first. Medusa 2.12.0 and later takes a percentage also off what
+            # an edit or an exchange adds, if the merchant wants it: that changes nothing, and neither does its return.
+            present_amounts = [use.given for _, use in order.uses_of(code.code)]
+            whole = sum([use.amount for use in before.values()] or present_amounts, Decimal(0))
             return _share(code, _amount(code, order, before), whole)
         case RedemptionKind.FREE_SHIPPING:
             uses = _uses(redemption, code, order)

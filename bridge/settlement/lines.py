@@ -51,7 +51,7 @@ def earning_lines(
     """Return the order's lines, reduced to what the customer keeps and has paid with money."""
     codes = [code for redemption in redemptions for code in redemption.codes]
     discounts = {code.code for code in codes if not code.quantity}
-    units_with_dust: defaultdict[str, Decimal] = defaultdict(Decimal)
+    units_with_dust: dict[str, Decimal] = defaultdict(Decimal)
     for code in codes:
         for line_id, units in units_paid(code, order).items():
             units_with_dust[line_id] += units
@@ -122,6 +122,9 @@ def lines_to_store(
     A line removed by an order edit stays stored if points paid for a part of it: they are given back for it.
     """
     present = {line.id for line in order.lines}
+    # Stored uses are those of the first settlement, and none of lines that an edit added.
+    stored_codes = {code for line in known.values() for code in line.uses}
+    uses = {code: by_line for code, by_line in uses.items() if code not in stored_codes}
     removed = {
         line_id: replace(line, points=Decimal(0))
         for line_id, line in known.items()
@@ -133,8 +136,7 @@ def lines_to_store(
             terms=terms[line.id],
             final=final or (line.id in known and known[line.id].final),
             points=points.get(line.id, Decimal(0)),
-            # Stored uses are those of the first settlement.
-            uses={code: lines[line.id] for code, lines in uses.items() if line.id in lines}
+            uses={code: by_line[line.id] for code, by_line in uses.items() if line.id in by_line}
             | (dict(known[line.id].uses) if line.id in known else {}),
         )
         for line in order.lines

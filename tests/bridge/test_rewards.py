@@ -446,6 +446,25 @@ def test_a_mixed_cart_is_paid_with_both_and_each_is_booked(api: TestClient, shop
     assert figures(api)[0] == 1000 - 300 - 500 + 5
 
 
+def test_goods_that_get_the_percentage_later_neither_cost_points_nor_give_any_back(
+    api: TestClient, shop: FakeMedusa
+) -> None:
+    """The merchant lets an edit or an exchange carry the promotion over to what it adds."""
+    code = redeemed(api, {"reward_id": "fifth"})["code"]
+    shirt, no_shirt = (line("l1", price=10, discount=2, code=code, returned=returned) for returned in (0, 1))
+    hoodie, no_hoodie = (line("l2", price=90, discount=18, code=code, returned=returned) for returned in (0, 1))
+    settle(api, order(lines=[shirt]))
+    assert figures(api)[0] == 600 + 8
+    settle(api, order(version=2, lines=[shirt, hoodie]), "order-edit.confirmed")
+    assert figures(api)[0] == 600 + 80
+    settle(api, order(version=3, lines=[shirt, no_hoodie]), "order.return_received")
+    assert figures(api)[0] == 600 + 8
+    settle(api, order(version=4, lines=[no_shirt, hoodie]), "order.return_received")
+    assert figures(api)[0] == 600 + 72
+    settle(api, order(version=5, lines=[no_shirt, no_hoodie]), "order.return_received")
+    assert figures(api)[0] == 1000
+
+
 def test_more_products_for_dust_alone_than_medusa_takes_in_a_rule(api: TestClient, shop: FakeMedusa) -> None:
     for start in range(0, 2000, 100):
         batch = [
