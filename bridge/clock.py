@@ -2,7 +2,8 @@
 
 `now()` is the programme's time, for maturity, expiry and scheduling. In a test installation (`DUST_TEST_CLOCK`, set by
 `dust up` with its own database) `dust clock` moves it for all processes: the offset is stored in the database.
-`real_now()` is the machine's time, for signatures and for comparison with other machines.
+`real_now()` is the real time, for signatures and for comparison with other machines. Both are the time of the database,
+so that a machine whose clock is wrong does nothing too early or too late. `machine_now()` is this machine's own time.
 """
 
 import re
@@ -17,7 +18,7 @@ from sqlalchemy import CheckConstraint, Column, Connection, Double, Integer, Tab
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
 
-from bridge.db import make_engine, metadata
+from bridge.db import make_engine, metadata, server_clock
 from bridge.errors import Conflict
 from bridge.per_process import PerProcess
 from bridge.settings import get_settings
@@ -55,7 +56,15 @@ def now() -> datetime:
 
 
 def real_now() -> datetime:
-    """The current time in UTC by this machine's clock, independent of `dust clock`."""
+    """The current time in UTC by the database's clock, independent of `dust clock`.
+
+    Before a process has used the database, it is the time of its machine.
+    """
+    return machine_now() + server_clock.ahead()
+
+
+def machine_now() -> datetime:
+    """The current time in UTC by this machine's clock."""
     return datetime.now(UTC) + _offset
 
 

@@ -62,9 +62,9 @@ def import_file(
     as_json: AsJson = False,
 ) -> None:
     """Import balances, all rows or none. Repeat it to continue. Example: dust import file.csv --dry-run"""
-    content, moment = file.read_bytes(), now()
+    content = file.read_bytes()
     with transaction() as connection:
-        time_zone = current_version(connection).programme.time_zone
+        moment, time_zone = now(), current_version(connection).programme.time_zone
     reading = read_balances(content, preset, now=moment, time_zone=time_zone)
     name = batches.check_name(batch) if batch else batches.default_name(file.name, reading.sha256)
     with transaction() as connection:

@@ -15,6 +15,7 @@ from sqlalchemy import URL, Connection, Engine, MetaData, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from bridge.db import server_clock
 from bridge.errors import Unavailable
 from bridge.per_process import PerProcess
 from bridge.settings import get_settings
@@ -207,8 +208,10 @@ def transaction() -> Iterator[Connection]:
     aborted or refused the transaction, `DatabaseBehind` if a table or column is missing, and `DatabaseDenied` if a
     privilege is.
     """
-    with _errors_translated(), get_engine().begin() as connection:
-        yield connection
+    with _errors_translated(), get_engine().connect() as connection:
+        server_clock.compare_clocks(connection)
+        with connection.begin():
+            yield connection
 
 
 def in_batches(step: Callable[[Connection], int], *, size: int) -> int:
@@ -228,7 +231,9 @@ def single_statements() -> Iterator[Connection]:
     Use it for a block that only reads, or writes with one statement. Raises as `transaction`.
     """
     with _errors_translated(), get_engine().connect() as connection:
-        yield connection.execution_options(isolation_level="AUTOCOMMIT")
+        connection.execution_options(isolation_level="AUTOCOMMIT")
+        server_clock.compare_clocks(connection)
+        yield connection
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Corrects times that a clock which was ahead has written.
 
-Work is due at a time that the process which planned it wrote by its own clock. If that clock was three hours ahead, the
-work would wait for three hours after it was corrected. A time further ahead than Dust ever plans is set to now.
+Work is due at a time that the process which planned it wrote. If the database's clock was three hours ahead, the work
+would wait for three hours after it was corrected. A time further ahead than Dust ever plans is set to now.
 """
 
 from datetime import datetime, timedelta

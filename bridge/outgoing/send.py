@@ -21,7 +21,7 @@ import structlog
 from sqlalchemy import Connection, Row, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from bridge.clock import now
+from bridge.clock import now, real_now
 from bridge.db import transaction
 from bridge.http.dates import read_http_date
 from bridge.http.standard_webhooks import signed_headers
@@ -144,7 +144,7 @@ async def _post(http: httpx.AsyncClient, settings: Settings, row: Row[Any]) -> D
     assert settings.outgoing_webhook_url is not None
     assert settings.outgoing_webhook_secret is not None
     # Real time, not the test clock, because the receiver compares it with its own clock.
-    body, timestamp, started = body_of(row), int(time.time()), time.monotonic()
+    body, timestamp, started = body_of(row), int(real_now().timestamp()), time.monotonic()
     headers = {
         "content-type": "application/json",
         "user-agent": "Dust",
@@ -196,7 +196,7 @@ def _retry_after(headers: Mapping[str, str]) -> float:
     if value.isascii() and value.isdigit():
         return float(value[:9])
     moment = read_http_date(value)
-    return max(0.0, moment.timestamp() - time.time()) if moment else 0.0
+    return max(0.0, moment.timestamp() - real_now().timestamp()) if moment else 0.0
 
 
 def _store_delivery(row: Row[Any], delivery: Delivery) -> None:

@@ -3,7 +3,8 @@
 `tests/conftest.py` freezes the clock around each test but the live ones, the failure matrix and the benchmarks. All of
 Python's clocks of the day stand still (`datetime.now`, `time.time`); monotonic clocks and timeouts go on.
 Processes that a test starts take the same time over (`same_clock`); theirs runs on, and inside `running` ours does too.
-Postgres' own clock plays no part: SQL gets the time as a parameter.
+Postgres' own clock plays no part: SQL gets the time as a parameter, and where Dust reads Postgres' clock, it gets the
+test's time, in a process that a test starts too, however wrong that process's own clock is.
 """
 
 import os
@@ -14,13 +15,19 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import time_machine
+from sqlalchemy import Connection
+
+from bridge.db import server_clock
 
 # A Wednesday at noon, far from the end of a month and from a change to summer or winter time.
 START = datetime(2027, 5, 12, 12, tzinfo=UTC)
 # How many seconds the clock of a process that a test starts is ahead of the machine's: see `same_clock`.
 _OFFSET = "TEST_CLOCK_OFFSET_SECONDS"
+# The same for what such a process reads of Postgres' clock.
+_DATABASE_OFFSET = "TEST_DATABASE_CLOCK_OFFSET_SECONDS"
 _SAME_CLOCK = Path(__file__).with_name("same_clock")
 
+_read_postgres_clock = server_clock.read_clock
 _travel: time_machine.travel | None = None
 _traveller: time_machine.Traveller | None = None
 _running = 0
@@ -76,7 +83,7 @@ def advance(by: timedelta) -> None:
 
 def environment() -> dict[str, str]:
     """The variables that give a process this clock: for a process that does not inherit `os.environ`."""
-    names = ("PYTHONPATH", _OFFSET, "LD_PRELOAD", "FAKETIME", "FAKETIME_DONT_FAKE_MONOTONIC")
+    names = ("PYTHONPATH", _OFFSET, _DATABASE_OFFSET, "LD_PRELOAD", "FAKETIME", "FAKETIME_DONT_FAKE_MONOTONIC")
     return {name: os.environ[name] for name in names if name in os.environ}
 
 
@@ -89,6 +96,7 @@ def _start() -> None:
     global _travel, _traveller
     _travel = time_machine.travel(START.timestamp(), tick=False)
     _traveller = _travel.start()
+    server_clock.read_clock = _own_clock
     path = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = f"{_SAME_CLOCK}:{path}" if path else str(_SAME_CLOCK)
     _set(START.timestamp(), tick=False)
@@ -99,16 +107,21 @@ def _stop() -> None:
     assert _travel is not None
     _travel.stop()
     _travel = _traveller = None
+    server_clock.read_clock = _read_postgres_clock
     path = os.environ["PYTHONPATH"].removeprefix(str(_SAME_CLOCK)).removeprefix(":")
     if path:
         os.environ["PYTHONPATH"] = path
     else:
         del os.environ["PYTHONPATH"]
-    del os.environ[_OFFSET]
+    del os.environ[_OFFSET], os.environ[_DATABASE_OFFSET]
 
 
 def _set(moment: float, *, tick: bool) -> None:
     assert _traveller is not None
     _traveller.move_to(moment, tick=tick)
     # A clock that runs counts from when it is read first: now.
-    os.environ[_OFFSET] = str(time.time() - time_machine.escape_hatch.time.time())
+    os.environ[_OFFSET] = os.environ[_DATABASE_OFFSET] = str(time.time() - time_machine.escape_hatch.time.time())
+
+
+def _own_clock(connection: Connection) -> datetime:
+    return datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""Nothing asks Postgres for the time, and tests move only the tests' clock."""
+"""Postgres is asked for the time in one place, and tests move only the tests' clock."""
 
 import ast
 import re
@@ -16,7 +16,7 @@ SQL_CLOCK = re.compile(
 )
 # Their subject is Postgres' own clock, or a schema that was written long ago.
 ASKS_POSTGRES = {
-    ROOT / "bridge/operations/doctor/database.py",
+    ROOT / "bridge/db/server_clock.py",
     ROOT / "bridge/ledger/tables.py",
     ROOT / "tests/unit/test_one_clock.py",
 }

@@ -16,6 +16,7 @@ import celeryconfig
 from bridge.clock import real_now
 from bridge.db import transaction
 from bridge.queue.job_runs import MIN_GAP_HEADER, end_run, start_run
+from bridge.reports.closes import list_closes
 from tests.support import clock
 from tests.support.brokers import own_broker
 from tests.support.clock import advance, moved
@@ -24,7 +25,7 @@ from workers import upkeep
 from workers.app import app
 from workers.beat import Scheduler
 
-DAY, HOUR, MINUTE = 86_400, 3600, 60
+DAY, MINUTE = 86_400, 60
 OFFSET = "TEST_CLOCK_OFFSET_SECONDS"
 
 
@@ -194,10 +195,10 @@ def cut_off_files(folder: Path) -> Iterator[None]:
 
 
 @pytest.mark.servers
-def test_all_jobs_run_by_real_processes_with_a_worker_whose_clock_is_ahead(
+def test_all_jobs_run_by_real_processes_with_a_worker_whose_clock_is_a_day_ahead(
     settings: dict[str, str], tmp_path: Path
 ) -> None:
-    """Daily ones too, once each, though beat starts twice and a file of an older version is cut off."""
+    """Daily ones too, once each, though beat starts twice and an old file is cut off. No day is closed too early."""
     folder = tmp_path / "beat"
     periodic = {e["task"] for e in celeryconfig.beat_schedule.values() if "options" in e}
 
@@ -210,7 +211,7 @@ def test_all_jobs_run_by_real_processes_with_a_worker_whose_clock_is_ahead(
 
     with own_broker() as broker, cut_off_files(folder), clock.running():
         environment = settings | {"DUST_BROKER_URL": broker.url, "DUST_DATA_DIR": str(folder)}
-        ahead = {OFFSET: str(float(os.environ[OFFSET]) + 3 * HOUR)}
+        ahead = {OFFSET: str(float(os.environ[OFFSET]) + DAY)}
         with running(environment | ahead, worker="worker --concurrency 1"):
             with running(environment, beat="beat"):
                 eventually(all_done)
@@ -219,3 +220,5 @@ def test_all_jobs_run_by_real_processes_with_a_worker_whose_clock_is_ahead(
                 eventually(lambda: runs()["products.mirror"].at > first["products.mirror"].at)
     for task in ("upkeep.erase_late_data", "outgoing.prune", "upkeep.audit"):
         assert runs()[task].at == first[task].at
+    with transaction() as connection:
+        assert [close.day for close in list_closes(connection)] == [(real_now() - timedelta(days=1)).date()]

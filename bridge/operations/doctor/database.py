@@ -6,6 +6,7 @@ from sqlalchemy import text
 
 from bridge.clock import read_offset
 from bridge.db import APP_ROLE, SESSION_SETTINGS, DatabaseAway, migrations, transaction
+from bridge.db.server_clock import read_clock
 from bridge.operations.doctor.finding import Check, Wrong, compare_clocks
 from bridge.programme.earning import EarnWhen
 from bridge.programme.versions import current_version
@@ -117,8 +118,7 @@ def _database_clock(_: Settings) -> str:
 
 def _postgres_now() -> datetime:
     with transaction() as connection:
-        there: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
-    return there
+        return read_clock(connection)
 
 
 def _test_clock(settings: Settings) -> str:

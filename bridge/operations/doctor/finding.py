@@ -4,11 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bridge.clock import real_now
+from bridge.clock import machine_now
+from bridge.db.server_clock import CLOCK_TOLERANCE
 from bridge.settings import Settings
-
-# Tokens are accepted with ten seconds of clock difference, webhooks with 300.
-CLOCK_TOLERANCE = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +38,7 @@ class Check:
 
 
 def compare_clocks(there: datetime) -> str:
-    ahead = there - real_now()
+    ahead = there - machine_now()
     if abs(ahead) > CLOCK_TOLERANCE:
         seconds = abs(ahead.total_seconds())
         raise Wrong(

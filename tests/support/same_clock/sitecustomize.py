@@ -1,16 +1,20 @@
 """Sets the clock of every Python process that a test starts to the test's own time; from there it runs on.
 
+What the process reads of Postgres' clock is moved in the same way, with an offset of its own.
 Python loads this file because the tests put its folder on `PYTHONPATH` (`tests/support/clock.py`).
 """
 
+import importlib.util
 import os
 import sys
 import time
+from datetime import timedelta
+from importlib.machinery import ModuleSpec
+from typing import Any
 
 if "libfaketime" in os.environ.get("LD_PRELOAD", ""):
     import select
     import subprocess
-    from typing import Any
 
     # Python's own sleep waits with clock_nanosleep until a moment, and libfaketime 0.9.10 makes of it EINVAL.
     time.sleep = lambda seconds: select.select([], [], [], seconds) and None  # type: ignore[assignment]
@@ -34,3 +38,30 @@ if offset := os.environ.get("TEST_CLOCK_OFFSET_SECONDS"):
     del sys.modules["pytest"]
     traveller = time_machine.travel(time.time()).start()
     traveller.shift(time_machine.escape_hatch.time.time() + float(offset) - time.time())
+
+
+class ServerClock:
+    """Moves the clock of Postgres when Dust imports the module that reads it."""
+
+    NAME = "bridge.db.server_clock"
+
+    def find_spec(self, name: str, *_: object) -> ModuleSpec | None:
+        if name != self.NAME:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        assert spec is not None
+        assert spec.loader is not None
+        load = spec.loader.exec_module
+
+        def load_and_move(module: Any) -> None:
+            load(module)
+            read = module.read_clock
+            module.read_clock = lambda connection: read(connection) + timedelta(seconds=float(database_offset))
+
+        spec.loader.exec_module = load_and_move  # type: ignore[method-assign]
+        return spec
+
+
+if database_offset := os.environ.get("TEST_DATABASE_CLOCK_OFFSET_SECONDS", ""):
+    sys.meta_path.insert(0, ServerClock())
