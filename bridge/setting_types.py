@@ -75,6 +75,20 @@ def _host(host: str) -> str:
     return host
 
 
+def host_to_call(host: str) -> str:
+    """The host, as an address has it, at which this machine calls a server that listens on `host`.
+
+    For a server that listens on all addresses it is loopback: 0.0.0.0 -> 127.0.0.1, :: -> [::1], fe80::1 -> [fe80::1].
+    """
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    if address.version == 4:
+        return "127.0.0.1" if address.is_unspecified else host
+    return "[::1]" if address.is_unspecified else f"[{host}]"
+
+
 def _proxies(proxies: tuple[str, ...]) -> tuple[str, ...]:
     try:
         for proxy in proxies:

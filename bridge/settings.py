@@ -1,5 +1,7 @@
 """Settings from `DUST_…` environment variables. Only this module reads the environment."""
 
+import difflib
+import os
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -29,7 +31,11 @@ from bridge.setting_types import (
     WebhookSecret,
     WebhookSecrets,
     WebhookUrl,
+    host_to_call,
 )
+
+# A shell removes them, `docker run --env-file` does not.
+_QUOTES = {"'", '"'}
 
 
 class Settings(BaseSettings):
@@ -60,7 +66,10 @@ class Settings(BaseSettings):
             raise ValueError("must be UTF-8")
         if info.field_name == "jwt_secret":
             return value
-        return value.strip() or cls.model_fields[str(info.field_name)].get_default()
+        value = value.strip()
+        if value[:1] in _QUOTES and value[1:].endswith(value[0]):
+            raise ValueError("is in quotes, which are part of the value here: remove them")
+        return value or cls.model_fields[str(info.field_name)].get_default()
 
     database_url: PostgresUrl | None = None
     """`postgresql://…`, Postgres 14 to 18. With several servers in the address, the one that accepts writes is used.
@@ -160,6 +169,16 @@ class Settings(BaseSettings):
         """The address on which Flower listens. Without a login it is loopback only."""
         return self.host if self.flower_basic_auth else "127.0.0.1"
 
+    @property
+    def api_address(self) -> str:
+        """The address at which this machine calls the API."""
+        return f"http://{host_to_call(self.host)}:{self.port}"
+
+    @property
+    def flower_address(self) -> str:
+        """The address at which this machine calls Flower."""
+        return f"http://{host_to_call(self.flower_host)}:{self.flower_port}"
+
     def require(self, *names: str) -> None:
         """Require these settings. Raises `SettingsError` with the name of every missing variable."""
         missing = [f"DUST_{name.upper()}" for name in names if not getattr(self, name)]
@@ -187,12 +206,32 @@ _WORDS = {
 }
 
 
+# Two letters in the wrong order, one missing or one too many.
+_SIMILAR = 0.88
+
+
 class SettingsError(Exception):
     """One or more environment variables are missing or invalid. `problems` has a line for each."""
 
     def __init__(self, problems: list[str]) -> None:
         self.problems = problems
         super().__init__("; ".join(problems))
+
+
+def misspelt_variables() -> list[str]:
+    """A line for each variable that no setting has, but that looks like one that is not set: `DUST_MEDUSA_ULR`.
+
+    Other variables with this prefix are ignored: they can be the plugin's or the shop's.
+    """
+    names = {f"DUST_{name.upper()}" for name in Settings.model_fields}
+    present = {name for name in os.environ if name.upper().startswith("DUST_")}
+    unset = names - {name.upper() for name in present}
+    guesses = {
+        name: difflib.get_close_matches(name.upper(), unset, n=1, cutoff=_SIMILAR)
+        for name in sorted(present)
+        if name.upper() not in names
+    }
+    return [f"{name} is no setting: is {guess[0]} meant?" for name, guess in guesses.items() if guess]
 
 
 def running_stack_file(data_dir: Path) -> Path:

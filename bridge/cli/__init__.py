@@ -24,7 +24,7 @@ from bridge.cli import (
 )
 from bridge.development.stack.errors import StackError
 from bridge.errors import DustError, InvalidInput
-from bridge.settings import SettingsError
+from bridge.settings import SettingsError, misspelt_variables
 
 app = typer.Typer(
     name="dust",
@@ -57,6 +57,8 @@ def main() -> None:
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:
         _refuse_other_encodings(sys.argv[1:])
+        for line in misspelt_variables():
+            print(f"dust: {line}", file=sys.stderr)
         app()
     except SettingsError as error:
         for line in error.problems:

@@ -37,7 +37,7 @@ def trigger(
     settings.require("webhook_secrets")
     signed, body = signed_event(settings.webhook_secrets[0], _envelope(event, order, customer))
     headers = {"content-type": "application/json", **signed}
-    address = url or f"http://{settings.host}:{settings.port}"
+    address = (url or settings.api_address).rstrip("/")
     try:
         answer = httpx.post(f"{address}/webhooks/medusa", content=body, headers=headers, timeout=10)
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:

@@ -179,6 +179,35 @@ def test_trigger_at_something_else_than_dust(dust: Dust, monkeypatch: pytest.Mon
 
 
 @pytest.mark.usefixtures("settings")
+@pytest.mark.parametrize(
+    ("host", "options", "address"),
+    [
+        ("::", [], "http://[::1]:8600"),
+        ("::1", [], "http://[::1]:8600"),
+        ("0.0.0.0", [], "http://127.0.0.1:8600"),
+        ("0.0.0.0", ["--url", "http://dust.test/"], "http://dust.test"),
+    ],
+)
+def test_trigger_calls_the_api_where_it_listens(
+    dust: Dust, monkeypatch: pytest.MonkeyPatch, host: str, options: list[str], address: str
+) -> None:
+    called: list[str] = []
+    monkeypatch.setenv("DUST_HOST", host)
+    get_settings.cache_clear()
+    monkeypatch.setattr("httpx.post", lambda url, **_: called.append(url) or httpx.Response(202, json={}))
+    assert dust("trigger", "order.placed", *options).code == 0
+    assert called == [f"{address}/webhooks/medusa"]
+
+
+@pytest.mark.usefixtures("settings")
+def test_a_misspelt_variable_is_named_beside_the_output(dust: Dust, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DUST_RATE_LIMT_PUBLIC", "5/minute")
+    said = dust("balance", "cus_1", "--json")
+    assert said.err == "dust: DUST_RATE_LIMT_PUBLIC is no setting: is DUST_RATE_LIMIT_PUBLIC meant?\n"
+    assert said.json["balance"] == 0
+
+
+@pytest.mark.usefixtures("settings")
 @pytest.mark.parametrize("answer", ["[]", "7", "null", '"ok"', "[" * 100_000])
 def test_trigger_at_a_program_with_other_json(dust: Dust, monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
     monkeypatch.setattr("httpx.post", lambda *_, **__: httpx.Response(200, text=answer))

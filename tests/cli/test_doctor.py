@@ -12,6 +12,7 @@ from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import httpx
 import pytest
 import redis
 from sqlalchemy import create_engine, text
@@ -394,6 +395,19 @@ def test_a_clock_that_was_never_started(installation: Installation, database: st
 def test_no_flower(installation: Installation) -> None:
     installation.change(FLOWER_PORT=str(reserved_port("127.0.0.1")))
     assert "dust flower" in installation.only_wrong("flower").fix
+
+
+def test_a_misspelt_variable(installation: Installation) -> None:
+    installation.change(RATE_LIMT_PUBLIC="5/minute")
+    assert "DUST_RATE_LIMIT_PUBLIC" in installation.only_wrong("settings").detail
+
+
+def test_flower_on_all_addresses(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[str] = []
+    monkeypatch.setattr("httpx.get", lambda url, **_: called.append(url) or httpx.Response(200))
+    installation.change(HOST="::", FLOWER_BASIC_AUTH="operator:long-password", FLOWER_PORT="5555")
+    assert installation.examined()["flower"].ok
+    assert called == ["http://[::1]:5555/healthcheck"]
 
 
 def test_flower_elsewhere(installation: Installation, flower: Site) -> None:

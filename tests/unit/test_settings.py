@@ -13,7 +13,7 @@ from bridge.app import create_app
 from bridge.cli import servers
 from bridge.db import driver_url
 from bridge.development.stack.up import _environment_file
-from bridge.settings import Settings, SettingsError, get_settings, load_settings
+from bridge.settings import Settings, SettingsError, get_settings, load_settings, misspelt_variables
 from tests.support.deliveries import WEBHOOK_SECRET
 from tests.support.tokens import ADMIN_TOKEN, JWT_SECRET, public_pem
 
@@ -347,3 +347,65 @@ def test_a_public_key_may_have_its_line_breaks_written_out(monkeypatch: pytest.M
     monkeypatch.setenv("DUST_JWT_PUBLIC_KEY", "-----BEGIN PUBLIC KEY-----\\nnonsense")
     with pytest.raises(SettingsError, match="DUST_JWT_PUBLIC_KEY: must be a public key in PEM"):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    ("host", "called"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("0.0.0.0", "127.0.0.1"),
+        ("::", "[::1]"),
+        ("::1", "[::1]"),
+        ("fe80::1%eth0", "[fe80::1%eth0]"),
+        ("::ffff:10.0.0.1", "[::ffff:10.0.0.1]"),
+        ("api.example", "api.example"),
+    ],
+)
+def test_a_server_is_called_where_this_machine_reaches_it(host: str, called: str) -> None:
+    settings = Settings(host=host, flower_basic_auth="operator:long-password")
+    assert settings.api_address == f"http://{called}:8600"
+    assert settings.flower_address == f"http://{called}:5555"
+    assert Settings(host=host).flower_address == "http://127.0.0.1:5555"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DUST_ADMIN_TOKEN", f'"{"x" * 40}"'),
+        ("DUST_FLOWER_BASIC_AUTH", "'operator:long-password'"),
+        ("DUST_DATA_DIR", ' "/var/lib/dust"\n'),
+        ("DUST_PORT", '"8600"'),
+        ("DUST_MEDUSA_URL", '""'),
+    ],
+)
+def test_quotes_that_no_shell_removed_are_named(environment: Environment, name: str, value: str) -> None:
+    environment(**{name: value})
+    with pytest.raises(SettingsError, match=f"{name}: is in quotes, .* remove them"):
+        load_settings()
+
+
+def test_one_quote_is_a_part_of_a_secret(environment: Environment) -> None:
+    environment(DUST_ADMIN_TOKEN='"' + "x" * 40, DUST_JWT_SECRET='"0123456789abcdef"')
+    secrets = load_settings()
+    assert secrets.admin_token is not None
+    assert secrets.admin_token.get_secret_value() == '"' + "x" * 40
+    # Medusa uses it as it is.
+    assert secrets.jwt_secret is not None
+    assert secrets.jwt_secret.get_secret_value() == '"0123456789abcdef"'
+
+
+def test_a_misspelt_variable_is_named_with_what_it_looks_like(environment: Environment) -> None:
+    environment(
+        DUST_MEDUSA_ULR="http://medusa:9000",
+        dust_cors_origin="https://shop.example",
+        # The plugin's own, and others that look like none of ours.
+        DUST_URL="http://dust:8600",
+        DUST_BRIDGE_URL="http://dust:8600",
+        # It looks like one that is set.
+        DUST_PORTS="8600",
+        DUST_PORT="8600",
+    )
+    assert misspelt_variables() == [
+        "DUST_MEDUSA_ULR is no setting: is DUST_MEDUSA_URL meant?",
+        "dust_cors_origin is no setting: is DUST_CORS_ORIGINS meant?",
+    ]

@@ -69,7 +69,7 @@ def _demo(say: Report, *, once: bool, shop: bool) -> int:
         port = _port(settings, "port")
         running: Running | None = None
         if shop:
-            dust_url = f"http://127.0.0.1:{port}"
+            dust_url = settings.model_copy(update={"port": port}).api_address
             running = _open_shop(stack, data_dir, database, dust_url=dust_url, secrets=secrets, say=say)
         say("Starting Dust: API, worker, beat and Flower …")
         urls = stack.enter_context(

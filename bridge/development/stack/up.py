@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
-from ipaddress import ip_address
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -143,9 +142,10 @@ def _prepared(
         say(f"{name} is not set: using {file}")
     database = settings.database_url or stack.enter_context(embedded_postgres(data_dir, say=say))
     broker = settings.broker_url or stack.enter_context(embedded_redis(data_dir))
+    called = settings.model_copy(update={"port": ports["serve"], "flower_port": ports["flower"]})
     return StackUrls(
-        api=f"http://{_address_to_call(settings.host)}:{ports['serve']}",
-        flower=f"http://{_address_to_call(settings.flower_host)}:{ports['flower']}",
+        api=called.api_address,
+        flower=called.flower_address,
         database=database,
         broker=broker,
         environment={
@@ -191,17 +191,6 @@ def _socket(stack: ExitStack, host: str, port: int, variable: str) -> socket.soc
         return stack.enter_context(bound_socket(host, port))
     except OSError as error:
         raise cannot_listen(host, port, variable, error) from None
-
-
-def _address_to_call(host: str) -> str:
-    """The address for calls. For a server that listens on all addresses it is loopback."""
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return host
-    if address.version == 4:
-        return "127.0.0.1" if address.is_unspecified else host
-    return "[::1]" if address.is_unspecified else f"[{host}]"
 
 
 def _migrate(dust: Sequence[str], variables: Mapping[str, str], console: Console) -> None:

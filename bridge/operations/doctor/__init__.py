@@ -13,7 +13,7 @@ from bridge.operations.doctor.finding import Check, Finding, Wrong
 from bridge.operations.doctor.medusa import MEDUSA_CHECKS
 from bridge.operations.doctor.processes import PROCESS_CHECKS, flower_check
 from bridge.operations.doctor.secrets import SECRET_CHECKS
-from bridge.settings import Settings, SettingsError, load_settings
+from bridge.settings import Settings, SettingsError, load_settings, misspelt_variables
 
 
 def examine(flower_url: str | None = None) -> Iterator[Finding]:
@@ -25,6 +25,8 @@ def examine(flower_url: str | None = None) -> Iterator[Finding]:
             fix = "Change or unset the variable; the settings reference explains each."
             yield Finding(check="settings", ok=False, detail=problem, fix=fix)
         return
+    for line in misspelt_variables():
+        yield Finding(check="settings", ok=False, detail=line, fix="Rename the variable, or unset it.")
     passed: set[str] = set()
     for check in (*_CHECKS, flower_check(flower_url)):
         finding = _find(check, settings, passed)

@@ -101,11 +101,6 @@ def _workers(_: Settings) -> str:
     return ", ".join(f"{workers} for {queue}" for queue, workers in served.items())
 
 
-def _own_flower(settings: Settings) -> str:
-    everywhere = settings.flower_host in {"0.0.0.0", "::"}  # noqa: S104 - asked about, not listened on
-    return f"http://{'127.0.0.1' if everywhere else settings.flower_host}:{settings.flower_port}"
-
-
 def _flower(url: str) -> str:
     try:
         answer = httpx.get(f"{url}/healthcheck", timeout=_FLOWER_SECONDS)
@@ -133,4 +128,4 @@ PROCESS_CHECKS = (
 
 def flower_check(url: str | None) -> Check:
     """The check of Flower at this address; None: at the address of the settings."""
-    return Check("flower", lambda settings: _flower(url or _own_flower(settings)))
+    return Check("flower", lambda settings: _flower((url or settings.flower_address).rstrip("/")))
