@@ -5,7 +5,14 @@ from pathlib import Path
 import pytest
 
 from bridge.development.stack import account as module
-from bridge.development.stack.account import SystemAccount, reachable_package, server_account, server_folder
+from bridge.development.stack.account import (
+    SystemAccount,
+    open_data_dir,
+    reachable_package,
+    server_account,
+    server_folder,
+)
+from bridge.development.stack.errors import StackError
 from bridge.development.stack.servers import package_folder
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root starts servers as another user")
@@ -39,3 +46,25 @@ def test_root_runs_a_server_as_the_owner_of_its_folder(folder: Path) -> None:
 def test_a_normal_user_is_itself(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert server_account(folder) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("file", "file is not a folder: set DUST_DATA_DIR"),
+        ("file/dust", "cannot create .*/file/dust .Not a directory.: set DUST_DATA_DIR"),
+        ("loop", "loop is a link to itself: set DUST_DATA_DIR"),
+        ("a" * 300, "cannot create .*File name too long.*set DUST_DATA_DIR"),
+    ],
+)
+def test_a_data_folder_that_cannot_be_one_is_named_with_its_setting(folder: Path, name: str, reason: str) -> None:
+    (folder / "file").touch(mode=0o777)
+    (folder / "loop").symlink_to(folder / "loop")
+    with pytest.raises(StackError, match=reason):
+        open_data_dir(folder / name)
+
+
+def test_a_data_folder_on_a_disk_that_is_read_only(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(StackError, match="belongs to another user, or its disk is mounted read-only"):
+        open_data_dir(folder)

@@ -13,6 +13,7 @@ from flower.options import options
 from flower.urls import settings as flower_settings
 from tornado.httpserver import HTTPServer
 
+from bridge.development.stack.account import open_data_dir
 from bridge.development.stack.errors import cannot_listen
 from bridge.observability.logs import set_up_logs
 from bridge.settings import Settings
@@ -29,7 +30,8 @@ _MAX_TASKS = 20_000
 def run_flower(settings: Settings, *, fd: int | None = None) -> None:
     """Run until SIGINT or SIGTERM, on the inherited socket `fd` if it is given.
 
-    Raises `SettingsError` without a login, `StackError` if it cannot listen."""
+    Raises `SettingsError` without a login, `StackError` if it cannot listen or write into the data folder.
+    """
     settings.require("broker_url", "database_url")
     if not settings.flower_open:
         settings.require("flower_basic_auth")
@@ -68,9 +70,9 @@ def _set_options(settings: Settings) -> None:
     settings.
     """
     apply_env_options()
-    folder = settings.data_dir / "flower"
+    folder = open_data_dir(settings.data_dir) / "flower"
     # Private: the history holds arguments, and write access to it can make Flower unpickle anything.
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
     options.address = settings.flower_host
     options.port = settings.flower_port
     options.basic_auth = [settings.flower_basic_auth.get_secret_value()] if settings.flower_basic_auth else []

@@ -36,13 +36,19 @@ def server_account(folder: Path) -> SystemAccount | None:
 def open_data_dir(data_dir: Path) -> Path:
     """The absolute path of the data folder, created if missing. Other users can pass through it, but not list it.
 
-    Raises `StackError` if it cannot be created or belongs to another user.
+    Raises `StackError` if it cannot be created, is no folder, or cannot be written to.
     """
-    data_dir = data_dir.resolve()
+    try:
+        data_dir = data_dir.resolve()
+    except RuntimeError as error:
+        raise StackError(f"{data_dir} is a link to itself: set DUST_DATA_DIR to a folder") from error
     _make_passable(data_dir)
+    if not data_dir.is_dir():
+        raise StackError(f"{data_dir} is not a folder: set DUST_DATA_DIR to one")
     if not os.access(data_dir, os.W_OK | os.X_OK):
         raise StackError(
-            f"{data_dir} belongs to another user: run as that user, or set DUST_DATA_DIR to another folder"
+            f"cannot write to {data_dir}: it belongs to another user, or its disk is mounted read-only. Run as that "
+            "user, or set DUST_DATA_DIR to another folder"
         )
     return data_dir
 
@@ -96,10 +102,10 @@ def reachable(folder: Path, account: SystemAccount) -> bool:
 
 def _make_passable(folder: Path) -> None:
     """Like mkdir -p. New folders get mode 711, whatever the umask is."""
-    if folder.exists():
-        return
-    _make_passable(folder.parent)
     try:
+        if folder.exists():
+            return
+        _make_passable(folder.parent)
         folder.mkdir(exist_ok=True)
         folder.chmod(0o711)
     except OSError as error:
