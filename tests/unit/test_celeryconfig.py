@@ -59,3 +59,20 @@ def test_a_client_of_a_cluster_knows_all_of_its_nodes_and_waits_for_none(configu
     # A queue is declared once for a cluster, at the node that answers.
     (address,) = DelayedDelivery._validate_broker_urls(None, app.conf.broker_url)
     assert app.connection_for_write(url=address).alt == ["amqp://u:p@one/dust", "amqp://u:p@two/dust"]
+
+
+@pytest.mark.parametrize(
+    "name", ["CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL", "CELERY_RESULT_BACKEND"]
+)
+def test_another_program_s_broker_is_not_used(
+    monkeypatch: pytest.MonkeyPatch, configured: Configured, name: str
+) -> None:
+    monkeypatch.setenv(name, "redis://another-program/7")
+    values = configured(DUST_BROKER_URL="redis://dust/0")
+    celery = Celery("dust")
+    celery.config_from_object(
+        {name: value for name, value in values.items() if name in ("broker_url", "result_backend")}
+    )
+    conf = celery.conf
+    used = {conf.broker_url, conf.broker_read_url, conf.broker_write_url, conf.result_backend}
+    assert used == {"redis://dust/0"}
