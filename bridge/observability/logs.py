@@ -3,6 +3,7 @@
 import logging
 import re
 import sys
+import time
 from collections.abc import Mapping, MutableMapping
 from contextlib import nullcontext
 from typing import Any
@@ -119,6 +120,30 @@ class _Lines:
     debug = info = warning = error = critical = write
 
 
+# While the broker is away or accepts no writes, these log the same lines with tracebacks up to several times a second.
+_LOGGED_ONCE_A_MINUTE = ("celery.worker.consumer", "celery.beat", "kombu.transport", "flower.events")
+_MINUTE_SECONDS = 60.0
+
+
+class _OnceAMinute(logging.Filter):
+    """Drops what these loggers repeat within a minute. Beat has an INFO line for each message, and these stay."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._until: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        is_usual = record.name == "celery.beat" and record.levelno < logging.WARNING
+        if is_usual or not record.name.startswith(_LOGGED_ONCE_A_MINUTE):
+            return True
+        line, present = (record.name, str(record.msg)), time.monotonic()
+        if self._until.get(line, present) > present:
+            return False
+        self._until = {each: until for each, until in self._until.items() if until > present}
+        self._until[line] = present + _MINUTE_SECONDS
+        return True
+
+
 def set_up_logs(settings: Settings) -> None:
     """Configure logs: console lines on a terminal, JSON otherwise, also for the standard library's loggers."""
     wanted = settings.log_format or ("console" if sys.stderr.isatty() else "json")
@@ -148,6 +173,7 @@ def set_up_logs(settings: Settings) -> None:
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
+    handler.addFilter(_OnceAMinute())
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.INFO)

@@ -47,6 +47,9 @@ _CONFIRM_SECONDS = 2.0
 _PAUSE_SECONDS = 2.0
 
 
+_broker_away = False
+
+
 @PerProcess
 def _publisher() -> Celery:
     app = Celery("dust")
@@ -70,9 +73,20 @@ def publish(task: str, *args: Any, countdown_seconds: float | None = None, queue
         )
     except Exception as error:
         # Any error of the broker's client: a message that cannot be sent must not fail work that is committed.
-        log.warning("message_not_sent", task=task, error=type(error).__name__)
+        _note(away=True, task=task, error=type(error).__name__)
         return False
+    _note(away=False, task=task)
     return True
+
+
+def _note(*, away: bool, **details: str) -> None:
+    """Log one line when the broker takes no messages any more, and one when it does again."""
+    global _broker_away
+    if away and not _broker_away:
+        log.warning("message_not_sent", **details)
+    elif _broker_away and not away:
+        log.info("messages_sent_again", **details)
+    _broker_away = away
 
 
 def queues_with_workers(*, timeout_seconds: float) -> dict[str, int]:

@@ -19,6 +19,7 @@ from bridge.inbox import process_one
 from bridge.inbox.process_batch import process_batch
 from bridge.inbox.process_one import EventFailed, RetryLater, process_event
 from bridge.observability.logs import redact
+from bridge.queue import enqueue
 from tests.support import secret_patterns, tokens
 from tests.support.deliveries import OTHER_WEBHOOK_SECRET, WEBHOOK_SECRET, deliver, signed_headers
 from tests.support.medusa import API_KEY, FakeMedusa
@@ -280,3 +281,38 @@ def test_errors_of_the_database_come_without_values(
     api.get("/admin/dust/events", headers=tokens.admin())
     assert "Jane Doe" not in lines.text
     assert "division by zero" in lines.text
+
+
+def test_what_celery_repeats_while_the_broker_is_away_is_logged_once_a_minute(
+    api: TestClient, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = time.monotonic()
+    monkeypatch.setattr("bridge.observability.logs.time.monotonic", lambda: seconds)
+    lost, sent = "consumer: Connection to broker lost.", "Scheduler: Sending due task %s"
+    for _ in range(10):
+        logging.getLogger("celery.worker.consumer.consumer").warning(lost)
+        logging.getLogger("celery.beat").info(sent, "inbox.drain")
+    assert (len(lines.of(lost)), len(lines.of(sent % "inbox.drain"))) == (1, 10)
+    seconds += 60
+    logging.getLogger("celery.worker.consumer.consumer").warning(lost)
+    assert len(lines.of(lost)) == 2
+
+
+def test_a_broker_that_is_away_is_logged_when_that_begins_and_when_it_ends(
+    api: TestClient, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Publisher:
+        away = True
+
+        def send_task(self, *_: Any, **__: Any) -> None:
+            if self.away:
+                raise ConnectionError
+
+    publisher = Publisher()
+    monkeypatch.setattr(enqueue, "_publisher", lambda: publisher)
+    monkeypatch.setattr(enqueue, "_broker_away", False)
+    assert [enqueue.publish(enqueue.INBOX_DRAIN) for _ in range(3)] == [False, False, False]
+    publisher.away = False
+    assert [enqueue.publish(enqueue.INBOX_DRAIN) for _ in range(3)] == [True, True, True]
+    assert lines.one("message_not_sent")["error"] == "ConnectionError"
+    assert lines.one("messages_sent_again")["task"] == "inbox.drain"
