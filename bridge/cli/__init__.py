@@ -1,5 +1,6 @@
 """The `dust` command: lists the commands of all files, and prints errors."""
 
+import io
 import sys
 from collections.abc import Iterable
 
@@ -52,6 +53,7 @@ for name, group in (
 
 def main() -> None:
     """Run a command. Exit code 1 is a failure, 2 a wrong call or missing settings."""
+    _write_everything()
     # Logs go to standard error, so that JSON output stays valid. Servers set up their own logs later.
     structlog.reset_defaults()
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
@@ -72,6 +74,13 @@ def main() -> None:
         file = f": {error.filename}" if error.filename else ""
         print(f"dust: {error.strerror or error}{file}", file=sys.stderr)
         sys.exit(1)
+
+
+def _write_everything() -> None:
+    """Write UTF-8 into files and pipes. A terminal of another encoding shows what it cannot as `\\u2713`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="backslashreplace")
 
 
 def _refuse_other_encodings(arguments: Iterable[str]) -> None:

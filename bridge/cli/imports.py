@@ -62,6 +62,8 @@ def import_file(
     as_json: AsJson = False,
 ) -> None:
     """Import balances, all rows or none. Repeat it to continue. Example: dust import file.csv --dry-run"""
+    if refused is not None and refused.exists() and refused.samefile(file):
+        raise InvalidInput(f"--refused: give another file, because the refused rows would replace {file}.")
     content, moment = file.read_bytes(), now()
     with transaction() as connection:
         time_zone = current_version(connection).programme.time_zone
@@ -189,7 +191,7 @@ def _print_imported(batch_id: str, earlier: batches.Batch | None, *, as_json: bo
 def _write_refused(file: Path, content: bytes, reading: Reading) -> None:
     """Write the refused rows unchanged, each with the reason. After a correction the file can be imported."""
     problems = {problem.line: problem for problem in reading.problems}
-    with file.open("w", newline="", encoding="utf-8", errors="surrogateescape") as out:
+    with whole_file(file, errors="surrogateescape") as out:
         writer = csv.writer(out)
         rows = rows_at(content, reading.preset, problems)
         _, headings = next(rows)

@@ -95,21 +95,23 @@ def counting(words: str, things: str, *, quiet: bool, done: int = 0) -> Iterator
 
 
 @contextmanager
-def whole_file(file: Path) -> Iterator[TextIO]:
+def whole_file(file: Path, *, errors: str = "strict") -> Iterator[TextIO]:
     """Open a file for writing. If the block raises, the file is as it was: half an export looks like a whole one."""
-    if file.exists() and not file.is_file():
-        # A device or a pipe.
-        with file.open("w", newline="", encoding="utf-8") as out:
-            yield out
-        return
-    file = file.resolve()
-    part = file.with_name(f"{file.name}.part")
+    # A device or a pipe is written as it is.
+    is_new = not file.exists() or file.is_file()
+    target = file.resolve()
+    part = target.with_name(f"{target.name}.part") if is_new else file
     try:
-        with part.open("w", newline="", encoding="utf-8") as out:
+        with part.open("w", newline="", encoding="utf-8", errors=errors) as out:
             yield out
-        part.replace(file)
-    except BaseException:
-        part.unlink(missing_ok=True)
+        if is_new:
+            part.replace(target)
+    except BaseException as error:
+        if is_new:
+            part.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            # A write to a full disk names no file.
+            error.filename = str(file)
         raise
 
 

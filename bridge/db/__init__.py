@@ -170,10 +170,12 @@ def make_engine(url: str, *, pool_size: int = 10, pooled: bool = False) -> Engin
         return engine
 
     @event.listens_for(engine, "connect")
-    def _drop_privileges(dbapi_connection: Any, _record: object) -> None:
+    def _prepare_session(dbapi_connection: Any, _record: object) -> None:
         # From Postgres 16 on, a member of a role can lack the right to SET ROLE to it.
         right = "SET" if dbapi_connection.info.server_version >= 160_000 else "MEMBER"
         with dbapi_connection.cursor() as cursor:
+            # libpq sends PGTZ and PGDATESTYLE of the environment, and Postgres prefers them to `options`.
+            cursor.execute("; ".join(f"SET {name} = '{SESSION_SETTINGS[name]}'" for name in ("timezone", "datestyle")))
             cursor.execute(
                 "SELECT 1 FROM pg_roles WHERE rolname = %s AND pg_has_role(current_user, oid, %s)", (APP_ROLE, right)
             )

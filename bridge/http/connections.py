@@ -7,7 +7,7 @@ import asyncio
 import os
 import socket
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 # From the connection, or from a request's first byte, to the end of its headers. Slow phones need two seconds.
 HEAD_SECONDS = 10.0
@@ -55,6 +55,16 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._head_is_there()
         super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is not HTTP with a problem document, as every other error. uvicorn's own answer is plain text."""
+        from bridge.http.problems import problem  # Commands import this file and not the web framework.
+
+        answer = problem(400, "bad_request", "This is not a valid HTTP request.", {"Connection": "close"})
+        headers = (*self.server_state.default_headers, *answer.raw_headers)
+        head = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
+        self.transport.write(STATUS_LINE[400] + head + b"\r\n" + bytes(answer.body))
+        self.transport.close()
 
     def _expect_head(self) -> None:
         if self._due is None:

@@ -37,6 +37,26 @@ def alter(settings: dict[str, str]) -> Iterator[Alter]:
 
 
 @pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PGTZ", "Asia/Kathmandu"),
+        ("PGDATESTYLE", "German, DMY"),
+        ("PGDATESTYLE", "SQL, MDY"),
+        ("PGCLIENTENCODING", "latin1"),
+        ("PGOPTIONS", "-c timezone=Asia/Kathmandu -c default_transaction_isolation=serializable"),
+    ],
+)
+def test_points_are_earned_whatever_psql_is_told(
+    api: TestClient, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    dispose_engine()
+    earn_and_look(api)
+    assert checks._sessions(get_settings())
+    dispose_engine()
+
+
+@pytest.mark.parametrize(
     "default",
     [
         "DateStyle = 'German, DMY'",
@@ -55,6 +75,10 @@ def alter(settings: dict[str, str]) -> Iterator[Alter]:
 )
 def test_points_are_earned_whatever_the_default(api: TestClient, alter: Alter, default: str) -> None:
     alter(f"SET {default}")
+    earn_and_look(api)
+
+
+def earn_and_look(api: TestClient) -> None:
     deliver(api, order_event(order(lines=[line(price=100)])))
     assert process_batch().taken == 1
     adjusted = {"amount": 5, "reason": "Grüße 🎉 \\ '"}

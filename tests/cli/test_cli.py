@@ -1,5 +1,6 @@
 """The `dust` command: what it prints for people and for programs, and how it fails."""
 
+import io
 import json
 import socket
 import subprocess
@@ -15,7 +16,7 @@ import typer.main
 from sqlalchemy import text
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from bridge.cli import app
+from bridge.cli import app, main
 from bridge.clock import now
 from bridge.db import dispose_engine, transaction
 from bridge.development.stack.processes import bound_socket
@@ -135,7 +136,7 @@ def test_a_balance_names_the_last_day_of_points_in_the_shops_time_zone(dust: Dus
         (["balance", "cus_\udcff"], 1, "dust: Argument 2 is not UTF-8."),
         (["adjust", "cus_1", "5", "--reason", "\ud800"], 1, "dust: Argument 5 is not UTF-8."),
         (["migrate", "--revision", "later"], 1, "There is no revision later"),
-        (["export", "/dev/full"], 1, "dust: No space left on device"),
+        (["export", "/dev/full"], 1, "dust: No space left on device: /dev/full"),
         (["export", "/nowhere/points.csv"], 1, "dust: No such file or directory: /nowhere/points.csv"),
         (["worker", "--queues", "redemption"], 1, "there is no queue 'redemption'. The queues are events,"),
         (["worker", "--queues", "events,,medusa"], 1, "there is no queue ''"),
@@ -191,12 +192,32 @@ def test_trigger_at_something_else_than_dust(dust: Dust, monkeypatch: pytest.Mon
 def test_trigger_calls_the_api_where_it_listens(
     dust: Dust, monkeypatch: pytest.MonkeyPatch, host: str, options: list[str], address: str
 ) -> None:
-    called: list[str] = []
+    called: list[tuple[str, bool]] = []
+
+    def post(url: str, *, trust_env: bool, **_: Any) -> httpx.Response:
+        called.append((url, trust_env))
+        return httpx.Response(202, json={})
+
     monkeypatch.setenv("DUST_HOST", host)
     get_settings.cache_clear()
-    monkeypatch.setattr("httpx.post", lambda url, **_: called.append(url) or httpx.Response(202, json={}))
+    monkeypatch.setattr("httpx.post", post)
     assert dust("trigger", "order.placed", *options).code == 0
-    assert called == [f"{address}/webhooks/medusa"]
+    # Only another machine can be behind a proxy.
+    assert called == [(f"{address}/webhooks/medusa", bool(options))]
+
+
+@pytest.mark.usefixtures("settings", "dust")
+@pytest.mark.parametrize(("is_terminal", "mark"), [(False, "✗".encode()), (True, b"\\u2717")])
+def test_a_place_that_does_not_take_unicode(monkeypatch: pytest.MonkeyPatch, is_terminal: bool, mark: bytes) -> None:
+    written = io.BytesIO()
+    out = io.TextIOWrapper(written, encoding="latin-1")
+    out.isatty = lambda: is_terminal  # type: ignore[method-assign]
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "argv", ["dust", "doctor"])
+    with pytest.raises(SystemExit):
+        main()
+    out.flush()
+    assert mark + b" broker: DUST_BROKER_URL is not set" in written.getvalue()
 
 
 @pytest.mark.usefixtures("settings")

@@ -348,6 +348,14 @@ def test_a_redis_that_answers_and_takes_no_messages(installation: Installation, 
         assert "accept writes" in installation.only_wrong("broker", skipped=("workers",)).fix
 
 
+def test_a_broker_with_a_certificate_of_an_unknown_authority(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem = "Error 1 connecting to redis:6380. [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed"
+    monkeypatch.setattr(processes, "broker_problem", lambda *_: problem)
+    assert "DUST_BROKER_CA_FILE" in installation.only_wrong("broker", skipped=("workers",)).fix
+
+
 def test_what_cannot_be_checked_hides_no_other_finding(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -400,6 +408,11 @@ def test_no_flower(installation: Installation) -> None:
 def test_a_misspelt_variable(installation: Installation) -> None:
     installation.change(RATE_LIMT_PUBLIC="5/minute")
     assert "DUST_RATE_LIMIT_PUBLIC" in installation.only_wrong("settings").detail
+
+
+def test_flower_beside_a_proxy(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    assert installation.examined()["flower"].ok
 
 
 def test_flower_on_all_addresses(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,6 +109,19 @@ def test_emails_are_looked_up_and_every_doubt_is_a_row(dust: Dust, medusa: FakeM
     assert (balance("cus_ada"), balance("cus_no")) == (0, 1)
 
 
+@pytest.mark.parametrize("name", ["points.csv", "link.csv"])
+def test_refused_rows_never_replace_the_imported_file(
+    dust: Dust, medusa: FakeMedusa, tmp_path: Path, name: str
+) -> None:
+    file = write(tmp_path, "customer_id,balance", "cus_1,5", "cus_2,many")
+    (tmp_path / "link.csv").symlink_to(file)
+    before = file.read_bytes()
+    said = dust("import", file, "--trust-ids", "--skip-refused", "--refused", tmp_path / name)
+    assert (said.code, "--refused: give another file" in said.err) == (1, True)
+    assert file.read_bytes() == before
+    assert count("SELECT count(*) FROM dust_transaction") == 0
+
+
 def test_a_file_asked_for_twice_is_imported_once(dust: Dust, medusa: FakeMedusa, tmp_path: Path) -> None:
     medusa.add_customer("cus_1", "a@x.org")
     file = write(tmp_path, "customer_id,balance", "cus_1,5", name="Smile export (1).csv")

@@ -80,12 +80,18 @@ def _broker(settings: Settings) -> str:
             fix="Set it to redis://… or amqp://…, or start `dust up`, which brings its own Redis.",
         )
     problem = broker_problem(settings.broker_url, settings.broker_ca_file)
+    if problem is not None and "CERTIFICATE_VERIFY_FAILED" in problem:
+        raise Wrong(
+            f"has a certificate that this machine does not trust ({redact(problem)})",
+            fix="Set DUST_BROKER_CA_FILE to a PEM file with the authority that signed it, and let DUST_BROKER_URL name "
+            "the host as the certificate does.",
+        )
     if problem is not None:
         raise Wrong(
             f"cannot be used ({redact(problem)})",
-            fix="Is Redis (or RabbitMQ) running, are host, port and password in DUST_BROKER_URL right, and does Redis "
-            "accept writes (no replica, memory below maxmemory)? Events are kept meanwhile, and handled when it is "
-            "back.",
+            fix="Is Redis (or RabbitMQ) running, are host, port, password, database number and TLS (rediss:// or "
+            "redis://) in DUST_BROKER_URL right, and does Redis accept writes (no replica, memory below maxmemory)? "
+            "Events are kept meanwhile, and handled when it is back.",
         )
     return "answers"
 
@@ -101,9 +107,10 @@ def _workers(_: Settings) -> str:
     return ", ".join(f"{workers} for {queue}" for queue, workers in served.items())
 
 
-def _flower(url: str) -> str:
+def _flower(url: str, *, here: bool) -> str:
     try:
-        answer = httpx.get(f"{url}/healthcheck", timeout=_FLOWER_SECONDS)
+        # No proxy of the environment (HTTP_PROXY) leads to a server of this machine.
+        answer = httpx.get(f"{url}/healthcheck", timeout=_FLOWER_SECONDS, trust_env=not here)
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
         raise Wrong(
             f"nothing answers at {url} ({type(error).__name__})",
@@ -128,4 +135,4 @@ PROCESS_CHECKS = (
 
 def flower_check(url: str | None) -> Check:
     """The check of Flower at this address; None: at the address of the settings."""
-    return Check("flower", lambda settings: _flower((url or settings.flower_address).rstrip("/")))
+    return Check("flower", lambda settings: _flower((url or settings.flower_address).rstrip("/"), here=not url))
