@@ -139,7 +139,7 @@ class _OnceAMinute(logging.Filter):
         line, present = (record.name, str(record.msg)), time.monotonic()
         if self._until.get(line, present) > present:
             return False
-        self._until = {each: until for each, until in self._until.items() if until > present}
+        self._until = {known: until for known, until in self._until.items() if until > present}
         self._until[line] = present + _MINUTE_SECONDS
         return True
 
