@@ -208,6 +208,8 @@ _WORDS = {
 
 # Two letters in the wrong order, one missing or one too many.
 _SIMILAR = 0.88
+# The plugin's variables, as its README names them.
+_OF_THE_PLUGIN = {"DUST_URL", "DUST_WEBHOOK_SECRET"}
 
 
 class SettingsError(Exception):
@@ -229,7 +231,7 @@ def misspelt_variables() -> list[str]:
     guesses = {
         name: difflib.get_close_matches(name.upper(), unset, n=1, cutoff=_SIMILAR)
         for name in sorted(present)
-        if name.upper() not in names
+        if name.upper() not in names | _OF_THE_PLUGIN
     }
     return [f"{name} is no setting: is {guess[0]} meant?" for name, guess in guesses.items() if guess]
 

@@ -400,6 +400,7 @@ def test_a_misspelt_variable_is_named_with_what_it_looks_like(environment: Envir
         dust_cors_origin="https://shop.example",
         # The plugin's own, and others that look like none of ours.
         DUST_URL="http://dust:8600",
+        DUST_WEBHOOK_SECRET="whsec_1",
         DUST_BRIDGE_URL="http://dust:8600",
         # It looks like one that is set.
         DUST_PORTS="8600",
