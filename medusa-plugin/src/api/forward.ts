@@ -52,8 +52,7 @@ export async function forwardAsCustomer(req: MedusaRequest, res: MedusaResponse)
     return
   }
   const { authorization } = req.headers
-  const isBearer = authorization?.toLowerCase().startsWith("bearer ") && !hasSession(req)
-  const bearer = isBearer ? { authorization } : undefined
+  const bearer = authorization?.toLowerCase().startsWith("bearer ") && !hasSession(req) ? { authorization } : undefined
   await forward(req, res, bearer ?? { ...serviceToken(req), "x-dust-customer": customerId }, SHOPPER_READ_SECONDS)
 }
 
