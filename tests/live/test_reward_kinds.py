@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from bridge.development.demo.people import Json, Merchant, Refused, Storefront
+from bridge.development.demo.people import Json, Refused, Storefront
 from bridge.development.demo.seed import SeededProduct
 from bridge.development.stack.processes import until
+from tests.support.aftersales import AfterSales
 from tests.support.live_carts import set_quantity
 from tests.support.live_worlds import MUG_DUST, PATIENCE_SECONDS, World, in_both_shops
 
@@ -54,8 +55,8 @@ def shopper(world: World) -> Iterator[Storefront]:
 
 
 @pytest.fixture(scope="module")
-def merchant(world: World) -> Iterator[Merchant]:
-    person = Merchant(world.keys)
+def merchant(world: World) -> Iterator[AfterSales]:
+    person = AfterSales(world.keys)
     yield person
     person.close()
 
@@ -106,7 +107,7 @@ def test_the_storefront_sees_the_catalogue_and_what_fits_a_cart(world: World, sh
 
 
 def test_a_percentage_follows_the_cart_and_a_return_gives_its_share_back(
-    world: World, shopper: Storefront, merchant: Merchant
+    world: World, shopper: Storefront, merchant: AfterSales
 ) -> None:
     cart_id = filled_cart(shopper, (world.keys.shorts, 1))
     made = world.redeem(shopper, {"reward_id": "fifth", "cart_id": cart_id})
@@ -125,6 +126,28 @@ def test_a_percentage_follows_the_cart_and_a_return_gives_its_share_back(
     merchant.take_back(order_id, world.keys.shorts, 1)
     wait_for_capture(shopper, made["id"], FIFTH // 2)
     world.bridge.wait_for_balance(shopper.customer_id, GIFT - FIFTH // 2 + world.earns(shorts=1, off=off))
+
+
+def test_goods_that_an_edit_adds_with_the_percentage_give_no_points_back(
+    world: World, shopper: Storefront, merchant: AfterSales
+) -> None:
+    cart_id = filled_cart(shopper, (world.keys.shorts, 1))
+    made = world.redeem(shopper, {"reward_id": "fifth", "cart_id": cart_id})
+    order_id = place(shopper, cart_id)
+    wait_for_capture(shopper, made["id"], FIFTH)
+    off_shorts, off_hoodie = world.keys.shorts.gross() / 5, world.keys.hoodie.gross() / 5
+
+    merchant.edit(order_id, carry_over=True, add=(world.keys.hoodie, 1))
+    assert float(merchant.order(order_id)["discount_total"]) == pytest.approx(float(off_shorts + off_hoodie))
+    merchant.capture(order_id)
+    merchant.even_out(order_id)
+    both = world.earns(shorts=1, hoodie=1, off=off_shorts + off_hoodie)
+    world.bridge.wait_for_balance(shopper.customer_id, GIFT - FIFTH + both)
+    merchant.fulfil(order_id)
+    merchant.take_back(order_id, world.keys.hoodie, 1)
+
+    world.bridge.wait_for_balance(shopper.customer_id, GIFT - FIFTH + world.earns(shorts=1, off=off_shorts))
+    assert redemption(shopper, made["id"])["dust_captured"] == FIFTH
 
 
 def test_products_for_points_do_not_reach_the_minimum_of_a_reward(
@@ -168,7 +191,7 @@ def test_a_percentage_with_a_most_takes_no_more_and_needs_the_cart_it_was_for(
 
 
 def test_free_shipping_stays_spent_when_goods_come_back_and_not_when_the_order_is_canceled(
-    world: World, shopper: Storefront, merchant: Merchant
+    world: World, shopper: Storefront, merchant: AfterSales
 ) -> None:
     cart_id = filled_cart(shopper, (world.keys.shirt, 2))
     made = world.redeem(shopper, {"reward_id": "parcel", "cart_id": cart_id})
@@ -193,7 +216,7 @@ def test_free_shipping_stays_spent_when_goods_come_back_and_not_when_the_order_i
 
 
 def test_free_shipping_redeemed_with_the_cheap_method_does_not_pay_for_the_dearest(
-    world: World, shopper: Storefront, merchant: Merchant
+    world: World, shopper: Storefront, merchant: AfterSales
 ) -> None:
     cheap = merchant.get(f"/admin/shipping-options/{world.keys.shipping_option_id}")["shipping_option"]
     express = {
@@ -223,7 +246,7 @@ def test_free_shipping_redeemed_with_the_cheap_method_does_not_pay_for_the_deare
     wait_for_capture(shopper, made["id"], PARCEL)
 
 
-def test_a_free_product_with_more_units_than_are_free(world: World, shopper: Storefront, merchant: Merchant) -> None:
+def test_a_free_product_with_more_units_than_are_free(world: World, shopper: Storefront, merchant: AfterSales) -> None:
     cart_id = filled_cart(shopper, (world.keys.shirt, 3))
     made = world.redeem(shopper, {"reward_id": "shirts", "cart_id": cart_id})
     assert shopper.cart(cart_id)["discount_total"] == pytest.approx(float(world.keys.shirt.gross(2)))
@@ -257,7 +280,7 @@ def test_in_a_mixed_cart_discounts_leave_the_dust_only_lines_to_their_own_codes(
     world.bridge.wait_for_balance(shopper.customer_id, GIFT - made["dust"] - MUG_DUST + earned)
 
 
-def test_a_code_that_took_nothing_off_costs_nothing(world: World, shopper: Storefront, merchant: Merchant) -> None:
+def test_a_code_that_took_nothing_off_costs_nothing(world: World, shopper: Storefront, merchant: AfterSales) -> None:
     cart_id = filled_cart(shopper, (world.keys.hoodie, 1))
     made = world.redeem(shopper, {"reward_id": "parcel", "cart_id": cart_id})
     # The shop gives the shipping away as well. Of two codes for the same, Medusa takes one and drops the other.
@@ -288,7 +311,7 @@ def test_a_code_that_took_nothing_off_costs_nothing(world: World, shopper: Store
 
 
 def test_a_code_that_its_order_left_unused_is_taken_away(
-    world: World, shopper: Storefront, merchant: Merchant, mug: SeededProduct
+    world: World, shopper: Storefront, merchant: AfterSales, mug: SeededProduct
 ) -> None:
     world.bridge.ask("PUT", f"/admin/dust/products/{world.keys.shorts.id}", {"dust_only": False, "dust_price": 500})
     items = [{"product_id": mug.id, "quantity": 1}, {"product_id": world.keys.shorts.id, "quantity": 1}]

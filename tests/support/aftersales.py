@@ -49,10 +49,15 @@ class AfterSales(Merchant):
         """Make the draft an order."""
         self.post(f"/admin/draft-orders/{order_id}/convert-to-order", {})
 
-    def edit(self, order_id: str, **change: tuple[SeededProduct, int]) -> None:
-        """Edit an order: `add` this many of a product in a new line, or change the existing line `to` this many."""
+    def edit(self, order_id: str, *, carry_over: bool = False, **change: tuple[SeededProduct, int]) -> None:
+        """Edit an order: `add` this many of a product in a new line, or change the existing line `to` this many.
+
+        With `carry_over` the order's percentages are taken off what it adds, too.
+        """
         base = f"/admin/order-edits/{order_id}"
-        self.post("/admin/order-edits", {"order_id": order_id})
+        opened = self.post("/admin/order-edits", {"order_id": order_id})["order_change"]
+        if carry_over:
+            self.post(f"/admin/order-changes/{opened['id']}", {"carry_over_promotions": True})
         if "add" in change:
             product, quantity = change["add"]
             self.post(f"{base}/items", {"items": [{"variant_id": product.variant_id, "quantity": quantity}]})
