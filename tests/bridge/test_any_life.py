@@ -1,8 +1,8 @@
 """Every single dust from the order to the day it expires, whatever happens in between and in whatever order.
 
-As `test_any_sequence.py`, but time passes and the rules have dates. The model is a purse of coins for each customer
-(`tests/support/ledger_model.py`); after every step the ledger's lots are what lies in the purses, with the dates that
-the coins have had from the beginning.
+As `test_any_sequence.py`, but time passes and the rules have dates. The model has a coin for each point of a
+customer (`tests/support/ledger_model.py`). After every step the ledger's lots are what the models have, with the dates
+that the coins have had from the beginning.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ from bridge.redemptions.medusa_sync import advance
 from bridge.redemptions.repository import Redemption
 from tests.support.any_sequence import AnySequence
 from tests.support.clock import moved
-from tests.support.ledger_model import Purse
+from tests.support.ledger_model import AccountModel
 from tests.support.medusa import FakeMedusa
 from tests.support.purchases import Purchase
 from tests.support.sequences import pieces, play
@@ -92,7 +92,7 @@ class AnyLife(AnySequence):
         self.open: dict[str, Redemption] = {}
         self.dates: dict[str, Any] = {}
         super().__init__()
-        self.purses = {who: Purse() for who in self.customers}
+        self.models = {who: AccountModel() for who in self.customers}
 
     def earning_rules(self) -> dict[str, Any]:
         rules = super().earning_rules()
@@ -140,23 +140,23 @@ class AnyLife(AnySequence):
         own = account.shares.setdefault(to, Share())
         if account.owner not in {None, to}:
             share = account.shares[str(account.owner)]
-            free = self.purses[str(account.owner)].give(known.id, share.stands, self.purses[to], now=now())
+            free = self.models[str(account.owner)].give(known.id, share.stands, self.models[to], now=now())
             share.booked -= free
             share.taken = 0
             own.booked += free
         account.owner = to
 
     def _bring(self, known: Purchase, account: Account, who: str, stands: int) -> None:
-        share, purse = account.shares[who], self.purses[who]
+        share, model = account.shares[who], self.models[who]
         change = stands - share.stands
         if change < 0:
             left = self._expired_for(known, who)
-            expired = max(0, min(-change, left, purse.expired_of(known.id, now()) - share.expired))
-            missing = -change - expired - purse.free_for(known.id)
+            expired = max(0, min(-change, left, model.expired_of(known.id, now()) - share.expired))
+            missing = -change - expired - model.free_for(known.id)
             expired += max(0, min(missing, left - expired))
             wanted = -change - expired
             within = account.terms.within_balance
-            taken = purse.reverse(known.id, wanted, now=now(), within_balance=within) if wanted else 0
+            taken = model.reverse(known.id, wanted, now=now(), within_balance=within) if wanted else 0
             share.booked -= taken
             share.taken += taken
             share.expired += expired
@@ -168,13 +168,13 @@ class AnyLife(AnySequence):
         expired = min(change - waived - restored, share.expired)
         share.waived -= waived
         if waived:
-            purse.forgive(known.id, waived, now=now(), expires_at=dates["expires_at"])
+            model.forgive(known.id, waived, now=now(), expires_at=dates["expires_at"])
         share.taken -= restored
         share.expired -= expired
         if restored:
-            purse.restore(known.id, restored, now=now(), **dates)
+            model.restore(known.id, restored, now=now(), **dates)
         if new := change - waived - restored - expired:
-            purse.earn(known.id, new, now=now(), **dates)
+            model.earn(known.id, new, now=now(), **dates)
         share.booked += restored + new
 
     def _expired_for(self, known: Purchase, who: str) -> int:
@@ -182,7 +182,7 @@ class AnyLife(AnySequence):
         left = 0
         for order_id, account in self.accounts.items():
             if share := account.shares.get(who):
-                over = self.purses[who].expired_of(order_id, now()) - share.expired
+                over = self.models[who].expired_of(order_id, now()) - share.expired
                 left += over if order_id == known.id else over - max(0, min(over, share.stands))
         return max(0, left)
 
@@ -199,32 +199,32 @@ class AnyLife(AnySequence):
         redemption_id = next(redemption_id for redemption_id, order in self.used_by.items() if order.id == stood.id)
         redemption = self.redemptions[redemption_id]
         used, before = stood.dust_used(redemption.dust, Fraction(redemption.value or 1)), 0
-        purse = self.purses[redemption.customer_id]
+        model = self.models[redemption.customer_id]
         if redemption.id in self.open:
             del self.open[redemption.id]
-            purse.redeem(redemption.id, used, now=now())
+            model.redeem(redemption.id, used, now=now())
         else:
             before = self.captured.get(redemption.id, 0)
             if used > before:
-                purse.overdraw(redemption.id, used - before, now=now())
+                model.overdraw(redemption.id, used - before, now=now())
             elif used < before:
-                purse.refund(redemption.id, before - used, now=now())
+                model.refund(redemption.id, before - used, now=now())
         self.captured[redemption.id] = used
 
     def spendable(self, name: int) -> int:
-        purse = deepcopy(self.purses[self.customers[name]])
-        purse.due(now())
-        return max(0, purse.available)
+        model = deepcopy(self.models[self.customers[name]])
+        model.due(now())
+        return max(0, model.available)
 
     def held_for(self, redemption: Redemption) -> None:
-        self.purses[redemption.customer_id].hold(redemption.id, redemption.dust, now=now())
+        self.models[redemption.customer_id].hold(redemption.id, redemption.dust, now=now())
         self.open[redemption.id] = redemption
 
     def released(self, redemption: Redemption) -> None:
         if self.open.pop(redemption.id, None):
-            purse = self.purses[redemption.customer_id]
-            purse.release(redemption.id, now=now())
-            purse.due(now())
+            model = self.models[redemption.customer_id]
+            model.release(redemption.id, now=now())
+            model.due(now())
 
     @rule(purchase=AnySequence.purchases, delivered=st.booleans())
     def transfer(self, purchase: Purchase, delivered: bool) -> None:
@@ -251,8 +251,8 @@ class AnyLife(AnySequence):
         self.touched = True
         with transaction() as connection:
             post_due_lots(connection, now=now(), customers=200)
-        for purse in self.purses.values():
-            purse.due(now())
+        for model in self.models.values():
+            model.due(now())
         for redemption in sorted(self.open.values(), key=lambda open_one: open_one.id):
             if redemption.expires_at <= now():
                 self._withdraw(redemption)
@@ -266,10 +266,10 @@ class AnyLife(AnySequence):
             self.tell(facts, self.orders[facts["id"]])
 
     def all_is_as_the_model_says(self) -> None:
-        self.the_ledger_is_what_lies_in_the_purses()
+        self.the_ledger_has_what_the_models_have()
 
     @invariant()
-    def the_ledger_is_what_lies_in_the_purses(self) -> None:
+    def the_ledger_has_what_the_models_have(self) -> None:
         if not self.touched:
             return
         figures = dict.fromkeys(self.customers, (0, 0, 0, 0))
@@ -284,16 +284,16 @@ class AnyLife(AnySequence):
                 key = row.source_id, row.matures_at, row.expires_at
                 left, held = lots[who].get(key, (0, 0))
                 lots[who][key] = left + row.remaining, held + row.held_of_lot
-        for who, purse in self.purses.items():
-            purse.due(now())
-            assert figures[who] == (purse.balance, purse.held, purse.pending, purse.debt)
-            assert lots[who] == purse.lots()
+        for who, model in self.models.items():
+            model.due(now())
+            assert figures[who] == (model.balance, model.held, model.pending, model.debt)
+            assert lots[who] == model.lots()
         assert self.dates.items() <= dates.items(), "a lot is gone, or has other dates than it was given"
         self.dates = dates
         self.touched = False
 
     def held_is_what_open_redemptions_ask_for(self) -> None:
-        """The purses know that as well."""
+        """The models know that as well."""
 
     def _read(self) -> Sequence[Row[Any]]:
         """The customers' figures, with a lot each; a customer without lots once.
@@ -332,9 +332,9 @@ class AnyLife(AnySequence):
         with transaction() as connection:
             rows = connection.execute(query.group_by(columns.customer_id, columns.kind)).all()
         moved_by_kind = {(who, kind): abs(int(dust)) for who, kind, dust in rows}
-        for who, purse in self.purses.items():
+        for who, model in self.models.items():
             for what, kinds in _KINDS.items():
-                assert sum(moved_by_kind.pop((who, kind), 0) for kind in kinds) == abs(purse.moved[what]), what
+                assert sum(moved_by_kind.pop((who, kind), 0) for kind in kinds) == abs(model.moved[what]), what
         assert moved_by_kind == {}
 
 

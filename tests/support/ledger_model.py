@@ -1,7 +1,7 @@
-"""A purse of single coins: what a customer's book should hold, thought through without rows, versions or sums.
+"""A model of the ledger in which each point is a coin: an object of its own, without rows, versions or sums.
 
-Each dust is a coin. It knows for good what it came from and its two dates; all that can happen to it is that it goes
-from one place to another. So no date can change, none can appear or vanish, and what is here can be counted.
+A coin keeps its source and its two dates. Only its place changes. So no date can change, no point can appear or vanish,
+and the coins can be counted.
 """
 
 from collections import Counter
@@ -47,7 +47,7 @@ class Coin:
 
 
 @dataclass(kw_only=True)
-class Purse:
+class AccountModel:
     """One customer's coins. `debt` is what they owe: no coin is free while there is any."""
 
     coins: list[Coin] = field(default_factory=list)
@@ -56,7 +56,7 @@ class Purse:
     """What returns did not get under `within_balance`. What comes back from a redemption pays for it."""
     spent: Counter[str] = field(default_factory=Counter)
     """What redemptions have spent and not given back."""
-    on_tick: Counter[str] = field(default_factory=Counter)
+    overspent: Counter[str] = field(default_factory=Counter)
     """What they spent that was not there: it is never waived."""
     moved: Counter[str] = field(default_factory=Counter)
     """Dust by what happened to it, over all time."""
@@ -139,14 +139,14 @@ class Purse:
         """How much `within_balance` takes: what is there, and what the customer owed once, so that a debt is never paid
         by an order that is canceled. The rest was there when it was spent."""
         there = min(wanted, max(0, self.balance))
-        on_tick = sum(min(dust, self.spent[redemption]) for redemption, dust in self.on_tick.items())
-        forgivable = max(0, self.spent.total() - on_tick - self.waived)
-        paid_since = max(0, on_tick - max(0, -self.balance))
+        overspent = sum(min(dust, self.spent[redemption]) for redemption, dust in self.overspent.items())
+        forgivable = max(0, self.spent.total() - overspent - self.waived)
+        paid_since = max(0, overspent - max(0, -self.balance))
         return there + max(0, min(wanted - there - forgivable, paid_since))
 
     def _note_spent(self, redemption: str, amount: int) -> None:
         self.spent[redemption] += amount
-        self.on_tick[redemption] += min(amount, max(0, -self.balance))
+        self.overspent[redemption] += min(amount, max(0, -self.balance))
 
     def restore(
         self,
@@ -172,7 +172,7 @@ class Purse:
             self.earn(source, fresh, now=now, matures_at=matures_at, expires_at=expires_at)
         self._pay_debt()
 
-    def give(self, source: str, amount: int, to: "Purse", *, now: datetime) -> int:
+    def give(self, source: str, amount: int, to: "AccountModel", *, now: datetime) -> int:
         """An order goes to another customer: its coins go with it, as far as they are here and free, then other free
         coins, which are the order's from then on; how many."""
         self.due(now)
@@ -252,12 +252,12 @@ class Purse:
         coins = self.at(Place.SPENT, redemption)[::-1][:amount]
         _put(coins, Place.FREE)
         self.moved["returned"] += amount
-        on_tick = amount - len(coins)
-        paid = min(on_tick, self.debt)
+        overspent = amount - len(coins)
+        paid = min(overspent, self.debt)
         self.debt -= paid
-        if on_tick > paid:
-            self.earn(redemption, on_tick - paid, now=now)
-            self.moved["earned"] -= on_tick - paid
+        if overspent > paid:
+            self.earn(redemption, overspent - paid, now=now)
+            self.moved["earned"] -= overspent - paid
         self._pay_debt(spent_by=redemption)
         self.spent[redemption] -= amount
         due = min(amount, self.waived)

@@ -1,4 +1,4 @@
-"""Every movement of accounts, in any order: their lots are what lies in purses of single coins.
+"""Every movement of accounts, in any order: their lots are what the models of single coins have.
 
 No database, so that a great many sequences can be played; `test_any_life.py` plays them through settlement.
 """
@@ -17,7 +17,7 @@ from bridge.errors import Conflict
 from bridge.ids import CustomerId, new_id
 from bridge.ledger.account import Account, NegativeBalance
 from bridge.ledger.postings import Kind, PostingDetails
-from tests.support.ledger_model import Place, Purse
+from tests.support.ledger_model import AccountModel, Place
 from tests.support.sequences import pieces, play
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -65,7 +65,7 @@ def lots_of(accounts: Iterable[Account]) -> list[dict[Any, tuple[int, int]]]:
     return found
 
 
-class AnyPurse(RuleBasedStateMachine):
+class AnyAccount(RuleBasedStateMachine):
     orders = Bundle("orders")
     held = Bundle("held")
     spent = Bundle("spent")
@@ -74,7 +74,7 @@ class AnyPurse(RuleBasedStateMachine):
         super().__init__()
         self.now = START
         self.accounts = [Account(customer_id=CustomerId(name)) for name in ("cus_1", "cus_2")]
-        self.purses = [Purse(), Purse()]
+        self.models = [AccountModel(), AccountModel()]
         self.dates: dict[str, Any] = {}
         self.given = 0
         self.of: dict[str, int] = {}
@@ -96,7 +96,7 @@ class AnyPurse(RuleBasedStateMachine):
             "expires_at": self.now + timedelta(days=expires) if expires else None,
         }
         self.accounts[who].earn(amount, details, now=self.now, **dates)
-        self.purses[who].earn(order, amount, now=self.now, **dates)
+        self.models[who].earn(order, amount, now=self.now, **dates)
         self.booked[order, who] = amount
         self.given += amount
         return order, dates
@@ -109,7 +109,7 @@ class AnyPurse(RuleBasedStateMachine):
         policy = NegativeBalance.WITHIN_BALANCE if within else NegativeBalance.ALLOW
         details = self.details(Kind.REVERSE, order[0])
         taken = self.accounts[who].reverse(amount, details, now=self.now, policy=policy)
-        assert taken == self.purses[who].reverse(order[0], amount, now=self.now, within_balance=within)
+        assert taken == self.models[who].reverse(order[0], amount, now=self.now, within_balance=within)
         self.booked[order[0], who] -= taken
         self.taken[order[0], who] += taken
         self.given -= taken
@@ -121,7 +121,7 @@ class AnyPurse(RuleBasedStateMachine):
             account, details = self.accounts[who], self.details(Kind.EARN, order[0])
             taken = taken_for(account, order[0])
             account.restore(amount, taken, details, now=self.now, **order[1])
-            self.purses[who].restore(order[0], amount, now=self.now, **order[1])
+            self.models[who].restore(order[0], amount, now=self.now, **order[1])
             self.booked[order[0], who] += amount
             self.taken[order[0], who] -= amount
             self.given += amount
@@ -136,7 +136,7 @@ class AnyPurse(RuleBasedStateMachine):
         transfers = self.accounts[who].transfer_out(amount, details, now=self.now)
         if transfers:
             self.accounts[other].receive_lots(transfers, details, now=self.now)
-        moved = self.purses[who].give(order[0], amount, self.purses[other], now=self.now)
+        moved = self.models[who].give(order[0], amount, self.models[other], now=self.now)
         assert moved == sum(transfer.amount for transfer in transfers) <= amount
         assert self.accounts[who].debt <= debt
         self.booked[order[0], who] -= moved
@@ -148,22 +148,22 @@ class AnyPurse(RuleBasedStateMachine):
 
     @rule()
     def upkeep(self) -> None:
-        for account, purse in zip(self.accounts, self.purses, strict=True):
+        for account, model in zip(self.accounts, self.models, strict=True):
             account.book_due(now=self.now)
-            purse.due(self.now)
+            model.due(self.now)
 
     @rule(target=held, who=st.integers(0, 1), amount=st.integers(1, 40))
     def hold(self, who: int, amount: int) -> Any:
         redemption = new_id("dred")
         details = self.details(Kind.HOLD, redemption)
-        self.purses[who].due(self.now)
+        self.models[who].due(self.now)
         try:
             self.accounts[who].hold(amount, details, now=self.now)
         except Conflict:
-            assert amount > self.purses[who].available
+            assert amount > self.models[who].available
             return multiple()
-        assert amount <= self.purses[who].available
-        self.purses[who].hold(redemption, amount, now=self.now)
+        assert amount <= self.models[who].available
+        self.models[who].hold(redemption, amount, now=self.now)
         self.of[redemption] = who
         return redemption
 
@@ -172,7 +172,7 @@ class AnyPurse(RuleBasedStateMachine):
         who = self.of[redemption]
         account, details = self.accounts[who], self.details(Kind.RELEASE, redemption)
         account.release(uses(account, redemption, "held"), details, now=self.now)
-        self.purses[who].release(redemption, now=self.now)
+        self.models[who].release(redemption, now=self.now)
         return redemption
 
     @rule(target=spent, redemption=consumes(held), percent=st.integers(1, 100))
@@ -184,7 +184,7 @@ class AnyPurse(RuleBasedStateMachine):
         account.redeem(amount, reserved, details, now=self.now)
         if rest := uses(account, redemption, "held"):
             account.release(rest, make_memo(Kind.RELEASE, redemption, self.now), now=self.now)
-        self.purses[who].redeem(redemption, amount, now=self.now)
+        self.models[who].redeem(redemption, amount, now=self.now)
         self.booked[redemption] = amount
         return redemption
 
@@ -192,25 +192,25 @@ class AnyPurse(RuleBasedStateMachine):
     def use_more(self, redemption: str, amount: int) -> None:
         who, details = self.of[redemption], self.details(Kind.REDEEM, redemption)
         self.accounts[who].overdraw(amount, details, now=self.now)
-        self.purses[who].overdraw(redemption, amount, now=self.now)
+        self.models[who].overdraw(redemption, amount, now=self.now)
         self.booked[redemption] += amount
 
     @rule(redemption=spent, part=st.integers(1, 20))
     def refund(self, redemption: str, part: int) -> None:
         if amount := min(part, self.booked[redemption]):
             who, details = self.of[redemption], self.details(Kind.REFUND, redemption)
-            account, waived = self.accounts[who], self.purses[who].waived
+            account, waived = self.accounts[who], self.models[who].waived
             account.refund(amount, uses(account, redemption, "spent"), details, now=self.now)
-            self.purses[who].refund(redemption, amount, now=self.now)
+            self.models[who].refund(redemption, amount, now=self.now)
             self.booked[redemption] -= amount
-            self.given -= waived - self.purses[who].waived
+            self.given -= waived - self.models[who].waived
 
     @invariant()
-    def the_lots_are_what_lies_in_the_purses(self) -> None:
-        for account, purse in zip(self.accounts, self.purses, strict=True):
+    def the_lots_are_those_of_the_models(self) -> None:
+        for account, model in zip(self.accounts, self.models, strict=True):
             figures = account.balance, account.held, account.pending, account.debt, account.waived
-            assert figures == (purse.balance, purse.held, purse.pending, purse.debt, purse.waived)
-        assert lots_of(self.accounts) == [purse.lots() for purse in self.purses]
+            assert figures == (model.balance, model.held, model.pending, model.debt, model.waived)
+        assert lots_of(self.accounts) == [model.lots() for model in self.models]
         dates = {
             lot.id: (lot.created_at, lot.matures_at, lot.expires_at, lot.amount)
             for account in self.accounts
@@ -221,15 +221,15 @@ class AnyPurse(RuleBasedStateMachine):
 
     @invariant()
     def what_expired_is_known_by_its_source(self) -> None:
-        for account, purse in zip(self.accounts, self.purses, strict=True):
+        for account, model in zip(self.accounts, self.models, strict=True):
             assert +account.expired == Counter(
-                coin.source for coin in purse.coins if coin.place is Place.EXPIRED
+                coin.source for coin in model.coins if coin.place is Place.EXPIRED
             )  # fmt: skip
 
     @invariant()
     def nobody_owes_who_has_some_to_spare(self) -> None:
-        for purse in self.purses:
-            assert not (purse.debt and purse.at(Place.FREE))
+        for model in self.models:
+            assert not (model.debt and model.at(Place.FREE))
 
     @invariant()
     def there_is_what_orders_gave_less_what_was_spent_or_expired(self) -> None:
@@ -242,8 +242,8 @@ class AnyPurse(RuleBasedStateMachine):
 @pytest.mark.system
 @pieces
 @pytest.mark.filterwarnings("ignore:.*seconds to run.*")
-def test_lots_are_what_lies_in_a_purse(piece: int) -> None:
-    play(AnyPurse, few=100)
+def test_lots_are_those_of_the_models(piece: int) -> None:
+    play(AnyAccount, few=100)
 
 
 STEPS = st.lists(
