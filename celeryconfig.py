@@ -1,6 +1,5 @@
 """Celery's settings, each with its reason. Facts were measured on Celery 5.7 with Redis 6.2 and 7.0, RabbitMQ 3.10."""
 
-import os
 from datetime import timedelta
 
 from kombu import Exchange, Queue
@@ -8,14 +7,13 @@ from kombu import Exchange, Queue
 from bridge.queue import enqueue
 from bridge.queue.broker import broker_tls
 from bridge.queue.job_runs import MIN_GAP_HEADER, WAITS_AT_FIRST_HEADER
-from bridge.settings import get_settings
+from bridge.settings import forget_variables, get_settings
 
 _settings = get_settings()
 
 # Celery prefers these variables, of which another program's may be around, to the settings below. `celery worker` and
 # `celery beat` take BROKER_URL and RESULT_BACKEND for the first and the last one (seen with 5.7).
-for _name in ("CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL", "CELERY_RESULT_BACKEND"):
-    os.environ.pop(_name, None)
+forget_variables("CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL", "CELERY_RESULT_BACKEND")
 
 broker_url = _settings.broker_url
 _redis = bool(broker_url and broker_url.startswith("redis"))

@@ -236,6 +236,12 @@ def misspelt_variables() -> list[str]:
     return [f"{name} is no setting: is {guess[0]} meant?" for name, guess in guesses.items() if guess]
 
 
+def forget_variables(*names: str) -> None:
+    """Remove variables of the environment that a library would prefer to Dust's settings."""
+    for name in names:
+        os.environ.pop(name, None)
+
+
 def running_stack_file(data_dir: Path) -> Path:
     """The file with the variables of a running `dust up`, for commands in other terminals."""
     return data_dir / "running.env"
