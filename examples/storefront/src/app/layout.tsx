@@ -1,5 +1,5 @@
 import type { Metadata, Viewport } from "next"
-import { Suspense, type ReactNode } from "react"
+import type { ReactNode } from "react"
 import { Nav } from "@/components/nav"
 import { Points } from "@/components/points"
 import { RegionSelect } from "@/components/region-select"
@@ -32,9 +32,7 @@ export default async function RootLayout({ children }: { children: ReactNode }) 
         </Points>
         <footer>
           <p>{t.footer}</p>
-          <Suspense>
-            <RegionSelect />
-          </Suspense>
+          <RegionSelect />
         </footer>
       </body>
     </html>

@@ -4,14 +4,16 @@ import { startTransition, useActionState, useRef, type ReactNode } from "react"
 import type { ActionState } from "@/lib/actions"
 import { Message, useCurrent, useKeptFocus } from "./form"
 
-/** A form that is sent as soon as a choice in it changes. */
+/** A form that is sent as soon as a choice in it changes. Without scripts it has a button. */
 export function AutoForm({
   action,
+  submit,
   children,
   className,
   about,
 }: {
   action: (state: ActionState, form: FormData) => Promise<ActionState>
+  submit: ReactNode
   children: ReactNode
   className?: string
   /** What the message is about, such as the version of the cart. */
@@ -29,8 +31,20 @@ export function AutoForm({
   }
 
   return (
-    <form ref={form} className={className} onChange={send} onSubmit={(event) => event.preventDefault()} aria-busy={pending}>
+    <form
+      ref={form}
+      action={run}
+      className={className}
+      onChange={send}
+      onSubmit={(event) => event.preventDefault()}
+      aria-busy={pending}
+    >
       {children}
+      <noscript>
+        <button type="submit" className="button quiet">
+          {submit}
+        </button>
+      </noscript>
       <Message state={state} />
     </form>
   )

@@ -6,7 +6,7 @@ import { AutoForm } from "./auto-form"
 export async function RegionSelect() {
   const [t, regions, region] = await Promise.all([getTexts(), listRegions(), getRegion()])
   return (
-    <AutoForm action={chooseRegion} className="region" about={region.id}>
+    <AutoForm action={chooseRegion} submit={t.choose} className="region" about={region.id}>
       <label>
         {t.deliverTo} {/* The key shows the region of the last render, also where the choice was refused. */}
         <select name="region_id" defaultValue={region.id} key={region.id}>

@@ -7,7 +7,7 @@ import { revalidatePath } from "next/cache"
 import { redirect } from "next/navigation"
 import { dust } from "./dust"
 import { getTexts } from "./language"
-import { medusa, unauthorized, shopperMessage } from "./medusa"
+import { customerOf, medusa, unauthorized, shopperMessage } from "./medusa"
 import { isNothing } from "./money"
 import { authHeaders, forgetCart, forgetToken, getCartId, setCartId, setRegionId, setToken } from "./session"
 import { getCart, getRegion } from "./shop"
@@ -114,20 +114,8 @@ function pageAfterLogin(form: FormData): string {
   return /^\/[a-z]/.test(next) ? next : "/account"
 }
 
-/** Medusa gives a guest's cart to the customer that logs in. */
-async function takeCartAlong(token: string) {
-  const cart = await getCart()
-  if (cart) await medusa.store.cart.transferCart(cart.id, {}, { authorization: `Bearer ${token}` }).catch(() => {})
-}
-
 /** Names that a shopper fills in at the sign-up. */
 type Names = { first_name?: string; last_name?: string }
-
-/** The customer that a token of Medusa's is for: it is empty for a login without a customer. */
-function customerOf(token: string): string {
-  const claims = JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString()) as { actor_id?: string }
-  return claims.actor_id ?? ""
-}
 
 async function startSession(email: string, password: string, names: Names = {}): Promise<ActionState> {
   const credentials = { email, password }
@@ -139,7 +127,6 @@ async function startSession(email: string, password: string, names: Names = {}):
   }
   if (typeof token !== "string") return { error: (await getActionTexts()).onlyPasswords }
   await setToken(token)
-  await takeCartAlong(token)
   return {}
 }
 

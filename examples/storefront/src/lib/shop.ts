@@ -1,8 +1,8 @@
 import "server-only"
 import type { HttpTypes } from "@medusajs/types"
 import { cache } from "react"
-import { medusa, missing, unauthorized } from "./medusa"
-import { authHeaders, getCartId, getRegionId } from "./session"
+import { customerOf, medusa, missing, unauthorized } from "./medusa"
+import { authHeaders, getCartId, getRegionId, getToken } from "./session"
 
 // `cache` lives for one request: layout and page share their reads.
 
@@ -70,22 +70,34 @@ export const getCustomer = cache(async (): Promise<HttpTypes.StoreCustomer | und
 
 const LINE_SUMS = ["original_total", "discount_total", "tax_total", "total"].map((name) => `+items.${name}`).join()
 
+const CART = { fields: `+completed_at,+customer_id,${LINE_SUMS},*shipping_methods` }
+
 /** The shopper's open cart, if there is one. */
 export const getCart = cache(async (): Promise<HttpTypes.StoreCart | undefined> => {
   const id = await getCartId()
   if (!id) return undefined
   try {
-    const { cart } = await medusa.store.cart.retrieve(
-      id,
-      { fields: `+completed_at,${LINE_SUMS},*shipping_methods` },
-      await authHeaders(),
-    )
-    return (cart as { completed_at?: string | null }).completed_at ? undefined : cart
+    const { cart } = await medusa.store.cart.retrieve(id, CART, await authHeaders())
+    return (cart as { completed_at?: string | null }).completed_at ? undefined : await owned(cart)
   } catch (error) {
     if (missing(error)) return undefined
     throw error
   }
 })
+
+/**
+ * The cart, as the customer's who is logged in. It may still be a guest's, as Medusa gives it to the customer in a call of
+ * its own. When that fails, the next page tries again: until then the customer's points cannot pay for it.
+ */
+async function owned(cart: HttpTypes.StoreCart): Promise<HttpTypes.StoreCart> {
+  const token = await getToken()
+  try {
+    if (!token || cart.customer_id === customerOf(token)) return cart
+    return (await medusa.store.cart.transferCart(cart.id, CART, await authHeaders())).cart
+  } catch {
+    return cart
+  }
+}
 
 export async function listShippingOptions(cartId: string): Promise<HttpTypes.StoreCartShippingOption[]> {
   return (await medusa.store.fulfillment.listCartOptions({ cart_id: cartId })).shipping_options

@@ -48,7 +48,7 @@ export default async function Checkout() {
           </section>
           <section className="panel">
             <h2>{t.delivery}</h2>
-            <AutoForm action={chooseShipping} about={versionOf(cart)}>
+            <AutoForm action={chooseShipping} submit={texts.choose} about={versionOf(cart)}>
               <fieldset className="options" key={chosen}>
                 <legend className="visually-hidden">{t.deliveryOptions}</legend>
                 {options.map(({ id, name, amount, calculated_price: price }) => (

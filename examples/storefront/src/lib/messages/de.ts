@@ -5,6 +5,7 @@ export const de: Messages = {
   description: "Kleidung und Becher für windige Tage",
   footer: "Quayside ist ein Beispiel für einen Shop mit Medusa. Hier wird nichts verkauft.",
   deliverTo: "Lieferung nach",
+  choose: "Auswählen",
   notInRegion: "In Ihrer Region nicht erhältlich",
   quantity: "Menge",
 

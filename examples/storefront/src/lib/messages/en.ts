@@ -4,6 +4,7 @@ export const en = {
   description: "Clothes and mugs for windy days",
   footer: "Quayside is an example of a shop on Medusa. Nothing is sold here.",
   deliverTo: "Deliver to",
+  choose: "Choose",
   notInRegion: "Not sold in your region",
   quantity: "Quantity",
 
