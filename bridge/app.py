@@ -96,7 +96,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=list(settings.cors_origins),
-            allow_methods=["GET", "POST", "DELETE"],
+            allow_methods=["GET", "HEAD", "POST", "DELETE"],
             allow_headers=["authorization", "content-type", "idempotency-key", "if-none-match"],
             expose_headers=["etag", "retry-after", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"],
         )
