@@ -13,6 +13,7 @@ from bridge.gc_tuning import tune_gc
 from bridge.http.body_limits import BodyLimit
 from bridge.http.etag import NoStoreByDefault
 from bridge.http.fast_path import FastPath
+from bridge.http.head_requests import HeadAsGet
 from bridge.http.problems import Problem, describe_problems, install_problems
 from bridge.http.rate_limits import RateLimits
 from bridge.http.request_context import RequestContext
@@ -94,11 +95,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=list(settings.cors_origins),
-            allow_methods=["GET", "POST", "DELETE"],
+            allow_methods=["GET", "HEAD", "POST", "DELETE"],
             allow_headers=["authorization", "content-type", "idempotency-key", "if-none-match"],
             expose_headers=["etag", "retry-after", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"],
         )
     app.add_middleware(NoStoreByDefault)
+    app.add_middleware(HeadAsGet)
     app.add_middleware(RequestContext)
     _complete_schema(app)
     return app

@@ -35,15 +35,12 @@ class Ready(BaseModel):
     oldest_waiting_promise_seconds: float | None
 
 
-# Some uptime monitors send HEAD.
-@router.head("/health/live", include_in_schema=False)
 @router.get("/health/live", responses=describe_problems(405))
 async def live() -> Live:
     """Liveness: the process answers. It waits for no thread, no database and no Medusa."""
     return Live()
 
 
-@router.head("/health/ready", include_in_schema=False)
 @router.get("/health/ready", response_model=Ready, responses=describe_problems(405, 503))
 def ready() -> Response:
     """Readiness: the database is reachable and fully migrated. Returns the age of the oldest waiting work.

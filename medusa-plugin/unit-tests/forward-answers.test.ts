@@ -117,6 +117,24 @@ describe("an answer of Dust", () => {
     expect([answer.status, await answer.json(), answer.headers.get("cache-control")]).toEqual([200, { products: {} }, "public, max-age=60"])
   })
 
+  it.each([
+    [200, "application/json"],
+    [404, "application/problem+json"],
+  ])("to a HEAD has the status and headers of the GET: %i", async (status, type) => {
+    const asked: unknown[] = []
+    const shop = await shopWith((req, res) => {
+      asked.push(req.method)
+      const allowed = req.method === "GET"
+      res.writeHead(allowed ? status : 405, { "content-type": type, etag: '"1"' }).end('{"detail":"Yes."}')
+    })
+
+    const answer = await fetch(`${shop}/store/dust/products`, { method: "HEAD" })
+
+    expect([answer.status, answer.headers.get("etag"), await answer.text()]).toEqual([status, '"1"', ""])
+    expect(answer.headers.get("content-type")).toContain(type)
+    expect(asked).toEqual(["GET"])
+  })
+
   it.each(["text/csv; charset=utf-8", "application/problem+json", "application/json"])("as %s keeps its type", async (type) => {
     const shop = await shopWith((_req, res) => void res.writeHead(200, { "content-type": type }).end('{"detail":"Yes."}'))
 

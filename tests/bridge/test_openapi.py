@@ -128,6 +128,16 @@ def test_every_operation_has_a_stable_name_and_says_who_may_call_it(api: TestCli
     }  # fmt: skip
 
 
+def test_a_head_is_answered_as_the_get_without_its_body(api: TestClient, medusa: FakeMedusa) -> None:
+    """It was a 405 everywhere but at the health checks. Medusa and its plugin answer it."""
+    for path in api.get("/openapi.json").json()["paths"]:
+        headers = tokens.admin() if path.startswith("/admin") else tokens.customer()
+        get, head = (api.request(method, path, headers=headers) for method in ("GET", "HEAD"))
+        assert (head.status_code, head.content) == (get.status_code, b""), path
+        for header in ("content-length", "content-type", "cache-control", "etag"):
+            assert head.headers.get(header) == get.headers.get(header), (path, header)
+
+
 def test_a_path_with_a_slash_at_its_end_is_not_redirected(api: TestClient) -> None:
     """It was redirected to the host and scheme of the request: a token could go out in clear, or to another host."""
     for path, operations in api.get("/openapi.json").json()["paths"].items():

@@ -96,13 +96,16 @@ async function forward(
     send(res, problem(404, "not_found", "There is nothing under this address."))
     return
   }
+  // Express gives a HEAD to the route of the GET, and leaves the body out of the answer.
+  const method = req.method === "HEAD" ? "GET" : req.method
+  const isRead = method === "GET"
   try {
     const answer = await fetch(target, {
-      method: req.method,
+      method,
       headers: { ...identity, ...chosen(PASSED_ON, (name) => req.get(name)), "content-type": "application/json" },
-      body: ["GET", "HEAD"].includes(req.method) ? undefined : JSON.stringify(req.body ?? {}),
+      body: isRead ? undefined : JSON.stringify(req.body ?? {}),
       redirect: "error",
-      signal: AbortSignal.timeout(1000 * (askedToWait(target) + (req.method === "GET" ? readSeconds : writeSeconds))),
+      signal: AbortSignal.timeout(1000 * (askedToWait(target) + (isRead ? readSeconds : writeSeconds))),
     })
     await pass(answer, res)
   } catch (error) {
