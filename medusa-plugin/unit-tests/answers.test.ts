@@ -24,7 +24,7 @@ describe("verdict", () => {
     expect(verdict(status, 1)).toEqual({ kind: "delivered" })
   })
 
-  it.each([null, 301, 307, 401, 403, 404, 408, 429, 502, 503, 504])("calls the bridge unavailable on %s", (status) => {
+  it.each([null, 301, 307, 401, 403, 404, 405, 408, 429, 502, 503, 504])("calls the bridge unavailable on %s", (status) => {
     expect(verdict(status, 3, never)).toEqual({ kind: "unavailable" })
   })
 

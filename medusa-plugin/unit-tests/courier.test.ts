@@ -159,6 +159,18 @@ describe("Courier", () => {
     expect(logger.warn.mock.calls[0][0]).toContain("msg_0 fails")
   })
 
+  it("keeps an event that a web page answers: a proxy that shows one for a bridge that is away", async () => {
+    outbox.add(1)
+    answer = () => new Response("<h1>Back soon</h1>", { status: 200, headers: { "content-type": "text/html; charset=utf-8" } })
+    courier.start()
+    await vi.advanceTimersByTimeAsync(10_000)
+    expect(outbox.count("delivered")).toBe(0)
+    expect(outbox.events.get("msg_0")!.error).toContain("Back soon")
+    answer = () => new Response(null, { status: 202 })
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(outbox.count("delivered")).toBe(1)
+  })
+
   it("tries at once when an operator sends an event again", async () => {
     outbox.add(1)
     answer = () => new Response("{}", { status: 401 })

@@ -12,7 +12,7 @@ export type Verdict =
 
 // The bridge, or a proxy before it, is down or busy; or the bridge has another secret; or it is not the bridge at all. An
 // operator who fixes the settings should not have to send events again by hand.
-const UNAVAILABLE = new Set([401, 403, 404, 408, 429, 502, 503, 504])
+const UNAVAILABLE = new Set([401, 403, 404, 405, 408, 429, 502, 503, 504])
 
 /** `status` is null when no answer came. */
 export function verdict(status: number | null, attempts: number, random: () => number = Math.random): Verdict {

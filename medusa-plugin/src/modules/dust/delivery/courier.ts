@@ -191,7 +191,9 @@ export class Courier {
         },
       })
       const text = await response.text()
-      return { status: response.status, reason: `${response.status} ${text}`.slice(0, MAX_REASON_CHARACTERS) }
+      // A web page is not the bridge's, such as a proxy's page for maintenance: the event has not arrived.
+      const isPage = response.ok && response.headers.get("content-type")?.startsWith("text/html")
+      return { status: isPage ? null : response.status, reason: `${response.status} ${text}`.slice(0, MAX_REASON_CHARACTERS) }
     } catch (error) {
       return { status: null, reason: reasonOf(error) }
     }
