@@ -18,6 +18,7 @@ SQL_CLOCK = re.compile(
 ASKS_POSTGRES = {
     ROOT / "bridge/operations/doctor/database.py",
     ROOT / "bridge/ledger/tables.py",
+    ROOT / "tests/bridge/test_plugin_outbox.py",
     ROOT / "tests/unit/test_one_clock.py",
 }
 # Real servers go by the machine's clock there, and so does everything else.

@@ -12,6 +12,8 @@ import { readOptions, type DustOptions, type ReadOptions } from "./options"
 
 // Longer than an attempt can take: an event whose process died in the middle is tried again after this time.
 const LEASE_SECONDS = 30
+// No event waits that long. A later time was written by a clock that was ahead.
+const FAR_AHEAD_SECONDS = 300
 
 /** An event taken out of the outbox for one attempt; `attempts` counts this one. */
 export type OutgoingEvent = {
@@ -96,10 +98,11 @@ export default class DustModuleService extends MedusaService({ Alert, OutboxEven
       `update dust_outbox
           set attempts = attempts + 1, next_attempt_at = now() + make_interval(secs => ?), updated_at = now()
         where id in (select id from dust_outbox
-                      where state = 'waiting' and deleted_at is null and next_attempt_at <= now()
+                      where state = 'waiting' and deleted_at is null
+                        and (next_attempt_at <= now() or next_attempt_at > now() + make_interval(secs => ?))
                       order by attempts, occurred_at limit ? for update skip locked)
         returning id, type, data, occurred_at, attempts`,
-      [LEASE_SECONDS, limit],
+      [LEASE_SECONDS, FAR_AHEAD_SECONDS, limit],
     )
   }
 
