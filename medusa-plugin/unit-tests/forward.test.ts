@@ -64,3 +64,34 @@ describe("the time that is waited for Dust", () => {
     expect(await milliseconds(forwardLongAsOperator, "POST", "/admin/dust/reconcile")).toBe(60_000)
   })
 })
+
+describe("a customer", () => {
+  const token = "t".repeat(32)
+  const services = { dust: { bridge: { bridge: "http://localhost:8600", token } }, logger: { warn: vi.fn() } }
+
+  async function identity(authorization: string | undefined, session: object | undefined): Promise<Headers> {
+    const fetched = vi.fn().mockRejectedValue(new Error("away"))
+    vi.stubGlobal("fetch", fetched)
+    const resolve = (name: string): unknown => services[name as keyof typeof services]
+    const headers = authorization ? { authorization } : {}
+    const auth_context = { actor_id: "cus_1", actor_type: "customer" }
+    const req = { method: "GET", originalUrl: "/store/dust", headers, session, auth_context, get: () => undefined, scope: { resolve } }
+    const res = { set: () => res, status: () => res, type: () => res, send: () => res }
+    await forwardAsCustomer(req as never, res as never)
+    return new Headers(fetched.mock.lastCall?.[1].headers)
+  }
+
+  it("with a JWT is whom the JWT names, which the bridge verifies again", async () => {
+    for (const session of [undefined, {}, { auth_context: { actor_id: "user_1", actor_type: "user" } }]) {
+      const headers = await identity("Bearer jwt", session)
+      expect([headers.get("authorization"), headers.get("x-dust-customer")]).toEqual(["Bearer jwt", null])
+    }
+  })
+
+  it("with a session is whom the session names, as everywhere in Medusa, whatever JWT comes along", async () => {
+    for (const authorization of [undefined, "Bearer expired", "Basic abc"]) {
+      const headers = await identity(authorization, { auth_context: { actor_id: "cus_1", actor_type: "customer" } })
+      expect([headers.get("authorization"), headers.get("x-dust-customer")]).toEqual([`Bearer ${token}`, "cus_1"])
+    }
+  })
+})

@@ -43,7 +43,7 @@ export async function forwardLongAsOperator(req: MedusaRequest, res: MedusaRespo
 /**
  * Pass a request of a signed-in customer on to the bridge, which has the same path. A customer's JWT is passed on, and the
  * bridge verifies it too. With a session cookie, which the bridge cannot read, the request is sent with the service token
- * and names the customer of Medusa's session.
+ * and names the customer of Medusa's session. Medusa prefers the session to a JWT, which then may be expired.
  */
 export async function forwardAsCustomer(req: MedusaRequest, res: MedusaResponse): Promise<void> {
   const customerId = actorOf(req)
@@ -52,7 +52,7 @@ export async function forwardAsCustomer(req: MedusaRequest, res: MedusaResponse)
     return
   }
   const { authorization } = req.headers
-  const bearer = authorization?.toLowerCase().startsWith("bearer ") ? { authorization } : undefined
+  const bearer = authorization?.toLowerCase().startsWith("bearer ") && !hasSession(req) ? { authorization } : undefined
   await forward(req, res, bearer ?? { ...serviceToken(req), "x-dust-customer": customerId }, SHOPPER_READ_SECONDS)
 }
 
@@ -70,6 +70,12 @@ export async function forwardAsShopper(req: MedusaRequest, res: MedusaResponse):
 /** Undefined when nobody is signed in, whatever the type says. */
 function actorOf(req: MedusaRequest): string | undefined {
   return (req as AuthenticatedMedusaRequest).auth_context?.actor_id
+}
+
+/** Whether a session says who is signed in as a customer. The dashboard's, of the same browser, names a user. */
+function hasSession(req: MedusaRequest): boolean {
+  const { session } = req as { session?: { auth_context?: { actor_type?: string } } }
+  return session?.auth_context?.actor_type === "customer"
 }
 
 function bridgeOf(req: MedusaRequest): DustModuleService["bridge"] {
