@@ -4,7 +4,7 @@ import re
 from decimal import Decimal
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, ValidationInfo
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationInfo
 
 from bridge.ids import ID_PATTERN
 from bridge.programme.days import zone_named
@@ -37,6 +37,14 @@ def _currency_code(code: str) -> str:
 
 
 CurrencyCode = Annotated[str, AfterValidator(_currency_code)]
+
+
+def _lower_case(code: object) -> object:
+    return code.lower() if isinstance(code, str) else code
+
+
+RequestedCurrency = Annotated[CurrencyCode, BeforeValidator(_lower_case)]
+"""The currency of a shopper's request. Intl and payment providers write it in upper case, Medusa in lower case."""
 
 
 def _plain(value: Decimal) -> str:

@@ -8,6 +8,7 @@ from fastapi.testclient import TestClient
 
 from bridge.http.body_limits import MAX_BYTES, TooSlow
 from tests.support import tokens
+from tests.support.ledger import give
 
 CALLS = {
     "PUT /admin/dust/programme": tokens.admin,
@@ -73,6 +74,24 @@ def test_another_content_type_is_named(
 def test_json_by_any_of_its_names_is_fine(api: TestClient, given: str) -> None:
     headers = {**tokens.admin(), "content-type": given}
     assert api.put("/admin/dust/programme", content=b"{}", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("quote", {"amount": "10"}),
+        ("forecast", {"items": [{"product_id": "prod_1", "amount": "10"}]}),
+        ("redemptions", {"dust": 5}),
+    ],
+)
+def test_a_shoppers_currency_may_be_in_upper_case(api: TestClient, path: str, body: dict[str, object]) -> None:
+    give(10)
+    headers = {**tokens.customer(), "Idempotency-Key": "once"}
+    lower, upper = (
+        api.post(f"/store/dust/{path}", json=body | {"currency_code": code}, headers=headers) for code in ("eur", "EUR")
+    )
+    assert lower.status_code < 300, lower.text
+    assert (upper.status_code, upper.json()) == (lower.status_code, lower.json())
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from bridge.medusa.client import Json, get_medusa
 from bridge.medusa.errors import UnknownInMedusa
 from bridge.medusa.order_lines import Line
 from bridge.medusa.orders import Order, OrderDetail
-from bridge.programme.fields import CurrencyCode
+from bridge.programme.fields import RequestedCurrency
 from bridge.programme.versions import current_version
 from bridge.settlement.forecast import forecast_each
 
@@ -38,7 +38,7 @@ class ForecastItem(Body):
 
 
 class ForecastRequest(Body):
-    currency_code: CurrencyCode
+    currency_code: RequestedCurrency
     items: Annotated[list[ForecastItem], Field(min_length=1, max_length=_MAX_ITEMS)]
 
 

@@ -26,7 +26,7 @@ from bridge.medusa.currencies import format_amount
 from bridge.medusa.orders import Order
 from bridge.products.settings import read_products
 from bridge.products.variants import products_with_differing_prices
-from bridge.programme.fields import CurrencyCode
+from bridge.programme.fields import RequestedCurrency
 from bridge.programme.versions import current_version
 from bridge.redemptions import carts
 from bridge.redemptions.pricing.basket import Basket, basket_of_amount
@@ -46,7 +46,7 @@ class QuoteRequest(Body):
 
     cart_id: Id | None = None
     amount: PositiveNumber | None = None
-    currency_code: CurrencyCode | None = None
+    currency_code: RequestedCurrency | None = None
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:

@@ -17,7 +17,7 @@ from bridge.http.schemas import Body, Id
 from bridge.ids import CustomerId, ProductId
 from bridge.ledger.postings import MAX_DUST
 from bridge.medusa.client import get_medusa
-from bridge.programme.fields import CurrencyCode
+from bridge.programme.fields import RequestedCurrency
 from bridge.queue.enqueue import REDEMPTIONS_ADVANCE, enqueue
 from bridge.redemptions import service
 from bridge.redemptions.pricing.terms import MAX_UNITS
@@ -50,7 +50,7 @@ class RedemptionRequest(Body):
     without; `reward_id`, with `cart_id` or without."""
 
     dust: int | Literal["max"] | None = Field(default=None, description="A number of points, or `max`")
-    currency_code: CurrencyCode | None = None
+    currency_code: RequestedCurrency | None = None
     cart_id: Id | None = None
     pay: Literal["dust_only"] | None = None
     items: Annotated[list[ItemRequest], Field(min_length=1, max_length=_MAX_PRODUCTS)] | None = None
@@ -63,11 +63,6 @@ class RedemptionRequest(Body):
         if value is None or value == "max" or (type(value) is int and 1 <= value <= MAX_DUST):
             return value
         raise ValueError("Please enter a whole number of points, 1 or more.")
-
-    @field_validator("currency_code", mode="before")
-    @classmethod
-    def _lower_case(cls, value: object) -> object:
-        return value.lower() if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
