@@ -14,6 +14,7 @@ from bridge.http.body_limits import BodyLimit
 from bridge.http.etag import NoStoreByDefault
 from bridge.http.fast_path import FastPath
 from bridge.http.head_requests import HeadAsGet
+from bridge.http.idempotency_header import require_key_in_schema
 from bridge.http.problems import Problem, describe_problems, install_problems
 from bridge.http.rate_limits import RateLimits
 from bridge.http.request_context import RequestContext
@@ -123,6 +124,7 @@ def _complete_schema(app: FastAPI) -> None:
             for operation in methods.values():
                 operation.setdefault("security", [])
         for operation in (each for methods in schema["paths"].values() for each in methods.values()):
+            require_key_in_schema(operation)
             if "requestBody" in operation:
                 limits = {str(status): answer for status, answer in describe_problems(400, 408, 413).items()}
                 operation["responses"] = dict(sorted({**limits, **operation["responses"]}.items()))

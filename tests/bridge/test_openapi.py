@@ -128,6 +128,27 @@ def test_every_operation_has_a_stable_name_and_says_who_may_call_it(api: TestCli
     }  # fmt: skip
 
 
+def test_an_idempotency_key_is_required_where_the_schema_says_so(api: TestClient, medusa: FakeMedusa) -> None:
+    found = 0
+    for path, operations in api.get("/openapi.json").json()["paths"].items():
+        for method, operation in operations.items():
+            for parameter in operation.get("parameters", []):
+                if parameter["name"].lower() == "idempotency-key":
+                    found += 1
+                    assert parameter["required"], path
+                    assert parameter["schema"]["maxLength"] == 255
+                    headers = tokens.admin() if path.startswith("/admin") else tokens.customer()
+                    bodies = {
+                        "adjust": {"amount": 1, "reason": "gift"},
+                        "give": {"customer_id": "cus_1", "amount": 1, "reason": "gift"},
+                        "redeem": {"dust": 5, "currency_code": "eur"},
+                    }
+                    path_of_one = path.format(customer_id="cus_1")
+                    answer = api.request(method, path_of_one, json=bodies[operation["operationId"]], headers=headers)
+                    assert (answer.status_code, answer.json()["code"]) == (400, "idempotency_key_missing")
+    assert found == 3
+
+
 def test_a_head_is_answered_as_the_get_without_its_body(api: TestClient, medusa: FakeMedusa) -> None:
     """It was a 405 everywhere but at the health checks. Medusa and its plugin answer it."""
     for path in api.get("/openapi.json").json()["paths"]:

@@ -6297,8 +6297,9 @@ export interface operations {
     redeem: {
         parameters: {
             query?: never;
-            header?: {
-                "Idempotency-Key"?: string | null;
+            header: {
+                /** @description Any text that is new for each new request */
+                "Idempotency-Key": string;
             };
             path?: never;
             cookie?: never;
@@ -7417,8 +7418,9 @@ export interface operations {
     adjust: {
         parameters: {
             query?: never;
-            header?: {
-                "Idempotency-Key"?: string | null;
+            header: {
+                /** @description Any text that is new for each new request */
+                "Idempotency-Key": string;
             };
             path: {
                 customer_id: string;
@@ -8849,8 +8851,9 @@ export interface operations {
     give: {
         parameters: {
             query?: never;
-            header?: {
-                "Idempotency-Key"?: string | null;
+            header: {
+                /** @description Any text that is new for each new request */
+                "Idempotency-Key": string;
             };
             path?: never;
             cookie?: never;
