@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
-from sqlalchemy import Column, Connection, DateTime, Integer, Row, Table, Text, cast, func, select
+from sqlalchemy import BigInteger, Column, Connection, DateTime, Integer, Row, Table, Text, cast, func, literal, select
 from sqlalchemy.dialects.postgresql import JSONB
 
 from bridge.db import metadata
@@ -146,7 +146,8 @@ def list_versions(connection: Connection, *, limit: int, before: int | None = No
     """List versions, newest first."""
     query = _NEWEST_FIRST.limit(limit)
     if before is not None:
-        query = query.where(programme_version.c.version < before)
+        # A client can write any number into a cursor.
+        query = query.where(programme_version.c.version < literal(before, BigInteger))
     return [_version(row) for row in connection.execute(query)]
 
 

@@ -1,5 +1,6 @@
 """What merchants and operators do over the admin API: prices, corrections, rules, events; and paging everywhere."""
 
+import base64
 import json
 from collections.abc import Callable
 from contextlib import suppress
@@ -559,6 +560,23 @@ def test_a_cursor_that_nobody_gave_out_is_422(api: TestClient, path: str) -> Non
     *_, headers = _LISTS[path]
     for cursor in _STRANGE_CURSORS:
         assert fields(api.get(path, params={"cursor": cursor}, headers=headers)) == {"cursor"}, cursor
+
+
+_NUMBERED = {
+    "versions": "/admin/dust/programme/versions",
+    "transactions": "/admin/dust/customers/cus_1/transactions",
+    "statement": "/store/dust/transactions",
+    "outgoing_webhooks": "/admin/dust/outgoing-webhooks",
+}
+
+
+@pytest.mark.parametrize("listing", _NUMBERED)
+def test_a_cursor_with_a_number_that_no_row_has_is_no_internal_error(api: TestClient, listing: str) -> None:
+    path = _NUMBERED[listing]
+    headers = tokens.admin() if path.startswith("/admin") else tokens.customer()
+    for number in (0, 2**31, 10**18 - 1):
+        cursor = base64.urlsafe_b64encode(f"{listing}:{number}".encode()).decode().rstrip("=")
+        assert api.get(path, params={"cursor": cursor}, headers=headers).status_code == 200, number
 
 
 # It also has pending points, so its positions are not those of the merchant's list.
