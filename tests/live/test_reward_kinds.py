@@ -139,7 +139,7 @@ def test_goods_that_an_edit_adds_with_the_percentage_give_no_points_back(
 
     merchant.edit(order_id, carry_over=True, add=(world.keys.hoodie, 1))
     assert float(merchant.order(order_id)["discount_total"]) == pytest.approx(float(off_shorts + off_hoodie))
-    merchant.capture(order_id)
+    # Medusa has canceled the payment, as the order costs more now.
     merchant.even_out(order_id)
     both = world.earns(shorts=1, hoodie=1, off=off_shorts + off_hoodie)
     world.bridge.wait_for_balance(shopper.customer_id, GIFT - FIFTH + both)
