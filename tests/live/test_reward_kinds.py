@@ -8,7 +8,7 @@ from bridge.development.demo.people import Json, Refused, Storefront
 from bridge.development.demo.seed import SeededProduct
 from bridge.development.stack.processes import until
 from tests.support.aftersales import AfterSales
-from tests.support.live_carts import set_quantity
+from tests.support.live_carts import set_quantity, shops_own_code
 from tests.support.live_worlds import MUG_DUST, PATIENCE_SECONDS, World, in_both_shops
 
 pytestmark = [pytest.mark.live, in_both_shops]
@@ -148,6 +148,35 @@ def test_goods_that_an_edit_adds_with_the_percentage_give_no_points_back(
 
     world.bridge.wait_for_balance(shopper.customer_id, GIFT - FIFTH + world.earns(shorts=1, off=off_shorts))
     assert redemption(shopper, made["id"])["dust_captured"] == FIFTH
+
+
+@pytest.fixture
+def shorts_for_points(world: World) -> Iterator[SeededProduct]:
+    """Shorts that points can pay, 300 for each."""
+    path = f"/admin/dust/products/{world.keys.shorts.id}"
+    world.bridge.ask("PUT", path, {"dust_only": False, "dust_price": 300})
+    yield world.keys.shorts
+    world.bridge.ask("DELETE", path)
+
+
+def test_a_unit_that_points_paid_beside_a_coupon_gives_its_share_back(
+    world: World, shopper: Storefront, merchant: AfterSales, shorts_for_points: SeededProduct
+) -> None:
+    shorts = shorts_for_points
+    cart_id = filled_cart(shopper, (shorts, 3))
+    made = world.redeem(shopper, {"items": [{"product_id": shorts.id, "quantity": 1}], "cart_id": cart_id})
+    shopper.apply_code(cart_id, shops_own_code(merchant, 50, kind="percentage"))
+    # The code takes one unit off, and the coupon one half of the two others, in this order.
+    off = shorts.gross() * 2
+    assert shopper.cart(cart_id)["discount_total"] == pytest.approx(float(off))
+
+    order_id = place(shopper, cart_id)
+    wait_for_capture(shopper, made["id"], 300)
+    merchant.capture(order_id)
+    merchant.fulfil(order_id)
+    merchant.take_back(order_id, shorts, 1)
+
+    wait_for_capture(shopper, made["id"], 200)
 
 
 def test_products_for_points_do_not_reach_the_minimum_of_a_reward(

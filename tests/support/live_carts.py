@@ -69,10 +69,10 @@ def assert_refused(shopper: Storefront, cart_id: str, message: str) -> str | Non
     return refused.value.code
 
 
-def shops_own_code(merchant: Merchant, euros: int) -> str:
-    """A coupon of the shop's own."""
+def shops_own_code(merchant: Merchant, value: int, *, kind: str = "fixed") -> str:
+    """A coupon of the shop's own over `value` euros, or percent with the kind `percentage`."""
     code = f"SUMMER-{secrets.token_hex(6).upper()}"
-    method = {"type": "fixed", "value": euros, "target_type": "order", "allocation": "across", "currency_code": "eur"}
+    method = {"type": kind, "value": value, "target_type": "order", "allocation": "across", "currency_code": "eur"}
     body = {"code": code, "type": "standard", "status": "active", "is_automatic": False, "is_tax_inclusive": True}
     merchant.post("/admin/promotions", {**body, "application_method": method})
     return code
