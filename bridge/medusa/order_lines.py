@@ -114,7 +114,16 @@ def discount_with_tax(adjustments: Iterable[AdjustmentShape] | None) -> Decimal:
 
 
 def _with_tax(adjustment: AdjustmentShape) -> Decimal:
-    return adjustment.total if adjustment.total is not None else adjustment.amount
+    """Return what an adjustment takes off, with tax.
+
+    In Medusa 2.13.6, `subtotal` and `total` are the sums of this and all earlier adjustments of the line; in 2.18.0 and
+    2.21.2 its own. Their ratio is the tax in all of them.
+    """
+    if adjustment.is_tax_inclusive or adjustment.total is None:
+        return adjustment.amount
+    if not adjustment.subtotal or adjustment.subtotal == adjustment.amount:
+        return adjustment.total
+    return adjustment.amount * adjustment.total / adjustment.subtotal
 
 
 def _units_kept(item: ItemShape) -> Decimal:

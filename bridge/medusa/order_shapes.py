@@ -51,6 +51,8 @@ IndexedId = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=2
 class AdjustmentShape(Shape):
     code: Text | None = None
     amount: Number
+    is_tax_inclusive: bool | None = None
+    subtotal: Number | None = None
     total: Number | None = None
 
 
