@@ -1,11 +1,14 @@
 """An order's lines, and what promotion codes take off them and off the shipping."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
 from bridge.medusa.order_shapes import AdjustmentShape, ItemShape, OrderShape, category_ids
+
+# Medusa's sums of divided amounts differ by less.
+_MAX_NOISE = Decimal("0.000001")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,28 +105,31 @@ def shipping_uses(order: OrderShape) -> Iterable[CodeUse]:
 def _given(adjustments: Iterable[AdjustmentShape] | None) -> dict[str, Decimal]:
     """Return what each code takes off, by these adjustments."""
     given: dict[str, Decimal] = defaultdict(Decimal)
-    for adjustment in adjustments or ():
-        if adjustment.code and _with_tax(adjustment) > 0:
-            given[adjustment.code] += _with_tax(adjustment)
+    for code, amount in _with_tax(adjustments):
+        if code and amount > 0:
+            given[code] += amount
     return given
 
 
 def discount_with_tax(adjustments: Iterable[AdjustmentShape] | None) -> Decimal:
     """Return what these adjustments take off together, with tax."""
-    return sum((_with_tax(adjustment) for adjustment in adjustments or ()), Decimal(0))
+    return sum((amount for _, amount in _with_tax(adjustments)), Decimal(0))
 
 
-def _with_tax(adjustment: AdjustmentShape) -> Decimal:
-    """Return what an adjustment takes off, with tax.
+def _with_tax(adjustments: Iterable[AdjustmentShape] | None) -> Iterator[tuple[str | None, Decimal]]:
+    """Yield the code of each adjustment, and what it takes off with tax.
 
-    In Medusa 2.13.6, `subtotal` and `total` are the sums of this and all earlier adjustments of the line; in 2.18.0 and
-    2.21.2 its own. Their ratio is the tax in all of them.
+    In Medusa 2.13.6 the `total` of an adjustment contains those of all earlier ones of the line; in 2.18.0 and 2.21.2
+    it is its own.
     """
-    if adjustment.is_tax_inclusive or adjustment.total is None:
-        return adjustment.amount
-    if not adjustment.subtotal or adjustment.subtotal == adjustment.amount:
-        return adjustment.total
-    return adjustment.amount * adjustment.total / adjustment.subtotal
+    before = Decimal(0)
+    for adjustment in adjustments or ():
+        total = adjustment.amount if adjustment.total is None else adjustment.total
+        tax_factor = total / adjustment.subtotal if adjustment.subtotal and not adjustment.is_tax_inclusive else 1
+        own = adjustment.amount * tax_factor
+        is_sum = before > 0 and abs(before + own - total) < _MAX_NOISE
+        yield adjustment.code, own if is_sum else total
+        before = total
 
 
 def _units_kept(item: ItemShape) -> Decimal:
