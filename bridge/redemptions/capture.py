@@ -133,15 +133,15 @@ def units_paid(code: Code, order: Order) -> dict[str, Decimal]:
     quantity = Decimal(code.quantity or 0)
     lines = [line for line, _ in order.uses_of(code.code) if line.units > 0] if quantity else []
     paid = {line.id: _units_at_full_price(code, line) for line in lines}
-    missing = quantity - sum(paid.values(), Decimal(0))
-    if missing < 0:
-        return {line_id: units * quantity / (quantity - missing) for line_id, units in paid.items()}
+    total = sum(paid.values(), Decimal(0))
+    if total > quantity:
+        return {line_id: units * quantity / total for line_id, units in paid.items()}
     # It paid for more of a line than its price shows if other discounts had left too little of it.
     room = {
         line.id: line.ordered - paid[line.id] for line in lines if amount_to_pay(line.gross, order.currency_code) <= 0
     }
     total_room = sum(room.values(), Decimal(0))
-    part = min(missing / total_room, Decimal(1)) if total_room > 0 else Decimal(0)
+    part = min((quantity - total) / total_room, Decimal(1)) if total_room > 0 else Decimal(0)
     return {line_id: units + room.get(line_id, Decimal(0)) * part for line_id, units in paid.items()}
 
 

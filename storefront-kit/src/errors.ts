@@ -33,11 +33,11 @@ export function clientError(code: ClientErrorCode, more: Partial<DustError> = {}
 
 /** The error of a response. It shows Dust's own sentences only: those of other programs are not for shoppers. */
 export function errorOfResponse({ status, headers, ok }: Response, body: unknown, request: string): DustError {
-  const any = (body ?? {}) as Problem
-  const document = headers.get("content-type")?.startsWith("application/problem+json") ? any : undefined
+  const content = (body ?? {}) as Problem
+  const document = headers.get("content-type")?.startsWith("application/problem+json") ? content : undefined
   const code = text(document?.code)
   const sentence = text(document?.message) ?? text(document?.detail)
-  const detail = `${request}: ${status} ${sentence ?? text(any.message) ?? ""}`.trim()
+  const detail = `${request}: ${status} ${sentence ?? text(content.message) ?? ""}`.trim()
   // A success of another program. Its status says nothing about Dust.
   if (ok) return clientError("unavailable", { detail })
   if (status === 401) return clientError("not_authenticated", { status, detail })

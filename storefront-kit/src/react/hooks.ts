@@ -33,10 +33,11 @@ export function useResource<T>(key: string, action: Load<T> | undefined, options
     if (!isAvailable) return
     const load: Load<T> = () => (latest.current as Load<T>)()
     const hasChanged = store.hasChanged(key, version)
-    const isInitial = store.get(key).data === undefined && initial !== undefined
-    if (isInitial) store.put(key, initial)
-    if (isInitial ? store.wasForgotten(key) : hasChanged) void store.load(key, load)
-    else if (!isInitial && (!once || store.get(key).data === undefined)) store.ensure(key, load)
+    if (store.get(key).data === undefined && initial !== undefined) {
+      store.put(key, initial)
+      if (store.wasForgotten(key)) void store.load(key, load)
+    } else if (hasChanged) void store.load(key, load)
+    else if (!once || store.get(key).data === undefined) store.ensure(key, load)
     return once ? undefined : store.watch(key, load)
   }, [store, key, version, once, initial, isAvailable])
 
