@@ -36,7 +36,8 @@ router = store_router()
 
 # The same as in the plugin's src/api/forward.ts, which waits for the answer.
 _MAX_WAIT_SECONDS = 30
-_LOOK_EVERY_SECONDS = 0.25
+# Most codes are ready within a second. After two, Medusa is slow or away, and many requests may be waiting.
+_LOOK_EVERY_SECONDS, _LATER_EVERY_SECONDS, _LATER = 0.1, 0.5, 2.0
 
 
 class PromotionResponse(FromAttributes):
@@ -160,14 +161,15 @@ async def read_own_redemption(
 ) -> RedemptionEnvelope:
     """Return a redemption of the customer. With `wait`: once it is no longer pending, or when the time is up."""
     clock = asyncio.get_running_loop().time
-    end = clock() + wait
+    started = clock()
     redemption = await run_in_threadpool(_read_redemption, customer_id, redemption_id)
     if redemption.state is not RedemptionState.PENDING or not wait:
         return RedemptionEnvelope(redemption=own_redemption_response(redemption))
     is_pending = True
-    while is_pending and clock() < end and not await request.is_disconnected():
-        # All waiting requests poll at the same moment, so one statement answers them.
-        await asyncio.sleep(_LOOK_EVERY_SECONDS - clock() % _LOOK_EVERY_SECONDS)
+    while is_pending and clock() < started + wait and not await request.is_disconnected():
+        # All waiting requests poll at the same moments, so one statement answers them.
+        interval = _LOOK_EVERY_SECONDS if clock() < started + _LATER else _LATER_EVERY_SECONDS
+        await asyncio.sleep(interval - clock() % interval)
         is_pending = await _pending(redemption_id)
     redemption = await run_in_threadpool(_read_redemption, customer_id, redemption_id)
     return RedemptionEnvelope(redemption=own_redemption_response(redemption))
