@@ -7,7 +7,7 @@ argument and never commit. No HTTP call is made inside a transaction.
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -19,9 +19,14 @@ from bridge.errors import Unavailable
 from bridge.per_process import PerProcess
 from bridge.settings import get_settings
 
+Item = TypeVar("Item")
+
 # A query that takes this long is stuck. It must end before the worker's hard time limit of 60 s.
 STATEMENT_TIMEOUT_MS = 30_000
 LOCK_TIMEOUT_MS = 10_000
+_SHORT_LOCK_TIMEOUT_MS = 1_000
+# After so many locked items, Postgres itself is probably busy.
+_MAX_BUSY = 10
 # The role that serves requests. It can add ledger rows but not change them; migrations run as the owner.
 APP_ROLE = "dust_app"
 
@@ -221,6 +226,42 @@ def in_batches(step: Callable[[Connection], int], *, size: int) -> int:
             batch = step(connection)
         total += batch
     return total
+
+
+def all_or_each(step: Callable[[Connection, list[Item]], object], items: list[Item]) -> dict[Item, Exception]:
+    """Call `step` with all items in one transaction. If that fails, with each item in a transaction of its own.
+
+    Returns the error of each item at which it fails even then, such as one whose rows another transaction keeps locked.
+    Raises an error that concerns all items, as `transaction` does.
+    """
+    if not items:
+        return {}
+    try:
+        with transaction() as connection:
+            step(connection, items)
+    except Exception as error:
+        if not concerns_its_rows(error):
+            raise
+    else:
+        return {}
+    failed: dict[Item, Exception] = {}
+    for item in items:
+        try:
+            with transaction() as connection:
+                # The first attempt has waited long enough for what is locked.
+                connection.exec_driver_sql(f"SET LOCAL lock_timeout = {_SHORT_LOCK_TIMEOUT_MS}")
+                step(connection, [item])
+        except Exception as error:
+            busy = sum(isinstance(other, DatabaseBusy) for other in failed.values())
+            if not concerns_its_rows(error) or busy == _MAX_BUSY:
+                raise
+            failed[item] = error
+    return failed
+
+
+def concerns_its_rows(error: Exception) -> bool:
+    """Whether an error of a transaction may concern only the rows that it reads and writes, and not others."""
+    return isinstance(error, DatabaseBusy) or not isinstance(error, Unavailable)
 
 
 @contextmanager
