@@ -64,6 +64,12 @@ _TOO_LARGE = "54"
 _NO_CONNECTION_LEFT = re.compile(
     "too many (clients|connections)|remaining connection slots|no more connections allowed|max clients", re.IGNORECASE
 )
+# A server that answers and refuses the login, which waiting does not change.
+_LOGIN_REFUSED = re.compile(
+    r"(?:FATAL|ERROR):\s+((?:password|SASL) authentication failed[^\n]*|(?:role|database) \"[^\n]*\" does not exist"
+    r"|no pg_hba\.conf entry[^\n]*|role \"[^\n]*\" is not permitted to log in|no such (?:user|database)[^\n]*"
+    r"|permission denied for database[^\n]*|pg_hba\.conf rejects connection[^\n]*)"
+)
 
 metadata = MetaData(
     naming_convention={
@@ -81,6 +87,18 @@ class DatabaseAway(Unavailable):
 
     code = "database_unavailable"
     message = "The database is out of reach; nothing was changed. Try again shortly."
+
+
+class DatabaseLoginRefused(Unavailable):
+    """Postgres answers, but refuses the login: a wrong password, or no such user or database."""
+
+    code = "database_login_refused"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"Postgres refuses the login: {reason}. Nothing was changed. Check user, password and database in "
+            "DUST_DATABASE_URL."
+        )
 
 
 class DatabaseReadOnly(Unavailable):
@@ -210,9 +228,9 @@ def dispose_engine() -> None:
 def transaction() -> Iterator[Connection]:
     """Open a transaction: commit at the end of the block, roll back on an error.
 
-    Raises `DatabaseAway` if Postgres is unreachable, `DatabaseReadOnly` if it accepts no writes, `DatabaseBusy` if it
-    aborted or refused the transaction, `DatabaseBehind` if a table or column is missing, and `DatabaseDenied` if a
-    privilege is.
+    Raises `DatabaseAway` if Postgres is unreachable, `DatabaseLoginRefused` if it refuses the login, `DatabaseReadOnly`
+    if it accepts no writes, `DatabaseBusy` if it aborted or refused the transaction, `DatabaseBehind` if a table or
+    column is missing, and `DatabaseDenied` if a privilege is.
     """
     with _errors_translated(), get_engine().begin() as connection:
         yield connection
@@ -301,6 +319,8 @@ def unavailable(error: DBAPIError | PoolTimeout) -> Unavailable | None:
         return DatabaseDenied(str(cause).partition("\n")[0])
     if isinstance(cause, psycopg.OperationalError) and _NO_CONNECTION_LEFT.search(str(cause)):
         return DatabaseBusy(_BUSY[psycopg.errors.TooManyConnections])
+    if isinstance(cause, psycopg.OperationalError) and (refusal := _LOGIN_REFUSED.search(str(cause))):
+        return DatabaseLoginRefused(refusal[1])
     is_too_large = isinstance(cause, psycopg.OperationalError) and (cause.sqlstate or "").startswith(_TOO_LARGE)
     is_away = isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError) and not is_too_large
     if is_away or getattr(error, "connection_invalidated", False):
