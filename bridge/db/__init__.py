@@ -159,6 +159,16 @@ SESSION_SETTINGS = {
 }
 
 
+# The user who logged in must have the right: a default of that user can have set another role. The path is kept as it
+# was for that user: `"$user"` in it would be another schema for `dust_app`.
+_FIND_ROLE = """
+    SELECT set_config('search_path', string_agg(quote_ident(schema), ', '), false)
+    FROM unnest(current_schemas(false)) AS schema
+    WHERE EXISTS (SELECT FROM pg_roles WHERE rolname = %s AND pg_has_role(session_user, oid, %s))
+    HAVING count(*) > 0
+"""
+
+
 def make_engine(url: str, *, pool_size: int = 10, pooled: bool = False) -> Engine:
     """Create an engine whose connections use the role `dust_app` if it exists.
 
@@ -199,9 +209,7 @@ def make_engine(url: str, *, pool_size: int = 10, pooled: bool = False) -> Engin
         with dbapi_connection.cursor() as cursor:
             # libpq sends PGTZ and PGDATESTYLE of the environment, and Postgres prefers them to `options`.
             cursor.execute("; ".join(f"SET {name} = '{SESSION_SETTINGS[name]}'" for name in ("timezone", "datestyle")))
-            cursor.execute(
-                "SELECT 1 FROM pg_roles WHERE rolname = %s AND pg_has_role(current_user, oid, %s)", (APP_ROLE, right)
-            )
+            cursor.execute(_FIND_ROLE, (APP_ROLE, right))
             if cursor.fetchone():
                 cursor.execute(f"SET ROLE {APP_ROLE}")
         dbapi_connection.commit()
