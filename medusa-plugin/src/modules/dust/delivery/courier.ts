@@ -29,6 +29,9 @@ export class Courier {
   private readonly stopping = new AbortController()
   private inFlight = new Set<Promise<void>>()
   private readonly breaker = new Breaker()
+  private delivered = 0
+  /** Events for which the bridge was unavailable: how many had been delivered when that began. Below 0: it fails alone. */
+  private readonly unanswered = new Map<string, number>()
   private resume: () => void = () => undefined
 
   constructor(
@@ -129,10 +132,15 @@ export class Courier {
     }
     const { status, reason } = await this.send(event, body)
     const next = verdict(status, event.attempts)
-    if (next.kind !== "unavailable") this.noteAvailable()
+    if (next.kind !== "unavailable") {
+      this.unanswered.delete(event.id)
+      this.noteAvailable()
+    }
     if (next.kind === "delivered") {
+      this.delivered += 1
       await this.outbox.markDelivered(event.id)
     } else if (next.kind === "unavailable") {
+      if (await this.failsAlone(event, reason)) return
       if (!this.stopping.signal.aborted) this.noteUnavailable(reason)
       // Due again at once: the breaker waits for all events.
       await this.outbox.reschedule(event, 0, reason)
@@ -142,6 +150,22 @@ export class Courier {
       await this.outbox.reject(event, reason)
       this.logger.warn(`dust: the bridge rejects ${event.type} ${event.id}: ${reason}`)
     }
+  }
+
+  /**
+   * Whether others were delivered since the bridge was unavailable for this event, such as one that a firewall refuses.
+   * Then it gets a delay of its own, so that no other event waits for it.
+   */
+  private async failsAlone(event: OutgoingEvent, reason: string): Promise<boolean> {
+    const before = this.unanswered.get(event.id) ?? this.delivered
+    const alone = before < this.delivered
+    this.unanswered.set(event.id, alone ? -1 : before)
+    if (!alone) return false
+    await this.outbox.reschedule(event, backoff(event.attempts), reason)
+    if (before >= 0) {
+      this.logger.warn(`dust: ${event.type} ${event.id} fails while others are delivered, and is tried again from time to time: ${reason}`)
+    }
+    return true
   }
 
   private async reschedule(event: OutgoingEvent, seconds: number, reason: string): Promise<void> {
