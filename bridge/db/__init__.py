@@ -5,7 +5,7 @@ argument and never commit. No HTTP call is made inside a transaction.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -48,12 +48,19 @@ _BUSY: dict[type[Exception], str] = {
     psycopg.errors.OutOfMemory: "Postgres is out of memory.",
     psycopg.errors.ConfigurationLimitExceeded: "A limit of Postgres was exceeded (temp_file_limit, for example).",
     psycopg.errors.IoError: "Postgres cannot read or write its files (input/output error).",
+    psycopg.errors.SystemError: "The machine of Postgres has a fault (system error): see its log.",
+    psycopg.errors.UndefinedFile: "Postgres misses one of its files: see its log.",
+    psycopg.errors.InternalError_: "Postgres had an internal error: see its log.",
     psycopg.errors.DataCorrupted: "Postgres has found damaged data: see its log.",
     psycopg.errors.IndexCorrupted: "Postgres has found a damaged index: see its log.",
     psycopg.errors.IdleInTransactionSessionTimeout: (
         "Postgres ended a transaction that paused too long (idle_in_transaction_session_timeout)."
     ),
     psycopg.errors.TransactionTimeout: "Postgres ended a transaction that took too long (transaction_timeout).",
+    **dict.fromkeys(
+        (psycopg.errors.InvalidSqlStatementName, psycopg.errors.DuplicatePreparedStatement),
+        "A pooler passed on the transaction to another connection (prepared statement): see `dust doctor`.",
+    ),
     PoolTimeout: "All of this process's connections to Postgres are in use.",
 }
 
@@ -270,13 +277,18 @@ def all_or_each(step: Callable[[Connection, list[Item]], object], items: list[It
             raise
     else:
         return {}
+    return each_alone(lambda connection, item: step(connection, [item]), items)
+
+
+def each_alone(step: Callable[[Connection, Item], object], items: Iterable[Item]) -> dict[Item, Exception]:
+    """Call `step` with each item in a transaction of its own, which waits shortly for locks; otherwise as
+    `all_or_each`."""
     failed: dict[Item, Exception] = {}
     for item in items:
         try:
             with transaction() as connection:
-                # The first attempt has waited long enough for what is locked.
                 connection.exec_driver_sql(f"SET LOCAL lock_timeout = {_SHORT_LOCK_TIMEOUT_MS}")
-                step(connection, [item])
+                step(connection, item)
         except Exception as error:
             busy = sum(isinstance(other, DatabaseBusy) for other in failed.values())
             if not concerns_its_rows(error) or busy == _MAX_BUSY:

@@ -6,15 +6,19 @@ from typing import Any
 import psycopg
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import text
 
-from bridge.db import SESSION_SETTINGS, dispose_engine
+from bridge.db import SESSION_SETTINGS, dispose_engine, transaction
+from bridge.inbox.process_batch import process_batch
 from bridge.ledger.account import Account
 from bridge.settlement.claims import claim_orders
 from tests.support.clock import moved
+from tests.support.deliveries import deliver
 from tests.support.guests import guest, register
-from tests.support.ledger import stored_balances
+from tests.support.inbox import state_of
+from tests.support.ledger import give, stored_balances
 from tests.support.medusa import FakeMedusa
-from tests.support.orders import order
+from tests.support.orders import order, order_event
 from tests.support.settling import set_rules, settle
 from workers import upkeep
 
@@ -77,3 +81,25 @@ def test_guest_orders_that_cannot_be_claimed_delay_no_others(
         assert upkeep.escrow.run() == 2
     assert set(stored_balances()) == {"cus_0", "cus_2"}
     assert upkeep.escrow.run() == 1
+
+
+def test_an_order_whose_customer_is_locked_delays_no_others(
+    api: TestClient, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SESSION_SETTINGS, "lock_timeout", "300ms")
+    dispose_engine()
+    for customer_id in CUSTOMERS:
+        give(1, customer_id)
+        deliver(api, order_event(order(f"order_{customer_id}", customer_id=customer_id)), event_id=f"msg_{customer_id}")
+    with psycopg.connect(settings["DUST_DATABASE_URL"]) as other:
+        other.execute("SELECT FROM dust_balance WHERE customer_id = 'cus_2' FOR UPDATE")
+        assert process_batch().split_off == ()
+        assert stored_balances() == dict.fromkeys(CUSTOMERS, 11) | {"cus_2": 1}
+        # It is left alone for a while, so that batches are fast again, and no attempt is counted.
+        assert process_batch().taken == 0
+    assert state_of("msg_cus_2") == "pending"
+    with transaction() as connection:
+        assert connection.scalar(text("SELECT max(attempts) FROM webhook_event")) == 0
+    with moved(timedelta(minutes=2)):
+        process_batch()
+    assert stored_balances() == dict.fromkeys(CUSTOMERS, 11)
