@@ -194,6 +194,20 @@ describe("Courier", () => {
     expect(outbox.count("delivered")).toBe(1)
   })
 
+  it("writes one line when its table cannot be read, and one when it can be again", async () => {
+    outbox.add(3)
+    answer = () => new Response("{}", { status: 202 })
+    const claim = vi.spyOn(outbox, "claim").mockRejectedValue(new Error("connect ECONNREFUSED"))
+    courier.start()
+    await vi.advanceTimersByTimeAsync(3_600_000)
+    expect(claim.mock.calls.length).toBeGreaterThan(1_000)
+    claim.mockRestore()
+    await vi.advanceTimersByTimeAsync(5_000)
+    expect(outbox.count("delivered")).toBe(3)
+    expect(logger.warn.mock.calls.map(([line]) => line)).toEqual(["dust: the outbox cannot be read: connect ECONNREFUSED"])
+    expect(logger.info.mock.calls.map(([line]) => line)).toEqual(["dust: the outbox can be read again"])
+  })
+
   it("tries at once when an operator sends an event again", async () => {
     outbox.add(1)
     answer = () => new Response("{}", { status: 401 })

@@ -29,6 +29,7 @@ export class Courier {
   private readonly stopping = new AbortController()
   private inFlight = new Set<Promise<void>>()
   private readonly breaker = new Breaker()
+  private isReadable = true
   private delivered = 0
   /** Events for which the bridge was unavailable: how many had been delivered when that began. Below 0: it fails alone. */
   private readonly unanswered = new Map<string, number>()
@@ -69,7 +70,8 @@ export class Courier {
       try {
         if (await this.sendSome()) continue
       } catch (error) {
-        this.logger.warn(`dust: the outbox cannot be read: ${(error as Error).message}`)
+        if (this.isReadable) this.logger.warn(`dust: the outbox cannot be read: ${(error as Error).message}`)
+        this.isReadable = false
       }
       await woken
     }
@@ -89,7 +91,7 @@ export class Courier {
       this.noteUnavailable(reason)
       return false
     }
-    const [event] = await this.outbox.claim(1)
+    const [event] = await this.claim(1)
     if (event) await this.begin(event)
     else this.noteAvailable()
     return !this.breaker.isOpen
@@ -98,9 +100,16 @@ export class Courier {
   /** Start an attempt for each event that is due and for which there is room. True when there may be more of them. */
   private async sendDue(): Promise<boolean> {
     const room = AT_ONCE - this.inFlight.size
-    const events = room > 0 ? await this.outbox.claim(room) : []
+    const events = room > 0 ? await this.claim(room) : []
     for (const event of events) void this.begin(event)
     return events.length > 0 && this.inFlight.size < AT_ONCE
+  }
+
+  private async claim(limit: number): Promise<OutgoingEvent[]> {
+    const events = await this.outbox.claim(limit)
+    if (!this.isReadable) this.logger.info("dust: the outbox can be read again")
+    this.isReadable = true
+    return events
   }
 
   private begin(event: OutgoingEvent): Promise<void> {
