@@ -2,7 +2,9 @@
 
 import time
 from collections import Counter
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 import structlog
 
@@ -13,7 +15,7 @@ from bridge.ids import CustomerId
 from bridge.inbox.erasure import delete_personal_data, erased_customers
 from bridge.inbox.retention import strip_old_bodies as strip_bodies
 from bridge.ledger.mature_and_expire import post_due_lots_of
-from bridge.ledger.merges import merge_new_points
+from bridge.ledger.merges import merge_new_points, merged_with_new_points
 from bridge.ledger.store import customers_with_due_lots
 from bridge.ledger.totals import fold
 from bridge.medusa.client import get_medusa
@@ -25,7 +27,7 @@ from bridge.queue.job_runs import AUDIT, BEAT, read_runs, record_run
 from bridge.reports.closes import close_days as close_days_over
 from bridge.settings import get_settings
 from bridge.settlement.claims import claim_orders, claimable_by_proof
-from bridge.settlement.escrow import expire_escrows
+from bridge.settlement.escrow import due_escrows, expire_escrows_of
 from bridge.settlement.kept_forecasts import FORECAST_RETENTION
 from bridge.settlement.kept_forecasts import delete_old_forecasts as delete_forecasts
 from workers.app import app
@@ -55,12 +57,16 @@ def mature_and_expire() -> int:
         with transaction() as connection:
             due = customers_with_due_lots(connection, now(), _CUSTOMERS_AT_ONCE, after=after)
         failed = all_or_each(lambda connection, ids: post_due_lots_of(connection, ids, now=now()), due)
-        for customer_id, error in failed.items():
-            log.error("due_points_not_posted", customer_id=customer_id, exc_info=error)
+        _log_failed("due_points_not_posted", "customer_id", failed)
         done += len(due) - len(failed)
         if len(due) < _CUSTOMERS_AT_ONCE:
             return done
         after = due[-1]
+
+
+def _log_failed(event: str, name: str, failed: Mapping[Any, Exception]) -> None:
+    for row_id, error in failed.items():
+        log.error(event, **{name: row_id}, exc_info=error)
 
 
 @app.task(name=enqueue.UPKEEP_ESCROW, retryable=True)
@@ -78,16 +84,24 @@ def escrow() -> int:
                 if not concerns_its_rows(error):
                     raise
                 log.error("guest_orders_not_claimed", customer_id=customer_id, exc_info=error)
-    return done + in_batches(
-        lambda connection: expire_escrows(connection, now=now(), limit=_ORDERS_AT_ONCE), size=_ORDERS_AT_ONCE
-    )
+    while True:
+        with transaction() as connection:
+            due = due_escrows(connection, now=now(), limit=_ORDERS_AT_ONCE)
+        failed = all_or_each(lambda connection, ids: expire_escrows_of(connection, ids, now=now()), due)
+        _log_failed("escrow_not_expired", "order_id", failed)
+        done += len(due) - len(failed)
+        if len(due) < _ORDERS_AT_ONCE or len(failed) == len(due):
+            return done
 
 
 @app.task(name=enqueue.UPKEEP_CARRY_OVER, retryable=True)
 def carry_over() -> int:
     """Carry over points that came into accounts while they were being merged; return how many accounts."""
     with transaction() as connection:
-        return merge_new_points(connection, limit=_CUSTOMERS_AT_ONCE)
+        merged = merged_with_new_points(connection, limit=_CUSTOMERS_AT_ONCE)
+    failed = all_or_each(merge_new_points, merged)
+    _log_failed("points_not_carried_over", "customer_id", failed)
+    return len(merged) - len(failed)
 
 
 @app.task(name=enqueue.UPKEEP_HEARTBEAT, retryable=True)

@@ -83,6 +83,19 @@ def test_guest_orders_that_cannot_be_claimed_delay_no_others(
     assert upkeep.escrow.run() == 1
 
 
+def test_guest_orders_that_are_locked_delay_no_others(
+    api: TestClient, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SESSION_SETTINGS, "lock_timeout", "300ms")
+    dispose_engine()
+    settle(*(guest(f"order_{number}") for number in range(3)))
+    with moved(timedelta(days=91)):
+        with psycopg.connect(settings["DUST_DATABASE_URL"]) as other:
+            other.execute("SELECT FROM order_settlement WHERE order_id = 'order_1' FOR UPDATE")
+            assert upkeep.escrow.run() == 2
+        assert upkeep.escrow.run() == 1
+
+
 def test_an_order_whose_customer_is_locked_delays_no_others(
     api: TestClient, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
