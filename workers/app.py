@@ -13,12 +13,15 @@ from sqlalchemy import Connection
 
 from bridge.clock import real_now, reread_clock
 from bridge.db import transaction
+from bridge.errors import Unavailable
 from bridge.gc_tuning import tune_gc
 from bridge.observability.logs import set_up_logs
 from bridge.observability.metrics import start_saving, stop_saving
 from bridge.observability.tracing import set_up_tracing, stop_tracing
 from bridge.queue.job_runs import MIN_GAP_HEADER, WAITS_AT_FIRST_HEADER, end_run, start_run
 from bridge.settings import get_settings
+
+log = structlog.get_logger(__name__)
 
 
 class DustTask(Task):  # type: ignore[misc]
@@ -35,7 +38,17 @@ class DustTask(Task):  # type: ignore[misc]
         """
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the task. A periodic job from beat is skipped if the database says that it is not due."""
+        """Run the task. A periodic job from beat is skipped if the database says that it is not due.
+
+        While Postgres, for example, is unavailable, nothing fails: the work is in rows, and a later run does it.
+        """
+        try:
+            return self._run_if_due(*args, **kwargs)
+        except Unavailable as error:
+            log.warning("task_rescheduled", code=error.code, reason=error.message)
+            return f"Rescheduled: {error.message}"
+
+    def _run_if_due(self, *args: Any, **kwargs: Any) -> Any:
         min_gap = self.request.get(MIN_GAP_HEADER)
         if min_gap is None:
             return self._run(*args, **kwargs)

@@ -5,9 +5,9 @@ argument and never commit. No HTTP call is made inside a transaction.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -19,9 +19,14 @@ from bridge.errors import Unavailable
 from bridge.per_process import PerProcess
 from bridge.settings import get_settings
 
+Item = TypeVar("Item")
+
 # A query that takes this long is stuck. It must end before the worker's hard time limit of 60 s.
 STATEMENT_TIMEOUT_MS = 30_000
 LOCK_TIMEOUT_MS = 10_000
+_SHORT_LOCK_TIMEOUT_MS = 1_000
+# After so many locked items, Postgres itself is probably busy.
+_MAX_BUSY = 10
 # The role that serves requests. It can add ledger rows but not change them; migrations run as the owner.
 APP_ROLE = "dust_app"
 
@@ -43,12 +48,19 @@ _BUSY: dict[type[Exception], str] = {
     psycopg.errors.OutOfMemory: "Postgres is out of memory.",
     psycopg.errors.ConfigurationLimitExceeded: "A limit of Postgres was exceeded (temp_file_limit, for example).",
     psycopg.errors.IoError: "Postgres cannot read or write its files (input/output error).",
+    psycopg.errors.SystemError: "The machine of Postgres has a fault (system error): see its log.",
+    psycopg.errors.UndefinedFile: "Postgres misses one of its files: see its log.",
+    psycopg.errors.InternalError_: "Postgres had an internal error: see its log.",
     psycopg.errors.DataCorrupted: "Postgres has found damaged data: see its log.",
     psycopg.errors.IndexCorrupted: "Postgres has found a damaged index: see its log.",
     psycopg.errors.IdleInTransactionSessionTimeout: (
         "Postgres ended a transaction that paused too long (idle_in_transaction_session_timeout)."
     ),
     psycopg.errors.TransactionTimeout: "Postgres ended a transaction that took too long (transaction_timeout).",
+    **dict.fromkeys(
+        (psycopg.errors.InvalidSqlStatementName, psycopg.errors.DuplicatePreparedStatement),
+        "A pooler passed on the transaction to another connection (prepared statement): see `dust doctor`.",
+    ),
     PoolTimeout: "All of this process's connections to Postgres are in use.",
 }
 
@@ -58,6 +70,12 @@ _TOO_LARGE = "54"
 # A refused connection has only a text, without an error code. Those of Postgres 14 to 18, PgBouncer and Supavisor.
 _NO_CONNECTION_LEFT = re.compile(
     "too many (clients|connections)|remaining connection slots|no more connections allowed|max clients", re.IGNORECASE
+)
+# A server that answers and refuses the login, which waiting does not change.
+_LOGIN_REFUSED = re.compile(
+    r"(?:FATAL|ERROR):\s+((?:password|SASL) authentication failed[^\n]*|(?:role|database) \"[^\n]*\" does not exist"
+    r"|no pg_hba\.conf entry[^\n]*|role \"[^\n]*\" is not permitted to log in|no such (?:user|database)[^\n]*"
+    r"|permission denied for database[^\n]*|pg_hba\.conf rejects connection[^\n]*)"
 )
 
 metadata = MetaData(
@@ -76,6 +94,18 @@ class DatabaseAway(Unavailable):
 
     code = "database_unavailable"
     message = "The database is out of reach; nothing was changed. Try again shortly."
+
+
+class DatabaseLoginRefused(Unavailable):
+    """Postgres answers, but refuses the login: a wrong password, or no such user or database."""
+
+    code = "database_login_refused"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"Postgres refuses the login: {reason}. Nothing was changed. Check user, password and database in "
+            "DUST_DATABASE_URL."
+        )
 
 
 class DatabaseReadOnly(Unavailable):
@@ -136,6 +166,16 @@ SESSION_SETTINGS = {
 }
 
 
+# The user who logged in must have the right: a default of that user can have set another role. The path is kept as it
+# was for that user: `"$user"` in it would be another schema for `dust_app`.
+_FIND_ROLE = """
+    SELECT set_config('search_path', string_agg(quote_ident(schema), ', '), false)
+    FROM unnest(current_schemas(false)) AS schema
+    WHERE EXISTS (SELECT FROM pg_roles WHERE rolname = %s AND pg_has_role(session_user, oid, %s))
+    HAVING count(*) > 0
+"""
+
+
 def make_engine(url: str, *, pool_size: int = 10, pooled: bool = False) -> Engine:
     """Create an engine whose connections use the role `dust_app` if it exists.
 
@@ -176,9 +216,7 @@ def make_engine(url: str, *, pool_size: int = 10, pooled: bool = False) -> Engin
         with dbapi_connection.cursor() as cursor:
             # libpq sends PGTZ and PGDATESTYLE of the environment, and Postgres prefers them to `options`.
             cursor.execute("; ".join(f"SET {name} = '{SESSION_SETTINGS[name]}'" for name in ("timezone", "datestyle")))
-            cursor.execute(
-                "SELECT 1 FROM pg_roles WHERE rolname = %s AND pg_has_role(current_user, oid, %s)", (APP_ROLE, right)
-            )
+            cursor.execute(_FIND_ROLE, (APP_ROLE, right))
             if cursor.fetchone():
                 cursor.execute(f"SET ROLE {APP_ROLE}")
         dbapi_connection.commit()
@@ -205,9 +243,9 @@ def dispose_engine() -> None:
 def transaction() -> Iterator[Connection]:
     """Open a transaction: commit at the end of the block, roll back on an error.
 
-    Raises `DatabaseAway` if Postgres is unreachable, `DatabaseReadOnly` if it accepts no writes, `DatabaseBusy` if it
-    aborted or refused the transaction, `DatabaseBehind` if a table or column is missing, and `DatabaseDenied` if a
-    privilege is.
+    Raises `DatabaseAway` if Postgres is unreachable, `DatabaseLoginRefused` if it refuses the login, `DatabaseReadOnly`
+    if it accepts no writes, `DatabaseBusy` if it aborted or refused the transaction, `DatabaseBehind` if a table or
+    column is missing, and `DatabaseDenied` if a privilege is.
     """
     with _errors_translated(), get_engine().begin() as connection:
         yield connection
@@ -221,6 +259,47 @@ def in_batches(step: Callable[[Connection], int], *, size: int) -> int:
             batch = step(connection)
         total += batch
     return total
+
+
+def all_or_each(step: Callable[[Connection, list[Item]], object], items: list[Item]) -> dict[Item, Exception]:
+    """Call `step` with all items in one transaction. If that fails, with each item in a transaction of its own.
+
+    Returns the error of each item at which it fails even then, such as one whose rows another transaction keeps locked.
+    Raises an error that concerns all items, as `transaction` does.
+    """
+    if not items:
+        return {}
+    try:
+        with transaction() as connection:
+            step(connection, items)
+    except Exception as error:
+        if not concerns_its_rows(error):
+            raise
+    else:
+        return {}
+    return each_alone(lambda connection, item: step(connection, [item]), items)
+
+
+def each_alone(step: Callable[[Connection, Item], object], items: Iterable[Item]) -> dict[Item, Exception]:
+    """Call `step` with each item in a transaction of its own, which waits shortly for locks; otherwise as
+    `all_or_each`."""
+    failed: dict[Item, Exception] = {}
+    for item in items:
+        try:
+            with transaction() as connection:
+                connection.exec_driver_sql(f"SET LOCAL lock_timeout = {_SHORT_LOCK_TIMEOUT_MS}")
+                step(connection, item)
+        except Exception as error:
+            busy = sum(isinstance(other, DatabaseBusy) for other in failed.values())
+            if not concerns_its_rows(error) or busy == _MAX_BUSY:
+                raise
+            failed[item] = error
+    return failed
+
+
+def concerns_its_rows(error: Exception) -> bool:
+    """Whether an error of a transaction may concern only the rows that it reads and writes, and not others."""
+    return isinstance(error, DatabaseBusy) or not isinstance(error, Unavailable)
 
 
 @contextmanager
@@ -260,6 +339,8 @@ def unavailable(error: DBAPIError | PoolTimeout) -> Unavailable | None:
         return DatabaseDenied(str(cause).partition("\n")[0])
     if isinstance(cause, psycopg.OperationalError) and _NO_CONNECTION_LEFT.search(str(cause)):
         return DatabaseBusy(_BUSY[psycopg.errors.TooManyConnections])
+    if isinstance(cause, psycopg.OperationalError) and (refusal := _LOGIN_REFUSED.search(str(cause))):
+        return DatabaseLoginRefused(refusal[1])
     is_too_large = isinstance(cause, psycopg.OperationalError) and (cause.sqlstate or "").startswith(_TOO_LARGE)
     is_away = isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError) and not is_too_large
     if is_away or getattr(error, "connection_invalidated", False):

@@ -5,9 +5,11 @@ compares a few older orders, chosen at random. This finds deleted orders and for
 
     due rows (transaction) ─▶ one list of orders from Medusa (no transaction) ─▶ settle (transaction)
 
-Each page is its own transaction. If the process is killed, the rows are still due.
+Each page, or each part of it that Medusa gives, is its own transaction. If the process is killed, the rows are still
+due.
 """
 
+import math
 import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -21,8 +23,9 @@ from bridge.db import transaction
 from bridge.db.bulk import among
 from bridge.errors import DustError, Unavailable
 from bridge.ids import OrderId
+from bridge.inbox.orders_in_parts import Part, orders_in_parts
 from bridge.inbox.tables import EventState, webhook_event
-from bridge.medusa.client import Json, Medusa
+from bridge.medusa.client import Medusa
 from bridge.medusa.errors import MedusaAway, UnknownInMedusa
 from bridge.medusa.orders import Order, deleted_order, read_order
 from bridge.redemptions.repository import clear_second_uses, orders_of_freed_codes
@@ -63,7 +66,7 @@ class ComparisonResult:
 
 @dataclass(frozen=True, kw_only=True)
 class _Answers:
-    """Medusa's answers. `absent` are the orders that it says it does not have."""
+    """Medusa's answers about a part. `absent` are the orders that it says it does not have."""
 
     orders: list[Order]
     absent: list[OrderId]
@@ -83,7 +86,7 @@ def check_due(medusa: Medusa, *, dry_run: bool = False) -> ComparisonResult:
             chosen = list(dict.fromkeys(due + _sample(connection, SAMPLE)))
             left_out = _with_pending_events(connection, chosen)
         chosen = [order_id for order_id in chosen if order_id not in left_out]
-        _compare(medusa, chosen, result, dry_run=dry_run)
+        _compare(medusa, chosen, result, end=math.inf if dry_run else end, dry_run=dry_run)
         if (len(due) < PAGE and not result.differs) or time.monotonic() > end:
             break
     return result
@@ -95,7 +98,7 @@ def compare_sample(medusa: Medusa, size: int) -> ComparisonResult:
         order_ids = _sample(connection, size)
     result = ComparisonResult()
     for start in range(0, len(order_ids), PAGE):
-        _compare(medusa, order_ids[start : start + PAGE], result, dry_run=True)
+        _compare(medusa, order_ids[start : start + PAGE], result, end=math.inf, dry_run=True)
     return result
 
 
@@ -132,23 +135,44 @@ def _schedule_freed(connection: Connection) -> None:
         clear_second_uses(connection, order_ids)
 
 
-def _compare(medusa: Medusa, order_ids: Sequence[OrderId], result: ComparisonResult, *, dry_run: bool) -> None:
-    if not order_ids:
-        return
+def _compare(
+    medusa: Medusa, order_ids: Sequence[OrderId], result: ComparisonResult, *, end: float, dry_run: bool
+) -> None:
+    """Compare these orders. After `end` (of `time.monotonic`), those that are left stay due. Raises `MedusaAway`."""
     with transaction() as connection:
         revisions = read_revisions(connection, order_ids)
-    answers = _read_from_medusa(medusa, order_ids)
-    result.seen += len(order_ids)
-    result.unreadable += answers.unreadable
+    known = 0
+    absent: list[OrderId] = []
+    failed: list[OrderId] = []
+    for part in orders_in_parts(medusa, order_ids, max_seconds=max(0.0, end - time.monotonic())):
+        answers = _read_answers(medusa, part, end=end)
+        result.seen += len(part.order_ids)
+        _settle_answers(answers, revisions, result, dry_run=dry_run)
+        known += len(answers.orders) + len(answers.unreadable)
+        absent += answers.absent
+        failed += answers.failed_at_medusa
+    many = len(order_ids) >= _MIN_KNOWN_BY_NONE
+    if many and len(failed) == len(order_ids):
+        raise MedusaAway("Medusa gives none of these orders.")
+    result.unreadable += [order_id for order_id in failed if order_id not in result.unreadable]
+    if not dry_run:
+        _check_at(failed, now() + FAILED_AT_MEDUSA_DELAY)
+    if known or not many:
+        _settle_absent(absent, revisions, result, dry_run=dry_run)
+    elif not failed:
+        log.error("orders_unknown_in_medusa", orders=len(order_ids), hint="Is DUST_MEDUSA_URL the right shop?")
+
+
+def _settle_answers(
+    answers: _Answers, revisions: dict[OrderId, int], result: ComparisonResult, *, dry_run: bool
+) -> None:
     for failed in _settle_page(answers.orders, revisions, result, dry_run=dry_run):
         log.error("order_not_compared", order_id=failed.id)
         answers.unreadable.append(failed.id)
-    result.unreadable += [order_id for order_id in answers.failed_at_medusa if order_id not in result.unreadable]
+    result.unreadable += answers.unreadable
     if not dry_run:
         # Asking again would not help: the cause is in the log, and the order's events fail visibly.
         _check_at(answers.unreadable, None)
-        _check_at(answers.failed_at_medusa, now() + FAILED_AT_MEDUSA_DELAY)
-    _settle_absent(answers.absent, revisions, result, dry_run=dry_run)
 
 
 def _check_at(order_ids: list[OrderId], moment: datetime | None) -> None:
@@ -158,55 +182,40 @@ def _check_at(order_ids: list[OrderId], moment: datetime | None) -> None:
             connection.execute(update(order_settlement).where(these).values(check_at=moment))
 
 
-def _read_from_medusa(medusa: Medusa, order_ids: Sequence[OrderId]) -> _Answers:
-    documents = {OrderId(str(document.get("id"))): document for document in _list_orders(medusa, order_ids)}
-    not_listed = [order_id for order_id in order_ids if order_id not in documents]
-    if len(order_ids) >= _MIN_KNOWN_BY_NONE and not documents:
-        log.error("orders_unknown_in_medusa", orders=len(order_ids), hint="Is DUST_MEDUSA_URL the right shop?")
-        return _Answers(orders=[], absent=[], unreadable=[], failed_at_medusa=[])
-    absent: list[OrderId] = []
-    failed_at_medusa: list[OrderId] = []
+def _read_answers(medusa: Medusa, part: Part, *, end: float) -> _Answers:
+    """Read the orders of a part. Those that Medusa does not list are requested one by one, until `end`."""
+    answers = _Answers(orders=[], absent=[], unreadable=[], failed_at_medusa=[])
+    documents = dict(part.documents)
+    not_listed = [order_id for order_id in part.order_ids if order_id not in documents]
+    if part.failure is not None:
+        _note_failed(answers, not_listed[0], part.failure)
+        return answers
+    if not documents and len(not_listed) >= _MIN_KNOWN_BY_NONE:
+        return answers
     for order_id in not_listed[:_MAX_SINGLE_CALLS]:
+        if time.monotonic() > end:
+            break
         # The list leaves drafts out.
         try:
             documents[order_id] = medusa.order(order_id)
         except UnknownInMedusa:
-            absent.append(order_id)
+            answers.absent.append(order_id)
         except MedusaAway as error:
             if not error.only_this_call:
                 raise
-            log.error("order_failed_at_medusa", order_id=order_id, reason=error.message)
-            failed_at_medusa.append(order_id)
-    orders, unreadable = [], []
+            _note_failed(answers, order_id, error.message)
     for order_id, document in documents.items():
         try:
-            orders.append(read_order(document))
+            answers.orders.append(read_order(document))
         except Exception as error:
             log.error("order_unreadable", order_id=order_id, reason=str(error))
-            unreadable.append(order_id)
-    return _Answers(orders=orders, absent=absent, unreadable=unreadable, failed_at_medusa=failed_at_medusa)
+            answers.unreadable.append(order_id)
+    return answers
 
 
-def _list_orders(medusa: Medusa, order_ids: Sequence[OrderId]) -> list[Json]:
-    """Like `Medusa.orders_by_id`, without the orders for which Medusa fails.
-
-    Raises `MedusaAway` when it fails for all of them.
-    """
-    result: list[Json] = []
-    parts, failed, end = [order_ids], False, time.monotonic() + _MAX_SECONDS
-    while parts:
-        part = parts.pop()
-        try:
-            result += medusa.orders_by_id(part)
-        except MedusaAway as error:
-            if not error.only_this_call or time.monotonic() > end:
-                raise
-            failed = True
-            half = len(part) // 2
-            parts += [part[half:], part[:half]] if half else []
-    if failed and not result and len(order_ids) >= _MIN_KNOWN_BY_NONE:
-        raise MedusaAway("Medusa gives none of these orders.")
-    return result
+def _note_failed(answers: _Answers, order_id: OrderId, reason: str) -> None:
+    log.error("order_failed_at_medusa", order_id=order_id, reason=reason)
+    answers.failed_at_medusa.append(order_id)
 
 
 def _settle_page(

@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy import Connection, Row, bindparam, select, update
 
 from bridge.clock import now
-from bridge.db import transaction
+from bridge.db import DatabaseBusy, each_alone, transaction
 from bridge.db.bulk import among
 from bridge.errors import Unavailable
 from bridge.ids import OrderId
@@ -103,6 +103,8 @@ def process_batch() -> ProcessedBatch:
                     connection, {event_id: describe(settled[order.id]) for event_id, order in work.orders.items()}
                 )
             _reserve_for_own_task(connection, work.own_task)
+    except DatabaseBusy:
+        return _process_each()
     except Unavailable:
         raise
     except Exception:
@@ -112,6 +114,46 @@ def process_batch() -> ProcessedBatch:
             _reserve_for_own_task(connection, taken)
         return ProcessedBatch(taken=len(taken), split_off=tuple(taken))
     _log_batch(work.orders, rows)
+    return _finish(work, taken)
+
+
+def _process_each() -> ProcessedBatch:
+    """As `process_batch`, but settle each order in a transaction of its own.
+
+    One of them needs a row that another transaction keeps locked, or that is damaged, for example. Its event is due
+    again after `OWN_TASK_GRACE`; no attempt is counted. Raises `DatabaseBusy` if that holds for many of them.
+    """
+    with transaction() as connection:
+        rows = lock_due(connection)
+        work = _read_events(connection, rows)
+        _reserve_for_own_task(connection, [row.id for row in rows])
+    unclear: list[str] = []
+
+    def settle(connection: Connection, event_id: str) -> None:
+        pending = select(webhook_event.c.id).where(
+            webhook_event.c.id == event_id, webhook_event.c.state == EventState.PENDING
+        )
+        if connection.scalar(pending.with_for_update()) is None:
+            return
+        order = work.orders[event_id]
+        settled = settle_orders(connection, [order], now=now(), quiet=_quiet(rows, {event_id: order}))[order.id]
+        if order in settled.unclear:
+            unclear.append(event_id)
+        else:
+            mark_handled(connection, {event_id: describe(settled)})
+
+    failed = each_alone(settle, work.orders)
+    for event_id, error in failed.items():
+        log.warning("event_not_handled_here", event_id=event_id, error=type(error).__name__)
+    left = {*unclear, *failed}
+    _log_batch({event_id: order for event_id, order in work.orders.items() if event_id not in left}, rows)
+    work.own_task.extend(unclear)
+    work.own_task.extend(event_id for event_id, error in failed.items() if not isinstance(error, DatabaseBusy))
+    return _finish(work, [row.id for row in rows])
+
+
+def _finish(work: _SortedEvents, taken: Sequence[str]) -> ProcessedBatch:
+    """Process the events that are not about orders. Returns the result of the whole batch."""
     done = {event_id: _handle_here(event_id) for event_id in work.one_by_one}
     failed = [event_id for event_id, handled in done.items() if handled is None]
     if failed:

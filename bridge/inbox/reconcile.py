@@ -6,6 +6,7 @@ facts, so a poll without changes writes nothing. What it finds is reported as dr
 """
 
 import json
+import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from bridge.inbox.compare_with_medusa import check_due
 from bridge.inbox.cursor import complete, next_start, skip, walk
 from bridge.inbox.customers import read_account
 from bridge.inbox.events import read_event
+from bridge.inbox.orders_in_parts import orders_in_parts
 from bridge.inbox.receive import Receipt, receive
 from bridge.inbox.retry import retry_events_of_unknown_orders
 from bridge.medusa.client import Json, Medusa, order_id_of
@@ -46,6 +48,8 @@ log = structlog.get_logger(__name__)
 SOURCE = "reconcile"
 # The lists that are polled. Each has its own cursor.
 ORDERS, PAYMENTS, CUSTOMERS = "orders", "payments", "customers"
+# For the orders of one page of payments; well below the task's time limit of 60 s.
+_PAYMENTS_SECONDS = 15.0
 
 
 @dataclass(kw_only=True)
@@ -138,7 +142,8 @@ def _learn_currencies(medusa: Medusa) -> None:
     """Refresh the shop's currencies once a day, because a shop can change them."""
     with transaction() as connection:
         before = learned_at(connection)
-    if before is not None and before > now() - timedelta(days=1):
+    # A time in the future was written by a clock that was ahead.
+    if before is not None and now() - timedelta(days=1) < before <= now():
         return
     if currencies := ask_currencies(lambda: medusa):
         with transaction() as connection:
@@ -210,8 +215,12 @@ def _store_unread(order_ids: Iterable[str], result: ReconcileResult, *, dry_run:
         if not dry_run:
             with transaction() as connection:
                 # At most one event per order and day, because several polls see the same order.
-                event_id = f"rec_{order_id}_unread_{now():%Y%m%d}"
-                _store_event(connection, event_id, "order.updated", now(), {"id": order_id}, SOURCE)
+                _store_to_be_read(connection, order_id, f"_unread_{now():%Y%m%d}")
+
+
+def _store_to_be_read(connection: Connection, order_id: str, id_suffix: str) -> None:
+    """Create an event without the order, which its task reads from Medusa."""
+    _store_event(connection, f"rec_{order_id}{id_suffix}", "order.updated", now(), {"id": order_id}, SOURCE)
 
 
 def settled_marks(connection: Connection, order_ids: Iterable[OrderId]) -> dict[OrderId, FactMarks]:
@@ -261,30 +270,47 @@ def _compare_payments(medusa: Medusa, payments: list[Json], result: ReconcileRes
     orders that earn only once they are paid, and for orders with unpaid items from an exchange.
     """
     changed = {order_id: payment for payment in payments if (order_id := order_id_of(payment))}
+    # Several polls see the same payment. Each change of it creates one event.
+    changes = {order_id: str(payment.get("updated_at")) for order_id, payment in changed.items()}
     with transaction() as connection:
         waiting = _awaiting_payment(connection, changed.keys())
     # An order that changed itself was read just now, payments included.
-    for order_id in sorted(waiting.keys() - set(result.drifted)):
-        try:
-            document = medusa.order(order_id)
-            order = read_order(document)
-            # Several polls see the same payment. Each change of it creates one event.
-            id_suffix = f"_paid_{changed[order_id].get('updated_at')}"
-            with transaction() as connection:
-                if (order.paid or waiting[order_id]) and (
-                    dry_run or _store_order(connection, document, order, id_suffix=id_suffix)
-                ):
-                    result.drifted.append(order_id)
-        except MedusaAway as error:
-            if not error.only_this_call:
-                raise
-            # Perhaps only this order fails. If Medusa is away, the next page raises.
-            log.error("order_not_given_by_medusa", order_id=order_id)
-            _store_unread([order_id], result, dry_run=dry_run)
-        except Unavailable:
-            raise
-        except Exception as error:
-            _note_unreadable(order_id, error, result)
+    left = sorted(waiting.keys() - set(result.drifted))
+    not_listed: list[OrderId] = []
+    for part in orders_in_parts(medusa, left, max_seconds=math.inf if dry_run else _PAYMENTS_SECONDS):
+        left = [order_id for order_id in left if order_id not in part.order_ids]
+        for order_id in part.order_ids:
+            if part.failure is not None:
+                log.error("order_not_given_by_medusa", order_id=order_id)
+                result.unreadable.append(order_id)
+                left.append(order_id)
+            elif order_id in part.documents:
+                document, id_suffix = part.documents[order_id], f"_paid_{changes[order_id]}"
+                _store_if_paid(document, result, id_suffix=id_suffix, waits=waiting[order_id], dry_run=dry_run)
+            else:
+                not_listed.append(order_id)
+    if dry_run:
+        return
+    with transaction() as connection:
+        # Each of these has its own task, with its own attempts: this page must end, or no later one would be read.
+        for order_id in sorted(left):
+            _store_to_be_read(connection, order_id, f"_payment_{changes[order_id]}")
+        # Deleted, or drafts.
+        check_now(connection, not_listed, now=now())
+
+
+def _store_if_paid(document: Json, result: ReconcileResult, *, id_suffix: str, waits: bool, dry_run: bool) -> None:
+    try:
+        order = read_order(document)
+        if not (order.paid or waits):
+            return
+        with transaction() as connection:
+            if dry_run or _store_order(connection, document, order, id_suffix=id_suffix):
+                result.drifted.append(order.id)
+    except Unavailable:
+        raise
+    except Exception as error:
+        _note_unreadable(document.get("id"), error, result)
 
 
 def _awaiting_payment(connection: Connection, order_ids: Collection[OrderId] | None) -> dict[OrderId, bool]:

@@ -200,8 +200,8 @@ def _brought(connection: Connection, merge: Merge) -> int:
     return int(connection.scalar(query) or 0)
 
 
-def merge_new_points(connection: Connection, *, limit: int) -> int:
-    """Carry over points that came into merged accounts while they were being merged; return how many accounts."""
+def merged_with_new_points(connection: Connection, *, limit: int) -> list[CustomerId]:
+    """Return merged accounts into which points came while they were being merged."""
     balances = dust_balance.c
     query = (
         select(customer_merge.c.customer_id)
@@ -209,9 +209,12 @@ def merge_new_points(connection: Connection, *, limit: int) -> int:
         .where(customer_merge.c.unmerged_at.is_(None), or_(balances.balance != balances.held, balances.pending != 0))
         .limit(limit)
     )
-    customer_ids = [CustomerId(customer_id) for customer_id in connection.scalars(query)]
+    return [CustomerId(customer_id) for customer_id in connection.scalars(query)]
+
+
+def merge_new_points(connection: Connection, customer_ids: Collection[CustomerId]) -> None:
+    """Carry over the points of merged accounts."""
     save(connection, open_accounts(connection, customer_ids).values())
-    return len(customer_ids)
 
 
 def merges_of(connection: Connection, customer_id: CustomerId) -> list[Merge]:

@@ -335,12 +335,18 @@ def transaction_at(connection: Connection, customer_id: CustomerId, version: int
     return Transaction.from_row(row)
 
 
-def customers_with_due_lots(connection: Connection, moment: datetime, limit: int) -> list[CustomerId]:
-    """Return customers with a lot that is due to mature or expire."""
+def customers_with_due_lots(
+    connection: Connection, moment: datetime, limit: int, *, after: CustomerId | None = None
+) -> list[CustomerId]:
+    """Return customers with a lot that is due to mature or expire, in the sequence of their ids, from `after` on."""
     maturing = select(dust_lot.c.customer_id).where(
         dust_lot.c.matures_at <= moment, dust_lot.c.remaining > 0, ~dust_lot.c.matured
     )
     expiring = select(dust_lot.c.customer_id).where(
         dust_lot.c.expires_at <= moment, dust_lot.c.remaining > dust_lot.c.held, dust_lot.c.matured
     )
-    return [CustomerId(customer_id) for customer_id in connection.scalars(maturing.union(expiring).limit(limit))]
+    due = maturing.union(expiring).subquery()
+    query = select(due.c.customer_id).order_by(due.c.customer_id).limit(limit)
+    if after is not None:
+        query = query.where(due.c.customer_id > after)
+    return [CustomerId(customer_id) for customer_id in connection.scalars(query)]

@@ -6,7 +6,8 @@ from bridge.errors import Conflict, NotFound, Unavailable
 class MedusaAway(Unavailable):
     """Medusa did not answer, answered 5xx or 429, or refused our key. The call may have had its effect or not.
 
-    `only_this_call` means that it answered 500, or did not finish its answer: other calls may still succeed.
+    `only_this_call` means that it answered 500, did not finish its answer, or gave one that cannot be read: other calls
+    may still succeed.
     """
 
     code = "medusa_unavailable"

@@ -192,7 +192,10 @@ def _key_refused(response: httpx.Response, call: str) -> MedusaAway:
 def _json(response: httpx.Response, content: bytes, call: str) -> Json:
     try:
         answer = json.loads(content, parse_float=Decimal)
-    except (ValueError, ArithmeticError, RecursionError) as error:
+    except RecursionError as error:
+        # Shoppers write the metadata of their lines. One such order must not stop what concerns others.
+        raise MedusaAway(f"Medusa's answer to {call} is too deeply nested to be read.", only_this_call=True) from error
+    except (ValueError, ArithmeticError) as error:
         raise not_medusa(call, f"no JSON object ({response.status_code})") from error
     if not isinstance(answer, dict):
         raise not_medusa(call, f"no JSON object ({response.status_code})")

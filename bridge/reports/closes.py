@@ -42,8 +42,9 @@ class Close:
     closed_at: datetime
 
 
-def close_days(connection: Connection, *, now: datetime) -> list[date]:
-    """Close every past day that is not closed yet, and return these days. The first close is that of yesterday.
+def close_days(connection: Connection, *, now: datetime, limit: int | None = None) -> list[date]:
+    """Close every past day that is not closed yet, up to `limit`, and return these days. The first close is that of
+    yesterday.
 
     It does nothing while another process closes days.
     """
@@ -53,8 +54,8 @@ def close_days(connection: Connection, *, now: datetime) -> list[date]:
     connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
     newest = newest_close(connection)
     day = newest.day + timedelta(days=1) if newest else _last_day_over(now)
-    closed = []
-    while day <= _last_day_over(now):
+    closed: list[date] = []
+    while day <= _last_day_over(now) and (limit is None or len(closed) < limit):
         _close(connection, day, now)
         closed.append(day)
         day += timedelta(days=1)

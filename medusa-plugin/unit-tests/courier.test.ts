@@ -144,6 +144,29 @@ describe("Courier", () => {
     expect(logger.warn).toHaveBeenCalledTimes(1)
   })
 
+  it.each([
+    ["a firewall refuses it", () => new Response("Blocked", { status: 403 })],
+    ["it is never answered", () => new Error("The operation was aborted due to timeout")],
+  ])("delivers each new event within seconds while one finds no way to the bridge: %s", async (_, refusal) => {
+    outbox.add(5)
+    answer = (url, body) => (body?.includes('"msg_0"') ? refusal() : new Response("{}", { status: url.endsWith("live") ? 200 : 202 }))
+    courier.start()
+    await vi.advanceTimersByTimeAsync(600_000)
+    expect(outbox.count("delivered")).toBe(4)
+    for (let hour = 0; hour < 3; hour++) {
+      outbox.add(1)
+      courier.wake()
+      await vi.advanceTimersByTimeAsync(3_000)
+      expect(outbox.count("delivered")).toBe(5 + hour)
+      await vi.advanceTimersByTimeAsync(3_600_000)
+    }
+    expect(logger.warn.mock.calls.length + logger.info.mock.calls.length).toBeLessThanOrEqual(3)
+    expect(outbox.events.get("msg_0")!.state).toBe("waiting")
+    answer = () => new Response("{}", { status: 202 })
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(outbox.count("delivered")).toBe(8)
+  })
+
   it("does not take an order that cannot be read for a bridge that is away", async () => {
     outbox.add(3)
     snapshots.mockImplementation(async ({ id, data }) => {
@@ -169,6 +192,20 @@ describe("Courier", () => {
     answer = () => new Response(null, { status: 202 })
     await vi.advanceTimersByTimeAsync(60_000)
     expect(outbox.count("delivered")).toBe(1)
+  })
+
+  it("writes one line when its table cannot be read, and one when it can be again", async () => {
+    outbox.add(3)
+    answer = () => new Response("{}", { status: 202 })
+    const claim = vi.spyOn(outbox, "claim").mockRejectedValue(new Error("connect ECONNREFUSED"))
+    courier.start()
+    await vi.advanceTimersByTimeAsync(3_600_000)
+    expect(claim.mock.calls.length).toBeGreaterThan(1_000)
+    claim.mockRestore()
+    await vi.advanceTimersByTimeAsync(5_000)
+    expect(outbox.count("delivered")).toBe(3)
+    expect(logger.warn.mock.calls.map(([line]) => line)).toEqual(["dust: the outbox cannot be read: connect ECONNREFUSED"])
+    expect(logger.info.mock.calls.map(([line]) => line)).toEqual(["dust: the outbox can be read again"])
   })
 
   it("tries at once when an operator sends an event again", async () => {

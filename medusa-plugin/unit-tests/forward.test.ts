@@ -49,6 +49,9 @@ describe("the time that is waited for Dust", () => {
   it("is short for what a page shows", async () => {
     expect(await milliseconds(forwardAsAnybody, "GET", "/store/dust/products")).toBe(1500)
     expect(await milliseconds(forwardAsCustomer, "GET", "/store/dust/balance")).toBe(1500)
+    expect(await milliseconds(forwardAsCustomer, "POST", "/store/dust/quote")).toBe(1500)
+    expect(await milliseconds(forwardAsAnybody, "POST", "/store/dust/quote/guest?fields=id")).toBe(1500)
+    expect(await milliseconds(forwardAsAnybody, "POST", "/store/dust/forecast")).toBe(1500)
   })
 
   it("is as long as the shopper asks to wait", async () => {

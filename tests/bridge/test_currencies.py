@@ -1,5 +1,6 @@
 """A currency has the decimals that the shop's Medusa says, and the figures outlive a Medusa that is away."""
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +14,7 @@ from bridge.medusa.client import get_medusa
 from bridge.medusa.currencies import decimal_digits
 from bridge.programme.shop_currencies import load_currencies, reset_currencies, save_currencies
 from tests.support import tokens
+from tests.support.clock import moved
 from tests.support.ledger import give
 from tests.support.medusa import FakeMedusa, cart_line
 from tests.support.store_api import redeem, redeemed
@@ -112,6 +114,13 @@ def test_the_poll_asks_once_a_day(medusa: FakeMedusa) -> None:
         reconcile(get_medusa())
     assert medusa.calls.count(("GET", "/admin/currencies")) == 1
     assert decimal_digits("kwd") == 3
+
+
+def test_the_poll_asks_again_after_a_clock_that_was_ahead(medusa: FakeMedusa) -> None:
+    with moved(timedelta(days=30)):
+        reconcile(get_medusa())
+    reconcile(get_medusa())
+    assert medusa.calls.count(("GET", "/admin/currencies")) == 2
 
 
 def test_a_poll_does_not_depend_on_currencies(medusa: FakeMedusa) -> None:

@@ -14,6 +14,7 @@ from bridge.db import (
     DatabaseBehind,
     DatabaseBusy,
     DatabaseDenied,
+    DatabaseLoginRefused,
     DatabaseReadOnly,
     dispose_engine,
     get_engine,
@@ -42,6 +43,11 @@ def fail_with(sqlstate: str) -> None:
         ("53200", "memory"),
         ("53400", "temp_file_limit"),
         ("58030", "input/output"),
+        ("58000", "system error"),
+        ("58P01", "files"),
+        ("XX000", "internal error"),
+        ("26000", "pooler"),
+        ("42P05", "pooler"),
         ("XX001", "damaged data"),
         ("XX002", "damaged index"),
         ("25P03", "idle_in_transaction_session_timeout"),
@@ -81,6 +87,33 @@ def test_a_connection_that_was_refused_as_one_too_many_is_busy(
                 owner.execute(f'ALTER DATABASE "{database}" CONNECTION LIMIT -1')  # type: ignore[arg-type]
                 dispose_engine()
                 owner.execute("DROP ROLE crowd")
+
+
+@pytest.mark.parametrize("wrong", ["password", "user", "database"])
+def test_a_login_that_postgres_refuses_is_named(
+    settings: dict[str, str], monkeypatch: pytest.MonkeyPatch, wrong: str
+) -> None:
+    parts = {"user": "nobody", "password": "not-it", "database": "nowhere"}
+    url = settings["DUST_DATABASE_URL"]
+    login, _, address = url.removeprefix("postgresql://").rpartition("@")
+    user, _, password = login.partition(":")
+    host, _, database = address.partition("/")
+    right = {"user": user, "password": password, "database": database}
+    used = {name: parts[name] if name == wrong else right[name] for name in right}
+    wrong_url = f"postgresql://{used['user']}:{used['password']}@{host}/{used['database']}"
+    monkeypatch.setenv("DUST_DATABASE_URL", wrong_url)
+    get_settings.cache_clear()
+    dispose_engine()
+    try:
+        with (
+            pytest.raises(DatabaseLoginRefused, match=r"authentication failed|does not exist") as refused,
+            transaction(),
+        ):
+            pass
+    finally:
+        dispose_engine()
+    assert "DUST_DATABASE_URL" in refused.value.message
+    assert "not-it" not in refused.value.message
 
 
 def test_a_transaction_that_was_ended_while_it_paused_is_named() -> None:

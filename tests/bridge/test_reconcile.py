@@ -1,8 +1,12 @@
 """The comparison with Medusa sees every row once, saves its progress, and goes on past rows that cannot be read."""
 
+import json
+import math
 import random
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -170,6 +174,127 @@ def test_an_order_that_medusa_cannot_give_costs_only_itself(medusa: FakeMedusa) 
     assert events() == set(medusa.orders)
 
 
+def nested(medusa: FakeMedusa, order_id: str) -> Any:
+    """A Medusa in which a line of this order has metadata of thousands of levels, which a shopper wrote."""
+    deep = '{"a":' * 5_000 + "1" + "}" * 5_000
+
+    def before(method: str, path: str, query: dict[str, Any]) -> Answer | None:
+        if path == f"/admin/orders/{order_id}":
+            document: Any = {"order": medusa.orders[order_id]}
+        elif path == "/admin/orders" and "items" in query.get("fields", ""):
+            document = medusa._list("orders", query)[1]
+        else:
+            return None
+        rows = document["orders"] if "orders" in document else [document["order"]]
+        marked = [{**row, "metadata": "DEEP"} if row["id"] == order_id else row for row in rows]
+        document = {**document, "orders": marked} if "orders" in document else {"order": marked[0]}
+        # A text is the body as it is: Python writes no JSON of so many levels.
+        return 200, json.dumps(document).replace('"DEEP"', deep)
+
+    return before
+
+
+def test_an_order_whose_metadata_is_too_deep_to_be_read_costs_only_itself(medusa: FakeMedusa) -> None:
+    for number in range(40):
+        medusa.orders[f"order_{number:02}"] = order(
+            f"order_{number:02}", updated=now() - timedelta(minutes=40 - number)
+        )
+    medusa.before = nested(medusa, "order_07")
+
+    found = poll()
+
+    assert found.unreadable == ["order_07"]
+    assert events() == set(medusa.orders)
+
+
+class Killed(BaseException):
+    """The worker was killed."""
+
+
+class SlowMedusa:
+    """A Medusa that takes `each` seconds for an order with its lines, and hangs at one of them.
+
+    A call ends after five seconds, unanswered. After `limit` seconds the worker is killed.
+    """
+
+    def __init__(
+        self,
+        medusa: FakeMedusa,
+        monkeypatch: pytest.MonkeyPatch,
+        *,
+        each: float,
+        hangs_at: str = "",
+        limit: float = math.inf,
+    ) -> None:
+        self.each, self.hangs_at, self.limit, self.spent, self._medusa = each, hangs_at, limit, 0.0, medusa
+        real = time.monotonic
+        monkeypatch.setattr(time, "monotonic", lambda: real() + self.spent)
+        medusa.before = self.before
+
+    def before(self, method: str, path: str, query: dict[str, Any]) -> Answer | None:
+        if self.spent > self.limit:
+            raise Killed
+        if path == "/admin/orders" and "items" in query.get("fields", ""):
+            ids = [row["id"] for row in self._medusa._list("orders", query)[1]["orders"]]
+        elif path.startswith("/admin/orders/"):
+            ids = [path.removeprefix("/admin/orders/")]
+        else:
+            return None
+        seconds = 60 if self.hangs_at in ids else self.each * len(ids)
+        self.spent += min(5.0, seconds)
+        if seconds > 5:
+            raise httpx.ReadTimeout("too slow")
+        return None
+
+
+@pytest.mark.parametrize(("each", "hangs_at"), [(0, "order_07"), (1, ""), (1, "order_00")])
+def test_each_comparison_of_settled_orders_gets_further_though_medusa_is_slow_or_hangs_at_one(
+    medusa: FakeMedusa, monkeypatch: pytest.MonkeyPatch, each: float, hangs_at: str
+) -> None:
+    ids = [f"order_{number:02}" for number in range(40)]
+    for order_id in ids:
+        medusa.orders[order_id] = order(order_id, updated=now() - timedelta(minutes=30))
+    poll()
+    drain()
+    with transaction() as connection:
+        connection.execute(text("UPDATE order_settlement SET check_at = :now"), {"now": now()})
+    for order_id in ids:
+        # The same version at the same time, and other money: only a comparison shows it.
+        medusa.orders[order_id] = order(order_id, updated=now() - timedelta(minutes=30), lines=[line(price=17)])
+    slow = SlowMedusa(medusa, monkeypatch, each=each, hangs_at=hangs_at)
+    monkeypatch.setattr("bridge.inbox.compare_with_medusa.SAMPLE", 0)
+    corrected: list[int] = []
+    for _ in range(12):
+        slow.spent = 0
+        check_due(get_medusa())
+        assert slow.spent < 50, "the task's time limit is 60 s"
+        corrected.append(sum(settled_points(order_id) == 17 for order_id in ids))
+    assert corrected == sorted(corrected)
+    assert corrected[-1] == len(set(ids) - {hangs_at})
+    assert corrected[1] > 0
+
+
+def test_a_page_of_payments_ends_though_medusa_takes_long_for_each_order(
+    medusa: FakeMedusa, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_rules(earn={"when": "payment.captured"})
+    ids = [f"order_{number:03}" for number in range(PAGE_SIZE + 1)]
+    for order_id in ids:
+        medusa.orders[order_id] = order(order_id, updated=now() - timedelta(minutes=30))
+    poll()
+    drain()
+    # All were authorized. The last one, on the second page, was captured as well.
+    for number, order_id in enumerate(ids):
+        medusa.add_payment(order_id, at=now() - timedelta(minutes=5) + timedelta(seconds=number))
+    medusa.orders[ids[-1]] = order(ids[-1], updated=now() - timedelta(minutes=30), payment_status="captured")
+    slow = SlowMedusa(medusa, monkeypatch, each=1, limit=60)
+    for _ in range(3):
+        slow.spent = 0
+        with suppress(Killed):
+            poll()
+    assert ids[-1] in events("%_paid_%") | events("%_payment_%")
+
+
 def test_pages_are_large_again_after_an_order_that_medusa_cannot_give(medusa: FakeMedusa) -> None:
     for number in range(4 * PAGE_SIZE):
         order_id = f"order_{number:03}"
@@ -186,10 +311,6 @@ def test_whether_a_customer_used_a_code_is_never_said_without_all_of_their_order
     medusa.before = broken(medusa, "order_1")
     with pytest.raises(MedusaAway):
         list(get_medusa().orders_of_customer_since(CustomerId("cus_1"), PLACED - timedelta(days=1)))
-
-
-class Killed(BaseException):
-    """The worker was killed."""
 
 
 @pytest.mark.parametrize("seconds_between", [0, 0.5])

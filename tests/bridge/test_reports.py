@@ -21,6 +21,7 @@ from bridge.ledger.account import Account, NegativeBalance
 from bridge.ledger.postings import Kind, PostingDetails
 from bridge.ledger.store import open_accounts, save
 from bridge.medusa.orders import read_order
+from bridge.reports import closes
 from bridge.reports.breakage import breakage
 from bridge.reports.closes import close_days, differences, list_closes
 from bridge.reports.expiring import expiring_by_month
@@ -31,6 +32,7 @@ from tests.support import tokens
 from tests.support.clock import moved
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import line, order
+from workers import upkeep
 
 
 def settle(document: dict[str, Any]) -> None:
@@ -196,6 +198,26 @@ def test_each_day_is_closed_once_and_gaps_are_filled() -> None:
         assert [close.liability.outstanding for close in closes] == [60, 60, 100, 100, 100]
         assert all(list(differences(connection, close)) == [] for close in closes)
     assert len({close.digest for close in closes}) == 5, "each is chained to the one before"
+
+
+@pytest.mark.usefixtures("settings")
+def test_days_that_are_closed_stay_closed_when_the_task_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(upkeep.close_days.run()) == 1
+    digest = closes._digest
+    digests: list[date] = []
+
+    def killed_at_the_third(connection: Any, day: date) -> bytes:
+        digests.append(day)
+        if len(digests) == 3:
+            raise KeyboardInterrupt
+        return digest(connection, day)
+
+    with moved(timedelta(days=5)):
+        with monkeypatch.context() as killing:
+            killing.setattr(closes, "_digest", killed_at_the_third)
+            with pytest.raises(KeyboardInterrupt):
+                upkeep.close_days.run()
+        assert len(upkeep.close_days.run()) == 3
 
 
 def test_who_rewrites_the_past_is_found_out_by_the_close(settings: dict[str, str]) -> None:

@@ -1,15 +1,17 @@
 """What the inbox keeps, and for how long."""
 
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.inbox.process_batch import process_batch
 from bridge.inbox.process_one import EventFailed, process_event
+from bridge.inbox.retention import strip_old_bodies as strip_bodies
 from bridge.inbox.retry import retry_event
 from bridge.inbox.tables import webhook_event
 from tests.support.clock import moved
@@ -64,3 +66,44 @@ def test_a_great_many_go_in_steps(api: TestClient, monkeypatch: pytest.MonkeyPat
     process_batch()
     with moved(timedelta(days=91)):
         assert strip_old_bodies.run() == 6
+
+
+def test_no_step_looks_through_the_whole_inbox(api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.inbox.retention._ROWS_LOOKED_AT", 500)
+    deliver(api, order_event(order()), event_id="zzz_last")
+    process_batch()
+    many = text(
+        "INSERT INTO webhook_event (id, type, source, payload, event_at, received_at, state, reason)"
+        " SELECT 'msg_' || n, 'cart.updated', 'webhook', '{}', :at, :at, 'ignored', 'old'"
+        " FROM generate_series(1, 20000) n"
+    )
+    read = text(
+        "SELECT seq_tup_read + coalesce(idx_tup_fetch, 0) FROM pg_stat_xact_user_tables WHERE relname = 'webhook_event'"
+    )
+    with transaction() as connection:
+        connection.execute(many, {"at": now()})
+        connection.execute(text("ANALYZE webhook_event"))
+    before = now() + timedelta(days=1)
+    stripped, after, steps = 0, "", 0
+    while after is not None:
+        with transaction() as connection:
+            earlier = connection.scalar(read)
+            some, after = strip_bodies(connection, before=before, limit=100, after=after)
+            assert connection.scalar(read) - earlier <= 3_000
+        stripped, steps = stripped + some, steps + 1
+    assert (stripped, steps) == (1, 42)
+
+
+def test_what_takes_long_is_continued_by_another_task(api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[tuple[str, ...]] = []
+    for number in range(3):
+        deliver(api, order_event(order(f"order_{number}")), event_id=f"msg_{number}")
+    process_batch()
+    with moved(timedelta(days=91)), monkeypatch.context() as slow:
+        slow.setattr("workers.upkeep.enqueue.publish", lambda *message: sent.append(message) or True)
+        slow.setattr("workers.upkeep._BODIES_AT_ONCE", 1)
+        slow.setattr("workers.upkeep.time", SimpleNamespace(monotonic=iter([0, 5, 25]).__next__))
+        assert strip_old_bodies.run() == 1
+        assert sent == [("upkeep.strip_old_bodies", "msg_0")]
+    with moved(timedelta(days=91)):
+        assert strip_old_bodies.run("msg_0") == 2

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -270,6 +271,68 @@ def test_a_database_of_an_unreleased_version_is_refused_with_what_to_do(
     with pytest.raises(migrations.UnknownRevision, match=message):
         step(empty, "0001")
     assert tables(empty) == before
+
+
+def test_an_owner_whose_schema_has_the_owners_name_serves_as_the_role(server: str) -> None:
+    url = managed_database(server, "managed")
+    with psycopg.connect(url, autocommit=True) as owner:
+        owner.execute("CREATE SCHEMA managed AUTHORIZATION managed")
+    migrations.upgrade(url)
+    engine = make_engine(url)
+    try:
+        with engine.connect() as connection:
+            assert connection.scalar(text("SELECT current_user")) == "dust_app"
+            assert connection.scalar(text("SELECT count(*) FROM managed.dust_transaction")) == 0
+            assert connection.scalar(text("SELECT count(*) FROM dust_transaction")) == 0
+    finally:
+        engine.dispose()
+
+
+def test_a_login_that_becomes_another_user_by_default_serves(server: str) -> None:
+    migrations.upgrade(server)
+    superuser = sql.Identifier(str(urlsplit(server).username))
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(sql.SQL("CREATE ROLE app LOGIN PASSWORD 'app' IN ROLE {}").format(superuser))
+        admin.execute(sql.SQL("ALTER ROLE app SET role = {}").format(superuser))
+    url = with_login(server, "app", "app", urlsplit(server).path[1:])
+    assert serving_role(url) == urlsplit(server).username
+    with psycopg.connect(server, autocommit=True) as admin:
+        # What `dust doctor` says.
+        admin.execute("GRANT dust_app TO app")
+    assert serving_role(url) == "dust_app"
+
+
+def privileges_of_role(url: str) -> set[tuple[str, str]]:
+    with psycopg.connect(url) as connection:
+        query = "SELECT table_name, privilege_type FROM information_schema.role_table_grants WHERE grantee = 'dust_app'"
+        return {(row[0], row[1]) for row in connection.execute(query).fetchall()}
+
+
+def test_a_dump_that_was_restored_without_privileges_serves_after_the_next_migrate(empty: str) -> None:
+    migrations.upgrade(empty)
+    before = privileges_of_role(empty)
+    with psycopg.connect(empty) as owner:
+        # What `pg_restore --no-owner --no-acl` leaves out.
+        owner.execute("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM dust_app")
+    assert privileges_of_role(empty) == set()
+    assert migrations.upgrade(empty) == ("0001", "0001")
+    assert privileges_of_role(empty) == before
+    assert_append_only(empty, "SET ROLE dust_app")
+
+
+def test_a_user_who_may_create_roles_completes_what_the_owner_could_not(server: str) -> None:
+    """As `dust doctor` says where the role is missing."""
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute("CREATE ROLE plain LOGIN PASSWORD 'plain'")
+        admin.execute("CREATE DATABASE plain OWNER plain")
+    as_owner = with_login(server, "plain", "plain", "plain")
+    migrations.upgrade(as_owner)
+    assert serving_role(as_owner) == "plain"
+    migrations.upgrade(f"{server.rpartition('/')[0]}/plain")
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute("GRANT dust_app TO plain")
+    assert serving_role(as_owner) == "dust_app"
+    assert_append_only(as_owner, "SET ROLE dust_app")
 
 
 def test_the_role_that_serves_requests_may_add_to_the_book_and_no_more(empty: str) -> None:

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
@@ -90,7 +91,7 @@ def serving_login(database: str) -> Iterator[str]:
 def pooled(
     settings: dict[str, str], database: str, serving_login: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., None]]:
-    """`pooled(user=…, ignore=…, **variables)` puts a PgBouncer between Dust and its Postgres."""
+    """`pooled(user=…, ignore=…, pool_mode=…, **variables)` puts a PgBouncer between Dust and its Postgres."""
     direct = urlsplit(database)
     assert direct.port
     assert direct.username
@@ -98,8 +99,8 @@ def pooled(
     logins = {direct.username: direct.password, serving_login: "serves"}
     with ExitStack() as running:
 
-        def put_between(user: str, *, ignore: str = "", **variables: str) -> None:
-            options = {"ignore_startup_parameters": ignore} if ignore else {}
+        def put_between(user: str, *, ignore: str = "", pool_mode: str = "transaction", **variables: str) -> None:
+            options = {"pool_mode": pool_mode} | ({"ignore_startup_parameters": ignore} if ignore else {})
             port = running.enter_context(pgbouncer(logins, direct.port, **options))
             monkeypatch.setenv("DUST_DATABASE_URL", f"postgresql://{user}:{logins[user]}@127.0.0.1:{port}{direct.path}")
             for name, value in variables.items():
@@ -122,12 +123,24 @@ def wrong(*checks: str) -> dict[str, Finding]:
     return {name: found[name] for name in checks if found[name].ok is False}
 
 
-def test_doctor_names_what_to_set_when_the_pooler_refuses(pooled: Callable[..., None], database: str) -> None:
-    pooled(str(urlsplit(database).username))
+@pytest.mark.parametrize("pool_mode", ["session", "transaction"])
+def test_doctor_names_what_to_set_when_the_pooler_refuses(
+    pooled: Callable[..., None], database: str, pool_mode: str
+) -> None:
+    pooled(str(urlsplit(database).username), pool_mode=pool_mode)
     found = wrong("database")["database"]
     assert "refuses the settings of Dust's sessions" in found.detail
     assert "DUST_DATABASE_POOLED=true" in str(found.fix)
     assert "DUST_OWNER_DATABASE_URL" in str(found.fix)
+
+
+def test_doctor_names_the_mode_of_a_pooler_that_has_no_transactions(
+    pooled: Callable[..., None], serving_login: str
+) -> None:
+    pooled(serving_login, pool_mode="statement", DATABASE_POOLED="true")
+    found = wrong("database")["database"]
+    assert "single statements" in found.detail
+    assert "pool_mode = transaction" in str(found.fix)
 
 
 def test_doctor_notices_a_pooler_that_drops_the_settings(pooled: Callable[..., None], database: str) -> None:
@@ -135,10 +148,12 @@ def test_doctor_notices_a_pooler_that_drops_the_settings(pooled: Callable[..., N
     assert "DUST_DATABASE_POOLED=true" in str(wrong("sessions")["sessions"].fix)
 
 
+@pytest.mark.parametrize("pool_mode", ["session", "transaction"])
 def test_what_doctor_says_is_all_there_is_to_set(
-    pooled: Callable[..., None], database: str, serving_login: str
+    pooled: Callable[..., None], database: str, serving_login: str, pool_mode: str
 ) -> None:
     owner_name = str(urlsplit(database).username)
+    pooled = partial(pooled, pool_mode=pool_mode)
     pooled(owner_name, DATABASE_POOLED="true")
     found = wrong("database", "sessions", "privileges")
     assert set(found) == {"sessions", "privileges"}

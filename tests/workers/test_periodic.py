@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 import celeryconfig
 from bridge.clock import real_now
-from bridge.db import transaction
+from bridge.db import DatabaseAway, transaction
 from bridge.queue.job_runs import MIN_GAP_HEADER, end_run, start_run
 from tests.support import clock
 from tests.support.brokers import own_broker
@@ -182,6 +182,22 @@ def test_a_job_that_failed_is_not_skipped(monkeypatch: pytest.MonkeyPatch) -> No
         with pytest.raises(RuntimeError):
             asked_by_beat(upkeep.fold_totals, "1", DAY)
     assert asked_by_beat(upkeep.fold_totals, "2", DAY) == 0
+
+
+@pytest.mark.usefixtures("settings")
+def test_no_job_fails_while_postgres_is_away_and_each_is_due_at_once_afterwards(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def away(*_: object, **__: object) -> int:
+        raise DatabaseAway
+
+    with monkeypatch.context() as outage:
+        outage.setattr(upkeep, "fold", away)
+        assert asked_by_beat(upkeep.fold_totals, "1", DAY) == f"Rescheduled: {DatabaseAway.message}"
+        outage.setattr("workers.app.start_run", away)
+        assert "Rescheduled" in asked_by_beat(upkeep.fold_totals, "2", DAY)
+        assert "Rescheduled" in upkeep.fold_totals()
+    assert asked_by_beat(upkeep.fold_totals, "3", DAY) == 0
 
 
 @contextmanager

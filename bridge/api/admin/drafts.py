@@ -13,9 +13,9 @@ from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import field_error
 from bridge.http.auth import AdminOperator
-from bridge.http.medusa_threads import FOR_OPERATORS
 from bridge.http.problems import describe_problems
 from bridge.http.schemas import Body, PathId
+from bridge.http.thread_limits import FOR_OPERATORS
 from bridge.programme import drafts
 from bridge.programme.versions import Version
 from bridge.redemptions.programme_document import read_document

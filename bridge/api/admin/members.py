@@ -12,11 +12,11 @@ from bridge.api.admin.routing import admin_router
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import Unavailable
-from bridge.http.medusa_threads import FOR_OPERATORS
 from bridge.http.paging import Cursor, Limit, Listing, decode_cursor, invalid_cursor, split_page
 from bridge.http.problems import describe_problems
 from bridge.http.query_parameters import refuse_unknown_query
 from bridge.http.schemas import FromAttributes
+from bridge.http.thread_limits import FOR_OPERATORS
 from bridge.ids import CustomerId
 from bridge.medusa.client import get_medusa
 from bridge.settlement.members import Member, MemberFilter, MemberSort, list_members

@@ -13,9 +13,9 @@ from bridge.api.store.orders import OwnOrderResponse
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import NotFound
-from bridge.http.medusa_threads import FOR_OPERATORS
 from bridge.http.problems import describe_problems
 from bridge.http.schemas import Body, FromAttributes, Id, PathOrderId
+from bridge.http.thread_limits import FOR_OPERATORS
 from bridge.ids import OrderId
 from bridge.medusa.amounts import NonNegativeNumber, PositiveNumber
 from bridge.medusa.client import Json, Medusa, get_medusa

@@ -11,10 +11,10 @@ from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import FieldErrors, Unavailable
 from bridge.http.auth import AdminOperator
-from bridge.http.medusa_threads import FOR_OPERATORS
 from bridge.http.paging import Cursor, Limit, Listing, decode_cursor, split_page
 from bridge.http.problems import describe_problems
 from bridge.http.schemas import Body, FromAttributes, Id, PathProductId
+from bridge.http.thread_limits import FOR_OPERATORS
 from bridge.ids import ProductId
 from bridge.medusa.client import get_medusa
 from bridge.products.settings import NewProductSettings, delete_product, list_products, read_product, set_products

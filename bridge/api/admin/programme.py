@@ -13,9 +13,9 @@ from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import field_error
 from bridge.http.auth import AdminOperator
-from bridge.http.medusa_threads import FOR_OPERATORS
 from bridge.http.paging import Cursor, Limit, Listing, decode_number_cursor, split_page
 from bridge.http.problems import describe_problems
+from bridge.http.thread_limits import FOR_OPERATORS
 from bridge.programme.rules import Programme
 from bridge.programme.versions import Version, add_version, current_version, list_versions, version_numbered
 from bridge.redemptions.programme_document import read_document

@@ -5,9 +5,9 @@ from datetime import datetime
 from pydantic import AwareDatetime, BaseModel, Field
 
 from bridge.api.admin.routing import admin_router
-from bridge.http.medusa_threads import FOR_OPERATORS
 from bridge.http.problems import describe_problems
 from bridge.http.schemas import Body
+from bridge.http.thread_limits import FOR_OPERATORS
 from bridge.inbox.reconcile import reconcile
 from bridge.medusa.client import get_medusa
 from bridge.queue.enqueue import INBOX_DRAIN, enqueue

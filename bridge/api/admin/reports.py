@@ -13,6 +13,7 @@ from bridge.errors import field_error
 from bridge.http.paging import Cursor, Limit, Listing, decode_cursor, invalid_cursor, split_page
 from bridge.http.problems import describe_problems
 from bridge.http.schemas import FromAttributes
+from bridge.http.thread_limits import FOR_REPORTS
 from bridge.medusa.currencies import rounded_amount
 from bridge.reports import sheets
 from bridge.reports.breakage import breakage
@@ -113,6 +114,7 @@ class CloseListResponse(BaseModel):
 
 
 @router.get("/liability", response_model=LiabilityResponse, responses=_AS_CSV | describe_problems(422))
+@FOR_REPORTS.applied
 def report_liability(
     at: Annotated[AwareDatetime | None, Query(description="A past moment; default: now")] = None,
     format: Format = "json",
@@ -126,6 +128,7 @@ def report_liability(
 
 
 @router.get("/movements", response_model=MovementsListResponse, responses=_AS_CSV | describe_problems(422))
+@FOR_REPORTS.applied
 def report_movements(
     since: Annotated[date | None, Query(description="First day (UTC); default: 30 days before `until`")] = None,
     until: Annotated[date | None, Query(description="Day after the last day (UTC); default: tomorrow")] = None,
@@ -150,6 +153,7 @@ def report_movements(
 
 
 @router.get("/expiring", response_model=ExpiringListResponse, responses=_AS_CSV | describe_problems(422))
+@FOR_REPORTS.applied
 def report_expiring(format: Format = "json") -> ExpiringListResponse | Response:
     """Report all points by the month in which they expire unless they are spent."""
     with reading() as connection:
@@ -173,6 +177,7 @@ class ForecastsResponse(BaseModel):
 
 
 @router.get("/forecasts", response_model=ForecastsResponse, responses=_AS_CSV | describe_problems(422))
+@FOR_REPORTS.applied
 def report_forecasts(
     since: Annotated[AwareDatetime | None, Query(description="At most 90 days ago, which is the default")] = None,
     format: Format = "json",
@@ -247,6 +252,7 @@ class MarketingResponse(BaseModel):
 
 
 @router.get("/marketing", response_model=MarketingResponse, responses=_AS_CSV | describe_problems(422))
+@FOR_REPORTS.applied
 def report_marketing(
     first: Annotated[
         date | None, Query(alias="from", description="First day, in the programme's time zone; default: twelve months")
@@ -272,6 +278,7 @@ def report_marketing(
 
 
 @router.get("/breakage", response_model=CohortListResponse, responses=_AS_CSV | describe_problems(422))
+@FOR_REPORTS.applied
 def report_breakage(format: Format = "json") -> CohortListResponse | Response:
     """Report what happened to the points issued in each month."""
     with reading() as connection:
@@ -282,6 +289,7 @@ def report_breakage(format: Format = "json") -> CohortListResponse | Response:
 
 
 @router.get("/closes", response_model=CloseListResponse, responses=_AS_CSV | describe_problems(422))
+@FOR_REPORTS.applied
 def report_closes(limit: Limit = 20, cursor: Cursor = None, format: Format = "json") -> CloseListResponse | Response:
     """List the daily closes, newest first. The CSV has all of them, whatever `limit` and `cursor` are."""
     before = _day(decode_cursor(Listing.CLOSES, cursor))

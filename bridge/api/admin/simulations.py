@@ -11,9 +11,9 @@ from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import field_error
 from bridge.http.auth import AdminOperator
-from bridge.http.medusa_threads import FOR_OPERATORS
 from bridge.http.problems import describe_problems
 from bridge.http.schemas import Body, FromAttributes, PathId
+from bridge.http.thread_limits import FOR_OPERATORS
 from bridge.medusa.times import StorableTime
 from bridge.queue.enqueue import SIMULATIONS_RUN, enqueue
 from bridge.redemptions.programme_document import read_document

@@ -11,9 +11,9 @@ from bridge.api.store.routing import store_router
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.http.auth import OptionalCustomer
-from bridge.http.medusa_threads import FOR_CUSTOMERS, FOR_GUESTS
 from bridge.http.problems import describe_problems
 from bridge.http.schemas import Body, Id
+from bridge.http.thread_limits import FOR_CUSTOMERS, FOR_GUESTS
 from bridge.ids import CustomerId, OrderId, ProductId
 from bridge.medusa.amounts import NonNegativeNumber
 from bridge.medusa.cart_orders import future_order, line_of_product

@@ -13,9 +13,9 @@ from bridge.api.store.routing import store_router
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.http.auth import Customer
-from bridge.http.medusa_threads import FOR_CUSTOMERS, FOR_GUESTS
 from bridge.http.problems import describe_problems
 from bridge.http.schemas import Body, FromAttributes, Id
+from bridge.http.thread_limits import FOR_CUSTOMERS, FOR_GUESTS
 from bridge.ids import CustomerId, OrderId, ProductId
 from bridge.ledger.store import read_spendable
 from bridge.medusa.amounts import PositiveNumber

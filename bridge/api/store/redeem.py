@@ -11,9 +11,9 @@ from bridge.api.store.redemptions import RedemptionEnvelope, own_redemption_resp
 from bridge.api.store.routing import store_router
 from bridge.http.auth import Customer
 from bridge.http.idempotency_header import IdempotencyKey
-from bridge.http.medusa_threads import FOR_CUSTOMERS
 from bridge.http.problems import describe_problems
 from bridge.http.schemas import Body, Id
+from bridge.http.thread_limits import FOR_CUSTOMERS
 from bridge.ids import CustomerId, ProductId
 from bridge.ledger.postings import MAX_DUST
 from bridge.medusa.client import get_medusa

@@ -16,11 +16,11 @@ from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import Unavailable
 from bridge.http.auth import Customer
-from bridge.http.medusa_threads import FOR_CUSTOMERS, MedusaBusy
 from bridge.http.micro_batching import MicroBatcher
 from bridge.http.paging import Cursor, Limit, Listing, decode_cursor, split_page
 from bridge.http.problems import describe_problems
 from bridge.http.schemas import FromAttributes, Id, PathId
+from bridge.http.thread_limits import FOR_CUSTOMERS, MedusaBusy
 from bridge.ids import CustomerId
 from bridge.inbox.reconcile import store_orders
 from bridge.medusa.amounts import plain_text

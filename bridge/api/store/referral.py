@@ -10,9 +10,9 @@ from bridge.api.store.routing import store_router
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.http.auth import Customer
-from bridge.http.medusa_threads import FOR_CUSTOMERS
 from bridge.http.problems import describe_problems
 from bridge.http.schemas import Body, FromAttributes
+from bridge.http.thread_limits import FOR_CUSTOMERS
 from bridge.ids import CustomerId
 from bridge.inbox.customers import find_accounts
 from bridge.programme.versions import current_version, versions_by_number

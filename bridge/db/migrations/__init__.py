@@ -113,7 +113,11 @@ def upgrade(url: str, revision: str = "head", *, say: Say = _silent) -> tuple[st
     """
     from alembic import command
 
-    return _run(url, lambda config: command.upgrade(config, revision), say)
+    def step(config: "Config") -> None:
+        command.upgrade(config, revision)
+        _complete_privileges(config)
+
+    return _run(url, step, say)
 
 
 def downgrade(url: str, revision: str, *, say: Say = _silent) -> tuple[str | None, str | None]:
@@ -191,6 +195,23 @@ def _run(url: str, step: Callable[["Config"], None], say: Say) -> tuple[str | No
         _with_retries(connection, lambda: step(config), say)
         after = current_revision(connection)
     return before, after
+
+
+def _complete_privileges(config: "Config") -> None:
+    """Complete the role `dust_app` and its privileges in the newest schema: a restored dump can lack them."""
+    from alembic.script import ScriptDirectory
+
+    from bridge.db.migrations.privileges import complete
+
+    connection: Connection = config.attributes["connection"]
+    if current_revision(connection) != known_revisions()[0]:
+        return
+    migrations = [revision.module for revision in ScriptDirectory.from_config(config).walk_revisions()]
+    complete(
+        lambda query: connection.scalar(text(query)),
+        lambda statement: connection.execute(text(statement)),
+        [granted for migration in migrations for granted in getattr(migration, "PRIVILEGES", {}).items()],
+    )
 
 
 def _with_retries(connection: Connection, step: Callable[[], None], say: Say) -> None:

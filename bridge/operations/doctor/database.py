@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import text
 
 from bridge.clock import read_offset
-from bridge.db import APP_ROLE, SESSION_SETTINGS, DatabaseAway, migrations, transaction
+from bridge.db import APP_ROLE, SESSION_SETTINGS, DatabaseAway, DatabaseLoginRefused, migrations, transaction
 from bridge.operations.doctor.finding import Check, Wrong, compare_clocks
 from bridge.programme.earning import EarnWhen
 from bridge.programme.versions import current_version
@@ -29,9 +29,20 @@ def _database(settings: Settings) -> str:
                 fix="Set DUST_DATABASE_POOLED=true for every process of Dust, and run `dust doctor` again. For `dust "
                 "migrate`, set DUST_OWNER_DATABASE_URL to the owner's address of Postgres, without the pooler.",
             ) from error
+        if "statement pooling" in str(error.__cause__):
+            raise Wrong(
+                "PgBouncer, or another pooler, passes on single statements only, without transactions",
+                fix="Set pool_mode = transaction in PgBouncer for this database.",
+            ) from error
         raise Wrong(
             f"does not answer ({_first_line(error.__cause__)})",
             fix="Is Postgres running, and are host, port, user and password in DUST_DATABASE_URL right?",
+        ) from error
+    except DatabaseLoginRefused as error:
+        raise Wrong(
+            f"refuses the login ({_first_line(error.__cause__)})",
+            fix="Are user, password and database in DUST_DATABASE_URL right, and may this machine connect "
+            "(pg_hba.conf, or the list of addresses at your host)?",
         ) from error
     if is_read_only:
         raise Wrong(

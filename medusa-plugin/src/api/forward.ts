@@ -9,6 +9,8 @@ const PATIENCE_SECONDS = 10
 const LONG_PATIENCE_SECONDS = 60
 // A shop's page waits for what a shopper reads: without points it is better than late.
 const SHOPPER_READ_SECONDS = 1.5
+// A page shows these too, although they have a body.
+const READ_WITH_BODY = /^\/store\/dust\/(quote(\/guest)?|forecast)$/
 // GET /store/dust/redemptions/:id?wait=… holds its answer back; the bridge waits no longer than this. The same as in
 // bridge/api/store/redemptions.py.
 const MAX_WAIT_SECONDS = 30
@@ -105,13 +107,14 @@ async function forward(
   // Express gives a HEAD to the route of the GET, and leaves the body out of the answer.
   const method = req.method === "HEAD" ? "GET" : req.method
   const isRead = method === "GET"
+  const seconds = isRead || READ_WITH_BODY.test(req.originalUrl.split("?", 1)[0]) ? readSeconds : writeSeconds
   try {
     const answer = await fetch(target, {
       method,
       headers: { ...identity, ...chosen(PASSED_ON, (name) => req.get(name)), "content-type": "application/json" },
       body: isRead ? undefined : JSON.stringify(req.body ?? {}),
       redirect: "error",
-      signal: AbortSignal.timeout(1000 * (askedToWait(target) + (isRead ? readSeconds : writeSeconds))),
+      signal: AbortSignal.timeout(1000 * (askedToWait(target) + seconds)),
     })
     await pass(answer, res)
   } catch (error) {

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from alembic import op
 
-from bridge.db import APP_ROLE
-from bridge.db.migrations.privileges import grant
+from bridge.db.migrations.privileges import create_role, grant
 
 revision = "0001"
 down_revision = None
@@ -93,51 +92,3 @@ def forbid_changes() -> None:
             f"CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON {table} "
             "FOR EACH STATEMENT EXECUTE FUNCTION dust_forbid_change()"
         )
-
-
-def create_role() -> None:
-    """Create the role that serves requests and let the migrating user serve as it (`SET ROLE`).
-
-    Without the right to create roles, Dust serves as the migrating user. The triggers protect the ledger there too.
-    """
-    op.execute(
-        f"""
-        DO $$
-        BEGIN
-            -- Another database of this server may be migrated at the same moment, and share the role.
-            BEGIN
-                IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{APP_ROLE}') THEN
-                    CREATE ROLE {APP_ROLE} NOLOGIN;
-                END IF;
-            EXCEPTION
-                WHEN duplicate_object OR unique_violation THEN NULL;
-            END;
-            BEGIN
-                IF NOT pg_has_role(current_user, '{APP_ROLE}', 'MEMBER') THEN
-                    EXECUTE format('GRANT {APP_ROLE} TO %I', current_user);
-                END IF;
-                -- From Postgres 16 on, a user with CREATEROLE may grant a role that it created, but not use it.
-                IF current_setting('server_version_num')::int >= 160000 THEN
-                    IF NOT pg_has_role(current_user, '{APP_ROLE}', 'SET') THEN
-                        EXECUTE format('GRANT {APP_ROLE} TO %I WITH SET TRUE, INHERIT FALSE', current_user);
-                    END IF;
-                END IF;
-            EXCEPTION
-                WHEN unique_violation OR internal_error THEN NULL;
-            END;
-        EXCEPTION
-            WHEN insufficient_privilege THEN
-                RAISE NOTICE 'role {APP_ROLE} not set up: %', SQLERRM;
-        END $$
-        """  # noqa: S608 - only constants
-    )
-    op.execute(
-        f"""
-        DO $$
-        BEGIN
-            EXECUTE format('GRANT USAGE ON SCHEMA %I TO {APP_ROLE}', current_schema());
-        EXCEPTION
-            WHEN undefined_object OR insufficient_privilege THEN NULL;
-        END $$
-        """
-    )

@@ -10,6 +10,7 @@ export const failures: typeof english = {
   malformed_event: "Das Ereignis hat nicht die Form, die Medusa sendet. Fragen Sie Ihren Administrator.",
   database_unavailable: "Die Datenbank von Dust war nicht erreichbar. Nichts wurde halb ausgeführt. Versuchen Sie es erneut.",
   database_busy: "Die Datenbank von Dust war überlastet. Nichts wurde halb ausgeführt. Versuchen Sie es erneut, und fragen Sie Ihren Administrator, wenn es wieder geschieht.",
+  database_login_refused: "Die Datenbank von Dust hat die Anmeldung abgelehnt. Nichts wurde halb ausgeführt. Bitten Sie Ihren Administrator, `dust doctor` auszuführen, und versuchen Sie es dann erneut.",
   database_denied: "Dust fehlen Rechte in seiner Datenbank. Nichts wurde halb ausgeführt. Bitten Sie Ihren Administrator, `dust doctor` auszuführen, und versuchen Sie es dann erneut.",
   database_read_only: "Die Datenbank von Dust nimmt gerade nichts an. Nichts wurde halb ausgeführt. Fragen Sie Ihren Administrator und versuchen Sie es dann erneut.",
   database_behind: "Dust wurde aktualisiert, seine Datenbank nicht. Bitten Sie Ihren Administrator, `dust migrate` auszuführen, und versuchen Sie es dann erneut.",

@@ -15,6 +15,7 @@ export const problems: typeof english = {
   not_merged: "Die Konten sind nicht mehr zusammengeführt.",
   outgoing_webhooks_off: "Dust sendet keine ausgehenden Webhooks. Bitten Sie Ihren Administrator, DUST_OUTGOING_WEBHOOK_URL zu setzen.",
   programme_changed: "Jemand hat inzwischen andere Regeln gespeichert. Bitte sehen Sie sie an und versuchen Sie es dann noch einmal.",
+  reports_busy: "Es werden gerade andere Berichte gelesen. Bitte versuchen Sie es noch einmal, wenn sie fertig sind.",
   too_large: "Das ist zu groß für eine Anfrage. Bitte machen Sie es kleiner.",
   too_many_drafts: "Es gibt zu viele Entwürfe. Bitte veröffentlichen oder löschen Sie zuerst einen.",
   too_many_requests: "Das waren zu viele Anfragen. Bitte warten Sie einen Moment und versuchen Sie es noch einmal.",

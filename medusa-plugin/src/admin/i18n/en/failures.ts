@@ -9,6 +9,7 @@ export const failures = {
   malformed_event: "The event is not in the form that Medusa sends. Ask your administrator.",
   database_unavailable: "Dust's database was not reachable. Nothing was half done. Retry.",
   database_busy: "Dust's database was too busy. Nothing was half done. Retry, and ask your administrator if it happens again.",
+  database_login_refused: "Dust's database refused the login. Nothing was half done. Ask your administrator to run `dust doctor`, then retry.",
   database_denied: "Dust may not use its own database fully. Nothing was half done. Ask your administrator to run `dust doctor`, then retry.",
   database_read_only: "Dust's database accepts no writing at the moment. Nothing was half done. Ask your administrator, then retry.",
   database_behind: "Dust was updated, its database was not. Ask your administrator to run `dust migrate`, then retry.",

@@ -14,6 +14,7 @@ export const problems = {
   not_merged: "The accounts are not merged any more.",
   outgoing_webhooks_off: "Dust sends no outgoing webhooks. Ask your administrator to set DUST_OUTGOING_WEBHOOK_URL.",
   programme_changed: "Other rules were saved since you opened this page. Please look at them, then try again.",
+  reports_busy: "Other reports are being read at the moment. Please try again when they are done.",
   too_large: "This is too large for one request. Please make it smaller.",
   too_many_drafts: "There are too many drafts. Please publish or delete one first.",
   too_many_requests: "These were too many requests. Please wait a moment and try again.",

@@ -29,6 +29,10 @@ export class Courier {
   private readonly stopping = new AbortController()
   private inFlight = new Set<Promise<void>>()
   private readonly breaker = new Breaker()
+  private isReadable = true
+  private delivered = 0
+  /** Events for which the bridge was unavailable: how many had been delivered when that began. Below 0: it fails alone. */
+  private readonly unanswered = new Map<string, number>()
   private resume: () => void = () => undefined
 
   constructor(
@@ -66,7 +70,8 @@ export class Courier {
       try {
         if (await this.sendSome()) continue
       } catch (error) {
-        this.logger.warn(`dust: the outbox cannot be read: ${(error as Error).message}`)
+        if (this.isReadable) this.logger.warn(`dust: the outbox cannot be read: ${(error as Error).message}`)
+        this.isReadable = false
       }
       await woken
     }
@@ -86,7 +91,7 @@ export class Courier {
       this.noteUnavailable(reason)
       return false
     }
-    const [event] = await this.outbox.claim(1)
+    const [event] = await this.claim(1)
     if (event) await this.begin(event)
     else this.noteAvailable()
     return !this.breaker.isOpen
@@ -95,9 +100,16 @@ export class Courier {
   /** Start an attempt for each event that is due and for which there is room. True when there may be more of them. */
   private async sendDue(): Promise<boolean> {
     const room = AT_ONCE - this.inFlight.size
-    const events = room > 0 ? await this.outbox.claim(room) : []
+    const events = room > 0 ? await this.claim(room) : []
     for (const event of events) void this.begin(event)
     return events.length > 0 && this.inFlight.size < AT_ONCE
+  }
+
+  private async claim(limit: number): Promise<OutgoingEvent[]> {
+    const events = await this.outbox.claim(limit)
+    if (!this.isReadable) this.logger.info("dust: the outbox can be read again")
+    this.isReadable = true
+    return events
   }
 
   private begin(event: OutgoingEvent): Promise<void> {
@@ -129,10 +141,15 @@ export class Courier {
     }
     const { status, reason } = await this.send(event, body)
     const next = verdict(status, event.attempts)
-    if (next.kind !== "unavailable") this.noteAvailable()
+    if (next.kind !== "unavailable") {
+      this.unanswered.delete(event.id)
+      this.noteAvailable()
+    }
     if (next.kind === "delivered") {
+      this.delivered += 1
       await this.outbox.markDelivered(event.id)
     } else if (next.kind === "unavailable") {
+      if (await this.failsAlone(event, reason)) return
       if (!this.stopping.signal.aborted) this.noteUnavailable(reason)
       // Due again at once: the breaker waits for all events.
       await this.outbox.reschedule(event, 0, reason)
@@ -142,6 +159,22 @@ export class Courier {
       await this.outbox.reject(event, reason)
       this.logger.warn(`dust: the bridge rejects ${event.type} ${event.id}: ${reason}`)
     }
+  }
+
+  /**
+   * Whether others were delivered since the bridge was unavailable for this event, such as one that a firewall refuses.
+   * Then it gets a delay of its own, so that no other event waits for it.
+   */
+  private async failsAlone(event: OutgoingEvent, reason: string): Promise<boolean> {
+    const before = this.unanswered.get(event.id) ?? this.delivered
+    const alone = before < this.delivered
+    this.unanswered.set(event.id, alone ? -1 : before)
+    if (!alone) return false
+    await this.outbox.reschedule(event, backoff(event.attempts), reason)
+    if (before >= 0) {
+      this.logger.warn(`dust: ${event.type} ${event.id} fails while others are delivered, and is tried again from time to time: ${reason}`)
+    }
+    return true
   }
 
   private async reschedule(event: OutgoingEvent, seconds: number, reason: string): Promise<void> {
