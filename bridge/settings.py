@@ -181,9 +181,12 @@ class Settings(BaseSettings):
 
     def require(self, *names: str) -> None:
         """Require these settings. Raises `SettingsError` with the name of every missing variable."""
-        missing = [f"DUST_{name.upper()}" for name in names if not getattr(self, name)]
-        if missing:
+        if missing := self.missing(*names):
             raise SettingsError([f"{name} is not set" for name in missing])
+
+    def missing(self, *names: str) -> list[str]:
+        """Return the variables of these settings that are not set."""
+        return [f"DUST_{name.upper()}" for name in names if not getattr(self, name)]
 
     def require_outgoing_webhook_secret(self) -> None:
         """Require a secret if outgoing webhooks are configured, so that none is unsigned. Raises `SettingsError`."""

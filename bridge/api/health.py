@@ -48,7 +48,7 @@ def ready() -> Response:
     Without the broker requests are still accepted and the sweep catches up later. A read-only database still serves
     balances. Both are `degraded`, not a 503.
     """
-    missing = _missing_settings()
+    missing = get_settings().missing("webhook_secrets", "admin_token")
     degraded = [] if _broker_answers() else ["broker"]
     event = redemption = None
     try:
@@ -65,11 +65,6 @@ def ready() -> Response:
     if missing:
         return problem(503, "not_ready", f"Missing: {', '.join(missing)}.", missing=missing, degraded=degraded)
     return JSONResponse({"status": "ok", "degraded": degraded, **ages})
-
-
-def _missing_settings() -> list[str]:
-    settings = get_settings()
-    return [f"DUST_{name.upper()}" for name in ("webhook_secrets", "admin_token") if not getattr(settings, name)]
 
 
 def _broker_answers() -> bool:

@@ -22,6 +22,7 @@ from bridge.cli.output import (
     console,
     counted,
     print_json,
+    print_result,
     print_rows,
 )
 from bridge.clock import now, real_now
@@ -120,11 +121,9 @@ def adjust(
             now=now(),
         )
     shown = TransactionResponse.model_validate(row)
-    if as_json:
-        print_json(shown.model_dump(mode="json"))
-    else:
-        sign = "+" if shown.amount > 0 else ""
-        console.print(f"{sign}{counted(shown.amount, 'point')}, balance {shown.balance_after} ({shown.id})")
+    sign = "+" if shown.amount > 0 else ""
+    sentence = f"{sign}{counted(shown.amount, 'point')}, balance {shown.balance_after} ({shown.id})"
+    print_result(shown.model_dump(mode="json"), sentence, as_json=as_json)
 
 
 def merge(
@@ -141,10 +140,8 @@ def merge(
     with transaction() as connection:
         settle_referrals(connection, [done.customer_id, done.survivor_id], now=now())
         balance = read_balance(connection, CustomerId(into)).balance
-    if as_json:
-        print_json({**vars(done), "balance": balance})
-    else:
-        console.print(f"{customer} is merged into {into}, which has {counted(balance, 'point')} now ({done.id}).")
+    sentence = f"{customer} is merged into {into}, which has {counted(balance, 'point')} now ({done.id})."
+    print_result({**vars(done), "balance": balance}, sentence, as_json=as_json)
 
 
 def unmerge(customer: Customer, as_json: AsJson = False) -> None:
@@ -153,10 +150,8 @@ def unmerge(customer: Customer, as_json: AsJson = False) -> None:
         done = unmerge_customer(connection, CustomerId(customer), actor=ACTOR, now=now())
     with transaction() as connection:
         settle_referrals(connection, [done.merge.customer_id, done.merge.survivor_id], now=now())
-    if as_json:
-        print_json({**vars(done.merge), "brought": done.brought, "returned": done.returned})
-    else:
-        console.print(f"{customer} has {done.returned} of its {counted(done.brought, 'point')} back.")
+    sentence = f"{customer} has {done.returned} of its {counted(done.brought, 'point')} back."
+    print_result({**vars(done.merge), "brought": done.brought, "returned": done.returned}, sentence, as_json=as_json)
 
 
 @products.command(name="set")
@@ -178,10 +173,9 @@ def product_set(
     with transaction() as connection:
         written = set_products(connection, [requested], actor=ACTOR, now=now())[0]
     publish(PRODUCTS_MIRROR)
-    if as_json:
-        print_json({"product_id": product, "dust_only": written.dust_only, "dust_price": written.dust_price})
-    else:
-        console.print(f"{product}: {counted(price, 'point')}" + (", points only" if dust_only else ""))
+    shown = {"product_id": product, "dust_only": written.dust_only, "dust_price": written.dust_price}
+    sentence = f"{product}: {counted(price, 'point')}" + (", points only" if dust_only else "")
+    print_result(shown, sentence, as_json=as_json)
     if warning:
         typer.echo(warning, err=True)
 

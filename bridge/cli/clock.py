@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from bridge.cli.output import AsJson, console, print_json
+from bridge.cli.output import AsJson, print_result
 from bridge.clock import move_clock, now, read_offset, read_span, real_now, reread_clock
 from bridge.db import in_batches, transaction
 from bridge.errors import field_error
@@ -35,10 +35,8 @@ def clock(
         _move(what, moment)
     with transaction() as connection:
         ahead = read_offset(connection)
-    if as_json:
-        print_json({"now": now().isoformat(), "ahead_seconds": ahead.total_seconds()})
-        return
-    console.print(f"{now():%Y-%m-%d %H:%M} UTC" + (f", {_words(ahead)} ahead of the real time" if ahead else ""))
+    sentence = f"{now():%Y-%m-%d %H:%M} UTC" + (f", {_words(ahead)} ahead of the real time" if ahead else "")
+    print_result({"now": now().isoformat(), "ahead_seconds": ahead.total_seconds()}, sentence, as_json=as_json)
 
 
 def _move(what: str, moment: str | None) -> None:

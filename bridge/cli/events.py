@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import httpx
 import typer
 
-from bridge.cli.output import ACTOR, AsJson, Limit, as_utc, console, counting, print_json, print_rows, say
+from bridge.cli.output import ACTOR, AsJson, Limit, as_utc, counting, print_json, print_result, print_rows, say
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import InvalidInput, Unavailable
@@ -51,10 +51,8 @@ def trigger(
         reply = None
     if not isinstance(reply, dict):
         raise Unavailable(f"What answers at {address} is not Dust ({answer.status_code}): see --url.")
-    if as_json:
-        print_json({"http_status": answer.status_code, **reply})
-    else:
-        console.print(f"{answer.status_code} {reply.get('status', reply.get('detail'))} {signed['webhook-id']}")
+    sentence = f"{answer.status_code} {reply.get('status', reply.get('detail'))} {signed['webhook-id']}"
+    print_result({"http_status": answer.status_code, **reply}, sentence, as_json=as_json)
     raise typer.Exit(0 if answer.is_success else 1)
 
 
@@ -162,12 +160,9 @@ def retry(
         raise InvalidInput("--type, --subject, --code, --since and --until can only be used with --all-failed.")
     retried = _retry_one(event_id) if event_id else _retry_many(only, quiet=as_json)
     publish(INBOX_DRAIN)
-    if as_json:
-        print_json({"retried": retried})
-    elif event_id and not retried:
-        console.print("Nothing to do: it has not failed.")
-    else:
-        console.print(f"{retried} will be processed again.")
+    not_failed = event_id and not retried
+    sentence = "Nothing to do: it has not failed." if not_failed else f"{retried} will be processed again."
+    print_result({"retried": retried}, sentence, as_json=as_json)
 
 
 def _retry_one(event_id: str) -> int:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from bridge.cli.output import ACTOR, AsJson, Customer, Limit, console, counted, print_json, print_rows
+from bridge.cli.output import ACTOR, AsJson, Customer, Limit, console, counted, print_json, print_result, print_rows
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId, OrderId
@@ -89,9 +89,5 @@ def new_key(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = Fa
         typer.confirm("All hashes are deleted until you reconcile. Continue?", abort=True, err=True)
     with transaction() as connection:
         lost = replace_key(connection, now=now())
-    if as_json:
-        print_json({"orders_without_hash": lost})
-    else:
-        console.print(
-            f"A new key is in use. {lost} orders wait without a hash: run `dust reconcile --since` their date."
-        )
+    sentence = f"A new key is in use. {lost} orders wait without a hash: run `dust reconcile --since` their date."
+    print_result({"orders_without_hash": lost}, sentence, as_json=as_json)

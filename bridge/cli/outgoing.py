@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from bridge.cli.output import AsJson, Limit, console, print_json, print_rows, say
+from bridge.cli.output import AsJson, Limit, print_json, print_result, print_rows, say
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.outgoing.queries import list_webhooks, read_deliveries, read_webhook, retry_failed, retry_webhook
@@ -43,10 +43,8 @@ def _retry(webhook_id: str | None, *, as_json: bool) -> None:
         else:
             number = int(retry_webhook(connection, webhook_id, now=now()))
     publish(OUTGOING_SEND)
-    if as_json:
-        print_json({"retried": number})
-    else:
-        console.print(f"{number} will be sent again." if number else "Nothing to do.")
+    sentence = f"{number} will be sent again." if number else "Nothing to do."
+    print_result({"retried": number}, sentence, as_json=as_json)
 
 
 def _show(webhook_id: str, *, as_json: bool) -> None:

@@ -120,6 +120,14 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, default=str, indent=2))
 
 
+def print_result(document: Any, sentence: str, *, as_json: bool) -> None:
+    """Print what a command has done: as a sentence, or as one JSON document."""
+    if as_json:
+        print_json(document)
+    else:
+        console.print(sentence)
+
+
 def say(text: str) -> None:
     """Print text as it is: without colours, and without line breaks at the width of the terminal."""
     console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -16,6 +16,7 @@ from bridge.cli.output import (
     counted,
     counting,
     print_json,
+    print_result,
     print_rows,
     say,
     to_utc,
@@ -79,10 +80,7 @@ def set_rules(file: File, as_json: AsJson = False) -> None:
     wanted = read_document(_load(file))
     with transaction() as connection:
         added = add_version(connection, wanted, author=ACTOR, now=now())
-    if as_json:
-        print_json(_as_json(added))
-    else:
-        console.print(f"Version {added.number} is in force.")
+    print_result(_as_json(added), f"Version {added.number} is in force.", as_json=as_json)
 
 
 def _load(file: Path) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bridge.cli.output import AsJson, console, print_json, say
+from bridge.cli.output import AsJson, console, print_result, say
 from bridge.errors import InvalidInput
 from bridge.ledger.queries import Balance
 
@@ -34,10 +34,8 @@ def scenario(
             for failure in () if as_json else failures:
                 say(f"✗ {file}:{failure.line}: {failure.words}")
     failed = [result for result in results if result["failures"]]
-    if as_json:
-        print_json(results)
-    else:
-        console.print(f"✗ {len(failed)} of {len(results)} failed" if failed else f"✓ {len(results)} passed")
+    sentence = f"✗ {len(failed)} of {len(results)} failed" if failed else f"✓ {len(results)} passed"
+    print_result(results, sentence, as_json=as_json)
     raise typer.Exit(1 if failed else 0)
 
 

@@ -11,8 +11,8 @@ class TypedRow:
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
     @classmethod
-    def from_row(cls, row: Row[Any], **others: Any) -> Self:
-        """Read the fields from the row, except for `others`, which are given."""
+    def from_row(cls, row: "Row[Any] | TypedRow", **others: Any) -> Self:
+        """Read the fields from the row, which can be a typed one, except for `others`, which are given."""
         return cls(**{name: getattr(row, name) for name in cls.__dataclass_fields__ if name not in others}, **others)
 
     @classmethod

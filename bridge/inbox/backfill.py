@@ -7,7 +7,7 @@ change. Each order earns once, however often a backfill runs.
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -95,7 +95,7 @@ class UnfinishedBackfill(Conflict):
 
 
 @dataclass(frozen=True, kw_only=True)
-class BackfillOptions:
+class BackfillOptions(TypedRow):
     """Options of a backfill: which orders, by time of placement, and which rules. Default for `until`: its start."""
 
     since: datetime
@@ -224,12 +224,8 @@ def open_run(options: BackfillOptions, *, restart: bool = False) -> Run | None:
                 update(backfill_run).where(backfill_run.c.id == row.id).values(state=BackfillState.ABANDONED)
             )
             return None
-        same_until = options.until in {None, row.until}
-        if same_until and (options.since, options.programme_version, options.with_signup) == (
-            row.since,
-            row.programme_version,
-            row.with_signup,
-        ):
+        started = BackfillOptions.from_row(row)
+        if options in {started, replace(started, until=None)}:
             return _run(connection, row)
         raise UnfinishedBackfill(
             f"Another backfill, of orders from {row.since:%Y-%m-%d} to {row.until:%Y-%m-%d}, was not finished: give its"
@@ -249,10 +245,7 @@ def start_run(options: BackfillOptions, *, actor: str, now: datetime) -> Run:
             .values(
                 id=new_id("dbf"),
                 state=BackfillState.RUNNING,
-                since=options.since,
-                until=options.until or now,
-                programme_version=options.programme_version,
-                with_signup=options.with_signup,
+                **vars(replace(options, until=options.until or now)),
                 seen_until=options.since,
                 actor=actor,
                 created_at=now,

@@ -266,7 +266,7 @@ class Account(AccountState):
         for lot_id, amount in parts.items():
             lot = self.lots[lot_id]
             moves.add(lot, remaining=-amount)
-            transfers.append(LotTransfer.of(lot, amount))
+            transfers.append(LotTransfer.from_row(lot, amount=amount))
         matured = sum(transfer.amount for transfer in transfers if transfer.matured)
         self._post(details, now, moves, amount=-matured, pending=matured - sum(parts.values()))
         return transfers

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, text
 
+from bridge.db.rows import TypedRow
 from bridge.ids import CustomerId
 
 
@@ -22,7 +22,7 @@ class EntryState(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StatementEntry:
+class StatementEntry(TypedRow):
     """A transaction, or its points that are still pending. `position` orders a customer's entries."""
 
     position: int
@@ -43,12 +43,6 @@ class StatementEntry:
     event_at: datetime
     created_at: datetime
 
-    @classmethod
-    def from_row(cls, row: Row[Any]) -> "StatementEntry":
-        values = dict(row._mapping)
-        state = EntryState.BOOKED if values.pop("booked") else EntryState.PENDING
-        return cls(**{**values, "state": state, "amount": int(row.amount)})
-
 
 # A version's booked entry comes before its pending one: positions 2n + 1 and 2n. Both parts are limited on their own,
 # so that a page of a long statement reads few rows.
@@ -59,7 +53,7 @@ _ENTRIES = text(
         WHERE t.customer_id = :customer AND t.amount <> 0 AND t.version <= :last_version
         ORDER BY t.version DESC LIMIT :limit + 1
     ), pending AS (
-        SELECT l.origin_version, sum(l.remaining) AS amount,
+        SELECT l.origin_version, sum(l.remaining)::bigint AS amount,
                min(l.matures_at) AS matures_at, min(l.expires_at) AS expires_at
         FROM dust_lot l
         WHERE l.customer_id = :customer AND l.remaining > 0 AND NOT l.matured AND l.origin_version <= :last_version
@@ -92,4 +86,7 @@ def read_statement(
     """Return the customer's entries, newest first, from below the position `before`."""
     before = _NEWEST if before is None else before
     values = {"customer": customer_id, "limit": limit, "before": before, "last_version": before // 2}
-    return [StatementEntry.from_row(row) for row in connection.execute(_ENTRIES, values)]
+    return [
+        StatementEntry.from_row(row, state=EntryState.BOOKED if row.booked else EntryState.PENDING)
+        for row in connection.execute(_ENTRIES, values)
+    ]

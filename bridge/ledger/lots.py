@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Self, TypedDict
+from typing import TypedDict
 
 from bridge.db.rows import TypedRow
 
@@ -57,7 +57,7 @@ class LotDates(TypedDict, total=False):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LotTransfer:
+class LotTransfer(TypedRow):
     """Part of a lot on its way to another account. It keeps its dates and its source."""
 
     amount: int
@@ -67,18 +67,6 @@ class LotTransfer:
     matures_at: datetime | None
     expires_at: datetime | None
     created_at: datetime
-
-    @classmethod
-    def of(cls, lot: Lot, amount: int) -> Self:
-        return cls(
-            amount=amount,
-            source_type=lot.source_type,
-            source_id=lot.source_id,
-            matured=lot.matured,
-            matures_at=lot.matures_at,
-            expires_at=lot.expires_at,
-            created_at=lot.created_at,
-        )
 
     def to_lot(self, lot_id: str, *, origin_version: int) -> Lot:
         """Return the empty lot that will hold the part in the other account."""

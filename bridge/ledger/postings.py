@@ -86,7 +86,6 @@ class Posting:
 
     def columns(self) -> dict[str, Any]:
         """Return the row of `dust_transaction`, without its hash."""
-        details = self.details
         return {
             "customer_id": self.customer_id,
             "version": self.version,
@@ -98,15 +97,7 @@ class Posting:
             "balance_after": self.balance_after,
             "held_after": self.held_after,
             "pending_after": self.pending_after,
-            "kind": details.kind,
-            "reference_type": details.reference_type,
-            "reference_id": details.reference_id,
-            "order_id": details.order_id,
-            "description": details.description,
-            "actor": details.actor,
-            "idempotency_key": details.idempotency_key,
-            "programme_version": details.programme_version,
-            "event_at": details.event_at,
+            **vars(self.details),
             "created_at": self.created_at,
         }
 

@@ -11,7 +11,7 @@ from bridge.errors import InvalidInput, wrong_fields
 from bridge.ids import CustomerId, ProductId
 from bridge.medusa.amounts import Number, Quantity, sum_of
 from bridge.medusa.answers import objects
-from bridge.medusa.order_shapes import GroupShape, ProductShape, Shape, Text, category_ids
+from bridge.medusa.order_shapes import CustomerShape, ProductShape, PromotionShape, Shape, Text, category_ids
 
 # Medusa drops `customer_id` alone, `customer.has_account` and `credit_lines.amount` (2.21.2, tried): it returns all of
 # the customer, or the id and e-mail, and all of a credit line. Dust reads only what it needs of them. `item_total` is
@@ -123,14 +123,8 @@ class _ShippingMethod(Shape):
     tax_total: Number = Decimal(0)
 
 
-class _Customer(Shape):
+class _Customer(CustomerShape):
     id: Text
-    has_account: bool | None = None
-    groups: tuple[GroupShape, ...] | None = None
-
-
-class _Promotion(Shape):
-    code: Text | None = None
 
 
 class _Cart(Shape):
@@ -141,7 +135,7 @@ class _Cart(Shape):
     completed_at: str | None = None
     items: tuple[_Item, ...] | None = None
     shipping_methods: tuple[_ShippingMethod, ...] | None = None
-    promotions: tuple[_Promotion | None, ...] | None = None
+    promotions: tuple[PromotionShape | None, ...] | None = None
     credit_lines: tuple[_Credit | None, ...] | None = None
 
 

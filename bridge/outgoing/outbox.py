@@ -1,6 +1,6 @@
 """Outbox: writes a webhook in the transaction of the change that it reports, so that both are committed or neither."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,7 +24,7 @@ class OutgoingWebhook:
 
     type: OutgoingWebhookType
     customer_id: CustomerId | None
-    data: Mapping[str, Any]
+    data: dict[str, Any]
     version: int | None = None
 
 
@@ -43,10 +43,7 @@ def add_webhooks(connection: Connection, webhooks: Iterable[OutgoingWebhook], *,
     rows = [
         {
             "id": new_id("dwhk"),
-            "type": webhook.type,
-            "customer_id": webhook.customer_id,
-            "version": webhook.version,
-            "data": dict(webhook.data),
+            **vars(webhook),
             "created_at": now,
             "state": OutgoingWebhookState.WAITING,
             "next_attempt_at": now,

@@ -112,32 +112,20 @@ class DraftConflicts(Conflict):
 
 @dataclass(frozen=True, kw_only=True)
 class DraftContent:
-    """What a merchant saves."""
+    """What a merchant saves. `document` is that of a valid programme."""
 
-    name: str
-    programme: Programme
-    based_on: int
-    starts_at: datetime | None
-
-    def columns(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "document": self.programme.document(),
-            "based_on": self.based_on,
-            "starts_at": self.starts_at,
-        }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Draft(TypedRow):
-    id: str
     name: str
     document: dict[str, Any]
     based_on: int
+    starts_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft(DraftContent, TypedRow):
+    id: str
     author: str
     created_at: datetime
     updated_at: datetime
-    starts_at: datetime | None
     reason: str | None
 
 
@@ -155,7 +143,7 @@ def create_draft(connection: Connection, content: DraftContent, *, author: str, 
     lock_names(connection, ["programme_draft"])
     if connection.scalars(select(func.count()).select_from(programme_draft)).one() >= MAX_DRAFTS:
         raise TooManyDrafts
-    values = content.columns() | {"author": author, "updated_at": now}
+    values = vars(content) | {"author": author, "updated_at": now}
     statement = insert(programme_draft).values(id=new_id("ddraft"), created_at=now, **values)
     return Draft.from_row(connection.execute(statement.returning(programme_draft)).one())
 
@@ -174,7 +162,7 @@ def change_draft(
     With `saved_at`, only if it was saved last at that time. Raises as `create_draft`, `UnknownDraft`, `DraftReplaced`.
     """
     _require_version(connection, content.based_on)
-    values = content.columns() | {"author": author, "updated_at": now, "reason": None}
+    values = vars(content) | {"author": author, "updated_at": now, "reason": None}
     change = update(programme_draft).where(programme_draft.c.id == draft_id).values(**values)
     if saved_at is not None:
         change = change.where(programme_draft.c.updated_at == saved_at)

@@ -42,12 +42,9 @@ class Run:
 
 def record_run(connection: Connection, name: str, result: Mapping[str, Any], *, now: datetime) -> None:
     """Store this run in place of the previous one."""
-    statement = insert(last_run).values(name=name, at=now, result=result)
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["name"], set_={"at": statement.excluded.at, "result": statement.excluded.result}
-        )
-    )
+    values = {"at": now, "result": result}
+    statement = insert(last_run).values(name=name, **values)
+    connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=values))
 
 
 def start_run(

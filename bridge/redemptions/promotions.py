@@ -12,10 +12,6 @@ from bridge.medusa.currencies import smallest_unit
 from bridge.redemptions.repository import Code, Redemption
 from bridge.redemptions.tables import RedemptionKind
 
-# The kinds that take money off the lines that are not points-only. Units bought at their own price in points are no
-# discount, and free shipping takes nothing off the lines.
-_COUNTS_FOR_SHARE = {RedemptionKind.FIXED, RedemptionKind.PERCENTAGE, RedemptionKind.FREE_PRODUCT}
-
 
 def promotion_body(
     redemption: Redemption, code: Code, dust_only: Sequence[ProductId] = (), *, max_share: Decimal = Decimal(1)
@@ -51,7 +47,7 @@ def _facts(redemption: Redemption, max_share: Decimal) -> str:
     }
     if redemption.cart_id is not None:
         facts["cart_id"] = redemption.cart_id
-    if redemption.kind in _COUNTS_FOR_SHARE:
+    if redemption.kind.counts_for_share:
         facts["max_share"] = plain_text(max_share)
     if redemption.min_cart is not None and redemption.reward_id:
         facts["min_cart"] = plain_text(redemption.min_cart)

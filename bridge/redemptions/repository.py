@@ -6,7 +6,6 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, update
@@ -18,13 +17,8 @@ from bridge.ids import CustomerId, OrderId, ProductId
 from bridge.medusa.carts import Cart
 from bridge.programme.shop_currencies import load_currencies
 from bridge.redemptions.pricing.basket import OpenCode
-from bridge.redemptions.tables import (
-    OPEN_STATES,
-    RedemptionKind,
-    RedemptionState,
-    dust_redemption,
-    dust_redemption_code,
-)
+from bridge.redemptions.pricing.terms import CodeTerms, Terms
+from bridge.redemptions.tables import OPEN_STATES, RedemptionState, dust_redemption, dust_redemption_code
 
 # How long a task may take to start on a due redemption before it is enqueued again.
 ENQUEUE_GRACE = timedelta(seconds=60)
@@ -38,34 +32,23 @@ class UnknownRedemption(NotFound):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Code(TypedRow):
-    """One promotion code of a redemption: what it pays for, and what the order that used it has taken of it."""
+class Code(CodeTerms, TypedRow):
+    """One promotion code of a redemption: its terms, and what the order that used it has taken of it."""
 
     code: str
-    dust: int
-    value: Decimal | None
-    product_id: ProductId | None
-    quantity: int | None
     promotion_id: str | None = None
     order_id: OrderId | None = None
     dust_captured: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Redemption(TypedRow):
-    """A redemption and its codes, as read from the database. The defaults are those of a new one."""
+class Redemption(Terms, TypedRow):
+    """A redemption, with its terms and codes, as read from the database. The defaults are those of a new one."""
 
     id: str
     customer_id: CustomerId
     state: RedemptionState
-    kind: RedemptionKind
-    dust: int
     dust_captured: int = 0
-    value: Decimal | None
-    currency_code: str | None
-    reward_id: str | None
-    percent: Decimal | None
-    min_cart: Decimal | None
     cart_id: str | None
     order_id: OrderId | None = None
     expires_at: datetime

@@ -227,27 +227,18 @@ def has_max_open(connection: Connection, customer_id: CustomerId) -> bool:
 
 def _new_redemption(request: Request, terms: Terms, version: Version, now: datetime) -> Redemption:
     # The codes of a redemption are read in this order.
-    codes = sorted(_new_code() for _ in terms.codes)
+    names = sorted(_new_code() for _ in terms.codes)
+    codes = tuple(Code(code=name, **vars(part)) for name, part in zip(names, terms.codes, strict=True))
     return Redemption(
+        **{**vars(terms), "codes": codes},
         id=new_id("dred"),
         customer_id=request.customer_id,
         state=RedemptionState.PENDING,
-        kind=terms.kind,
-        dust=terms.dust,
-        value=terms.value,
-        currency_code=terms.currency_code,
-        reward_id=terms.reward_id,
-        percent=terms.percent,
-        min_cart=terms.min_cart,
         cart_id=request.cart_id,
         expires_at=now + timedelta(minutes=version.programme.redeem.code_ttl_minutes),
         programme_version=version.number,
         next_step_at=now,
         created_at=now,
-        codes=tuple(
-            Code(code=code, dust=part.dust, value=part.value, product_id=part.product_id, quantity=part.quantity)
-            for code, part in zip(codes, terms.codes, strict=True)
-        ),
     )
 
 

@@ -40,6 +40,11 @@ class RedemptionKind(StrEnum):
     FREE_SHIPPING = "free_shipping"
     FREE_PRODUCT = "free_product"
 
+    @property
+    def counts_for_share(self) -> bool:
+        """Whether it takes money off lines, and does not pay for units at their own price in points."""
+        return self not in {RedemptionKind.PRODUCTS, RedemptionKind.FREE_SHIPPING}
+
 
 OPEN_STATES = (RedemptionState.PENDING, RedemptionState.ACTIVE)
 

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, select
 
 from bridge.clock import now
 from bridge.counted import counted, points
+from bridge.db.rows import TypedRow
 from bridge.ids import CustomerId, OrderId
 from bridge.ledger.merges import merges_of
 from bridge.ledger.postings import Kind
@@ -61,7 +62,7 @@ class LotPart:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
+class Step(TypedRow):
     """One ledger row, in words and in figures. Dashboards in other languages make their sentence of the figures."""
 
     sentence: str
@@ -252,24 +253,17 @@ def _step(row: Row[Any], context: _Context, parts: tuple[LotPart, ...]) -> Step:
     order_id = row.reference_id if row.reference_type == "order" else row.order_id
     earned = row.kind == Kind.EARN
     claim = context.claims.get(order_id) if earned else None
-    return Step(
+    return Step.from_row(
+        row,
         sentence=f"{_day(row.event_at, context.time_zone)}: {_sentence(row, context)} Balance {row.balance_after:,}.",
         transaction_id=row.id,
         kind=Kind(row.kind),
-        amount=row.amount,
-        pending=row.pending,
-        held=row.held,
-        balance_after=row.balance_after,
-        reference_type=row.reference_type,
-        reference_id=row.reference_id,
         description=row.description.replace(f" ({order_id})", ""),
         order_number=context.numbers.get(order_id),
         claimed_at=claim.claimed_at if claim else None,
         redeemed=context.purposes.get(row.reference_id),
         rates=context.rates(row),
         rules=context.rules.get(order_id) if earned else None,
-        programme_version=row.programme_version,
-        event_at=row.event_at,
         lots=parts,
     )
 

@@ -11,7 +11,7 @@ from bridge.reports.breakage import Cohort
 from bridge.reports.closes import Close
 from bridge.reports.expiring import ExpiringMonth
 from bridge.reports.liability import Liability
-from bridge.reports.marketing import Figures, Marketing
+from bridge.reports.marketing import Figures, Marketing, Money
 from bridge.reports.movements import Movements
 from bridge.settlement.kept_forecasts import ForecastOutcomes
 
@@ -88,20 +88,22 @@ def _figures_row(month: str, figures: Figures) -> dict[str, Any]:
         "referral_orders": figures.referral_orders,
     }
     for money in figures.money:
-        amounts = {
-            "revenue": money.revenue,
-            "basket_redeemers": money.redeemers.average,
-            "basket_others": money.others.average,
-            "referral_revenue": money.referral_revenue,
-            "cost": money.cost,
-        }
-        code = money.currency_code
-        row |= {
-            f"{name}_{code}": None if amount is None else rounded_amount(amount, code)
-            for name, amount in amounts.items()
-        }
-        row[f"cost_share_{code}"] = money.cost_share
+        row |= {f"{name}_{money.currency_code}": value for name, value in money_document(money).items()}
     return {name: "" if value is None else value for name, value in row.items()}
+
+
+def money_document(money: Money) -> dict[str, Any]:
+    """Sums in the currency's decimals, and the share of the cost; None where there is nothing to divide by."""
+    amounts = {
+        "revenue": money.revenue,
+        "basket_redeemers": money.redeemers.average,
+        "basket_others": money.others.average,
+        "referral_revenue": money.referral_revenue,
+        "cost": money.cost,
+    }
+    code = money.currency_code
+    rounded = {name: None if amount is None else rounded_amount(amount, code) for name, amount in amounts.items()}
+    return {**rounded, "cost_share": money.cost_share}
 
 
 def forecasts_sheet(forecasts: ForecastOutcomes) -> Sheet:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, select
 
 from bridge.db.bulk import among
+from bridge.db.rows import TypedRow
 from bridge.errors import NotFound
 from bridge.ids import CustomerId, OrderId
 from bridge.ledger.customer_statement import EntryState
@@ -47,7 +48,7 @@ class LinePoints:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OrderPoints:
+class OrderPoints(TypedRow):
     """What one order did to its customer's points. All figures are 0 or more."""
 
     order_id: OrderId
@@ -127,22 +128,17 @@ def _order_points(connection: Connection, row: Row[Any]) -> OrderPoints:
     ).one()
     spent, given_back = _spent(connection, customer_id, order_id)
     lines = read_lines(row.lines)
-    return OrderPoints(
-        order_id=order_id,
-        customer_id=customer_id,
-        order_number=row.order_number,
+    return OrderPoints.from_row(
+        row,
         earned=row.booked - row.expired,
         breakdown=_breakdown(row, lines),
         pending=int(pending.amount),
         matures_at=pending.matures_at,
-        taken_back=row.taken_back,
         spent=spent,
         spent_on_lines=_spent_on_lines(connection, row, lines),
         given_back=given_back,
         waits=not (row.earning_due or row.facts_canceled or row.gone),
-        placed_at=row.placed_at,
         escrow=row.escrowed,
-        note=row.note,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 
+from bridge.db.rows import TypedRow
 from bridge.errors import InvalidInput
 from bridge.medusa.client import Json
 from bridge.medusa.orders import Order, read_order
@@ -44,7 +45,7 @@ class Slice:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Affected:
+class Affected(TypedRow):
     """An order that earns a different number of points."""
 
     order_id: str
@@ -169,15 +170,7 @@ def _add_up(comparison: Comparison, pairs: Iterable[tuple[Any, Any]], top: int) 
         if now != then:
             comparison.changed += 1
             customers.add(present.customer_id)
-            order = Affected(
-                order_id=present.order_id,
-                customer_id=present.customer_id,
-                placed_at=present.placed_at,
-                currency_code=code,
-                now=now,
-                then=then,
-                difference=then - now,
-            )
+            order = Affected.from_row(present, now=now, then=then, difference=then - now)
             heapq.heappush(affected, (abs(order.difference), order.order_id, order))
             if len(affected) > top:
                 heapq.heappop(affected)

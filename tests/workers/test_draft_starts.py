@@ -151,9 +151,8 @@ def test_a_draft_that_is_saved_while_it_starts_is_not_published_as_it_was(
     draft, check = save(api, now() + HOUR, **signup(7)), drafts.rebase
 
     def saved_meanwhile(connection: Any, found: Any) -> Any:
-        content = DraftContent(
-            name="Later", programme=Programme.model_validate(signup(9)), based_on=0, starts_at=now() + 5 * HOUR
-        )
+        document = Programme.model_validate(signup(9)).document()
+        content = DraftContent(name="Later", document=document, based_on=0, starts_at=now() + 5 * HOUR)
         with transaction() as another:
             change_draft(another, draft, content, author="user_ben", now=now())
         return check(connection, found)

@@ -146,8 +146,8 @@ def _save(draft_id: str | None, body: DraftRequest, operator: str, saved_at: dat
         raise field_error("starts_at", "must be in the future")
     if body.starts_at and body.starts_at > moment + _MAX_AHEAD:
         raise field_error("starts_at", f"must be within {_MAX_AHEAD.days} days")
-    programme = read_document(body.document)
-    content = drafts.DraftContent(name=body.name, programme=programme, based_on=body.based_on, starts_at=body.starts_at)
+    document = read_document(body.document).document()
+    content = drafts.DraftContent(name=body.name, document=document, based_on=body.based_on, starts_at=body.starts_at)
     with transaction() as connection:
         if draft_id is None:
             draft = drafts.create_draft(connection, content, author=operator, now=moment)

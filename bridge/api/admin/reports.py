@@ -14,13 +14,12 @@ from bridge.http.paging import Cursor, Limit, Listing, decode_cursor, invalid_cu
 from bridge.http.problems import describe_problems
 from bridge.http.schemas import FromAttributes
 from bridge.http.thread_limits import FOR_REPORTS
-from bridge.medusa.currencies import rounded_amount
 from bridge.reports import sheets
 from bridge.reports.breakage import breakage
 from bridge.reports.closes import Close, list_closes
 from bridge.reports.expiring import expiring_by_month
 from bridge.reports.liability import liability
-from bridge.reports.marketing import Baskets, Figures, Money, marketing
+from bridge.reports.marketing import Figures, marketing
 from bridge.reports.movements import MAX_PERIODS, Period, count_periods, movements
 from bridge.reports.reading import reading
 from bridge.settlement.kept_forecasts import FORECAST_RETENTION, read_forecast_outcomes
@@ -268,13 +267,8 @@ def report_marketing(
         report = marketing(connection, first=first, last=last, now=now())
     if format == "csv":
         return _csv(sheets.marketing_sheet(report), "marketing")
-    return MarketingResponse(
-        first=report.first,
-        last=report.last,
-        time_zone=report.time_zone,
-        total=MarketingFigures(**_marketing(report.total)),
-        months=[MarketingMonth(month=month, **_marketing(figures)) for month, figures in report.months.items()],
-    )
+    months = [MarketingMonth(month=month, **_marketing(figures)) for month, figures in report.months.items()]
+    return MarketingResponse(**{**vars(report), "total": _marketing(report.total), "months": months})
 
 
 @router.get("/breakage", response_model=CohortListResponse, responses=_AS_CSV | describe_problems(422))
@@ -311,26 +305,8 @@ def _marketing(figures: Figures) -> dict[str, Any]:
         **vars(figures),
         "redeeming_share": figures.redeeming_share,
         "redemption_rate": figures.redemption_rate,
-        "money": [_money(amounts) for amounts in figures.money],
+        "money": [{**vars(money), **sheets.money_document(money)} for money in figures.money],
     }
-
-
-def _money(money: Money) -> MarketingMoneyResponse:
-    code = money.currency_code
-    return MarketingMoneyResponse(
-        currency_code=code,
-        revenue=rounded_amount(money.revenue, code),
-        basket_redeemers=_average(money.redeemers, code),
-        basket_others=_average(money.others, code),
-        referral_orders=money.referral_orders,
-        referral_revenue=rounded_amount(money.referral_revenue, code),
-        cost=rounded_amount(money.cost, code),
-        cost_share=money.cost_share,
-    )
-
-
-def _average(baskets: Baskets, code: str) -> str | None:
-    return None if baskets.average is None else rounded_amount(baskets.average, code)
 
 
 def _csv(sheet: sheets.Sheet, name: str) -> Response:

@@ -5,12 +5,12 @@ from bridge.settings import Settings
 
 
 def _secrets(settings: Settings) -> str:
-    missing = [name for name in ("webhook_secrets", "admin_token") if not getattr(settings, name)]
-    if not settings.jwt_secret and not settings.jwt_public_key:
-        missing.append("jwt_secret")
+    missing = settings.missing("webhook_secrets", "admin_token")
+    if not settings.jwt_public_key:
+        missing += settings.missing("jwt_secret")
     if missing:
         raise Wrong(
-            f"not set: {', '.join(f'DUST_{name.upper()}' for name in missing)}",
+            f"not set: {', '.join(missing)}",
             fix="`dust secret` makes a webhook secret, which Medusa's plugin needs too; `openssl rand -hex 32` an "
             "admin token; DUST_JWT_SECRET is Medusa's jwtSecret (or set DUST_JWT_PUBLIC_KEY).",
         )

@@ -29,11 +29,6 @@ class OpenCode:
     product_id: ProductId | None = None
     quantity: int | None = None
 
-    @property
-    def counts_for_share(self) -> bool:
-        """Whether it takes money off the lines, and does not pay for units at their own price in points."""
-        return self.kind not in {RedemptionKind.PRODUCTS, RedemptionKind.FREE_SHIPPING}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Basket:
@@ -80,14 +75,14 @@ def basket_of(cart: Cart, *, dust_only: Collection[ProductId], codes: Iterable[O
     """
     lines = [line for line in cart.lines if line.product_id not in dust_only]
     by_code = {code.code: code for code in codes}
-    discounts = {code.code for code in by_code.values() if code.counts_for_share}
+    discounts = {code.code for code in by_code.values() if code.kind.counts_for_share}
     coming = [code for code in by_code.values() if code.code not in cart.promotion_codes]
     units = _price_of_bought_units(coming, lines, cart.currency_code)
     taken = sum_of(line.discounts[code] for line in lines for code in line.discounts if code in discounts)
     total = sum_of(line.gross for line in lines) + taken - units
     left = sum_of(line.gross for line in lines if line.discountable) - units
     coming_discounts = sum(
-        (_expected(code, lines, left + taken, cart.currency_code) for code in coming if code.counts_for_share),
+        (_expected(code, lines, left + taken, cart.currency_code) for code in coming if code.kind.counts_for_share),
         Decimal(0),
     )
     within_share = total * max_share - taken
