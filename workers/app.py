@@ -40,19 +40,20 @@ class DustTask(Task):  # type: ignore[misc]
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the task. A periodic job from beat is skipped if the database says that it is not due.
 
-        While Postgres, for example, is unavailable, nothing fails: the work is in rows, and a later run does it.
+        While Postgres or Medusa is unavailable, such a job does not fail, because beat sends it again. Another task
+        does: whoever sent it must see that nothing was done.
         """
+        min_gap = self.request.get(MIN_GAP_HEADER)
+        if min_gap is None:
+            return self._run(*args, **kwargs)
         try:
-            return self._run_if_due(*args, **kwargs)
+            return self._run_if_due(timedelta(seconds=min_gap), *args, **kwargs)
         except Unavailable as error:
             log.warning("task_rescheduled", code=error.code, reason=error.message)
             return f"Rescheduled: {error.message}"
 
-    def _run_if_due(self, *args: Any, **kwargs: Any) -> Any:
-        min_gap = self.request.get(MIN_GAP_HEADER)
-        if min_gap is None:
-            return self._run(*args, **kwargs)
-        if not self._start_run(timedelta(seconds=min_gap)):
+    def _run_if_due(self, min_gap: timedelta, *args: Any, **kwargs: Any) -> Any:
+        if not self._start_run(min_gap):
             return "skipped: not due"
         try:
             result = self._run(*args, **kwargs)
