@@ -138,6 +138,21 @@ def newest_facts(
     return list(fresh.values()), unclear
 
 
+def age(order: Order) -> tuple[int, datetime, Decimal]:
+    """Sort key for facts of one order: the oldest first."""
+    return order.version, order.updated_at, order.money_moved
+
+
+def must_be_settled_before(earlier: Order, later: Order) -> bool:
+    """Whether facts have an effect that remains, so that later ones of the same order need a batch of their own.
+
+    Points that pay a debt of the first owner, or that a limit keeps from them, are not the next owner's. Points that
+    were paid do not become pending again when an edit raises the order. A paid order qualifies a referral, which counts
+    for the referrer's limit although the order is canceled.
+    """
+    return earlier.customer_id != later.customer_id or (earlier.paid and (later.canceled or not later.paid))
+
+
 def next_check(order: Order, *, asked: bool, quiet: bool, now: datetime) -> datetime | None:
     """Return when to compare an order with Medusa after its settlement; None if no comparison is due.
 
