@@ -106,8 +106,7 @@ def load(
     orders; None if there are none. Without `lock` it only reads, for orders that are not placed yet.
     """
     loaded, second_uses = _load_orders(connection, orders, rows, asked, lock=lock, now=now)
-    if longest_limit_days is not None:
-        loaded = _expect_transfers(connection, loaded, now)
+    loaded = _expect_transfers(connection, loaded, now)
     newest = list({loaded_order.order.id: loaded_order for loaded_order in loaded}.values())
     limits = None
     if longest_limit_days is not None:
@@ -330,7 +329,7 @@ def _owner_before(row: SettlementRow, known_escrow: Escrow | None) -> CustomerId
 
 
 def _expect_transfers(connection: Connection, loaded: list[LoadedOrder], now: datetime) -> list[LoadedOrder]:
-    """Add the points that transfers are expected to move, which limits of the new owner count.
+    """Add the points that transfers are expected to move, which limits of the new owner and tiers count.
 
     Read without locks: what really moves is decided when it is posted.
     """

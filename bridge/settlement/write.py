@@ -66,10 +66,8 @@ def write(
         report_second_use(connection, redemption, order)
     accounts = _open_accounts(connection, batch, now)
     with span("settlement.settle", orders=len(batch.orders), customers=len(accounts.by_customer)):
-        settled = [
-            _post_order(connection, plan, accounts, now)
-            for plan in sorted(batch.orders, key=lambda plan: plan.order_id)
-        ]
+        # In the given sequence: under `within_balance`, what a cancel takes depends on what was spent before it.
+        settled = [_post_order(connection, plan, accounts, now) for plan in batch.orders]
         limited = [_post_limited(order, accounts, now) for order in batch.limited]
         for due in batch.referrals:
             post_referral(connection, due, accounts, now)
