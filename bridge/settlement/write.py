@@ -183,8 +183,11 @@ def _post_shares(plan: OrderPlan, booking: Booking, accounts: _Accounts) -> Orde
         shares = shares.transferred(booking.transfer(shares.giver, accounts.of(shares.giver), account))
         # It may have moved fewer points than `compute` expected.
         plan = replace(plan, shares=shares)
-    if account and plan.loaded.payment_arrived:
-        booking.mark_paid(account)
+    if plan.loaded.payment_arrived:
+        for share in (shares.own, *shares.former):
+            # A former owner gets points back before the present owner, and those are pending too.
+            if share.customer_id in accounts.by_customer:
+                booking.mark_paid(accounts.of(share))
     # Before former owners get or lose anything: they are part of what is left for the owner.
     target = plan.target
     shares = _post_former_shares(shares, plan, booking)
