@@ -298,6 +298,7 @@ def _paid_orders(plans: Sequence[OrderPlan]) -> list[PaidOrder]:
             customer_id=plan.shares.first_owner,
             placed_at=plan.loaded.order.placed_at,
             worth=plan.earned.dust,
+            version=plan.loaded.version,
         )
         for plan in plans
         # No account has ever owned some orders, although their row may name a customer.
