@@ -227,7 +227,7 @@ def _earned(loaded: LoadedOrder, tier: Mapping[str, str] | None, *, earning_due:
     earned = earning(
         rules,
         currency_code=order.currency_code,
-        lines=earning_lines(order, rules, loaded.terms, loaded.redemptions),
+        lines=earning_lines(order, rules, loaded.terms, loaded.redemptions, loaded.known_lines),
         shipping_net=shipping_net,
         shipping_gross=shipping_gross,
         dust_only=loaded.dust_only_lines,
