@@ -9,18 +9,25 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from bridge.ids import CustomerId
+from bridge.ids import CustomerId, OrderId
 from bridge.ledger.lots import LotDates
 from bridge.ledger.postings import Kind, Posting
 from bridge.ledger.store import save, spent_lots
 from bridge.observability.tracing import span
 from bridge.programme.dates import maturity_and_expiry
-from bridge.programme.versions import Version
+from bridge.programme.versions import Version, longest_limit_window
 from bridge.redemptions.capture import book_use, report_second_use
 from bridge.redemptions.tables import RedemptionState
 from bridge.settlement.booking import Booking, OpenAccounts, open_for_booking
 from bridge.settlement.compute import BatchPlan, OrderPlan
-from bridge.settlement.earning_limits import OVER_THE_LIMIT, LimitedOrder
+from bridge.settlement.earning_limits import (
+    OVER_THE_LIMIT,
+    LimitedOrder,
+    LimitsOfBatch,
+    OwnOrder,
+    lock_persons,
+    read_limit_history,
+)
 from bridge.settlement.escrow import settle_escrows
 from bridge.settlement.kept_forecasts import compare_forecasts
 from bridge.settlement.load import Loaded
@@ -102,6 +109,22 @@ def write_limited(connection: Connection, orders: Collection[LimitedOrder], *, n
         rows = [limited_row(order, _post_limited(order, accounts, now), now) for order in orders]
         save(connection, accounts.by_customer.values())
         change_rows(connection, rows)
+
+
+def settle_limits(connection: Connection, customers: Collection[CustomerId], *, since: datetime, now: datetime) -> None:
+    """Bring the orders that these customers placed since then to what limits allow them now.
+
+    After a merge was undone: until then the orders of both accounts counted together.
+    """
+    longest_days = longest_limit_window(connection)
+    if longest_days is None:
+        return
+    lock_persons(connection, customers)
+    from_then = [
+        OwnOrder(order_id=OrderId(""), placed_at=since, customers=frozenset({customer_id})) for customer_id in customers
+    ]
+    history = read_limit_history(connection, from_then, longest_days=longest_days, lock=True)
+    write_limited(connection, LimitsOfBatch(history).others_that_change(), now=now)
 
 
 def _open_accounts(connection: Connection, batch: BatchPlan, now: datetime) -> _Accounts:
