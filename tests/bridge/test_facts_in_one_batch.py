@@ -1,11 +1,18 @@
 """Facts of one order that reach the inbox together end as if each had been settled when it came."""
 
+import itertools
+import random
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from bridge.db import transaction
+from bridge.operations.audit import audit
 from tests.support.deliveries import deliver
 from tests.support.inbox import drain
 from tests.support.ledger import points, spend
@@ -16,6 +23,7 @@ from tests.support.referrals import refer, set_referral_bonus
 from tests.support.settling import balance, booked_points, have_rules, order_of, set_rules, settle
 
 Batches = str
+worlds = itertools.count()
 how_they_come = pytest.mark.parametrize("batches", ["one by one", "together", "together, backwards"])
 
 
@@ -104,3 +112,101 @@ def test_a_referral_whose_order_is_canceled_at_once_counts_for_the_limit(
     first = referred(1, by="cus_a"), referred(1, by="cus_a", version=2, status="canceled")
     receive(api, batches, *first, referred(2, by="cus_b"))
     assert points("cus_old", "cus_a", "cus_b") == [0, 0, 60]
+
+
+limits = st.fixed_dictionaries(
+    {"per_day": st.none() | st.integers(50, 900), "per_order": st.none() | st.integers(50, 600)}
+)
+levels = st.sampled_from(
+    [[], [{"name": "silver", "from": 100, "factor": "1.5"}, {"name": "gold", "from": 600, "factor": "2"}]]
+)
+# What happens to which of three orders: it is placed by one of three customers at first.
+changes = st.lists(
+    st.tuples(
+        st.integers(0, 2),
+        st.sampled_from(["price", "pay", "transfer", "transfer", "cancel"]),
+        st.sampled_from([10, 300, 700]),
+        st.sampled_from(["ada", "bob", "cy"]),
+    ),
+    min_size=3,
+    max_size=9,
+)
+
+
+def documents_of(story: list[tuple[int, str, int, str]], world: str) -> Iterator[dict[str, Any]]:
+    """What Medusa sends of each change. Orders and customers of a `world` are like those of another one."""
+    state: dict[int, dict[str, Any]] = {}
+    for number, change, price, who in story:
+        known = state.get(number)
+        now_is = state[number] = dict(
+            known or {"version": 0, "price": price, "paid": 0, "who": who, "status": "pending"}
+        )
+        now_is["version"] += 1
+        if known and change == "transfer":
+            now_is["who"] = who
+        elif known:
+            paid = {"paid": now_is["price"]} if change == "pay" else {}
+            now_is |= {"price": {"price": price}, "cancel": {"status": "canceled"}}.get(change, paid)
+        document = order(
+            f"order_{world}_{number}",
+            customer_id=f"cus_{world}_{now_is['who']}",
+            placed=PLACED + timedelta(hours=number),
+            version=now_is["version"],
+            status=now_is["status"],
+            lines=[line(f"line_{world}_{number}", price=now_is["price"])],
+        )
+        summary = {"paid_total": now_is["paid"], "refunded_total": 0, "transaction_total": now_is["paid"]}
+        yield document | {"summary": summary, "payment_collections": []}
+
+
+def result_of(world: str) -> list[Any]:
+    queries = (
+        "SELECT balance, pending, debt, waived FROM dust_balance WHERE customer_id LIKE %(like)s"
+        " AND (balance, pending, debt, waived) <> (0, 0, 0, 0) ORDER BY customer_id",
+        "SELECT booked, not_taken, worth, former_share, spent, tier, paid, earning_due, note FROM order_settlement"
+        " WHERE order_id LIKE %(like)s ORDER BY order_id",
+    )
+    with transaction() as connection:
+        return [
+            [tuple(row) for row in connection.exec_driver_sql(query, {"like": f"%\\_{world}\\_%"})] for query in queries
+        ]
+
+
+@pytest.mark.system
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(
+    limits=limits,
+    levels=levels,
+    until_paid=st.booleans(),
+    policy=st.sampled_from(["allow", "within_balance"]),
+    story=changes,
+    seed=st.integers(0, 1000),
+)
+def test_any_orders_that_change_hands_end_as_one_by_one(
+    api: TestClient,
+    medusa: FakeMedusa,
+    limits: dict[str, Any],
+    levels: list[Any],
+    until_paid: bool,
+    policy: str,
+    story: list[tuple[int, str, int, str]],
+    seed: int,
+) -> None:
+    set_rules(
+        earn={"limits": limits, "pending_until_paid": until_paid},
+        tiers={"window_days": 30, "levels": levels},
+        reversal={"negative_balance": policy},
+    )
+    results, chance = [], random.Random(seed)
+    for sizes in (lambda: 1, lambda: len(story), lambda: chance.randint(2, 4)):
+        world = f"w{next(worlds)}"
+        documents = list(documents_of(story, world))
+        while documents:
+            size = sizes()
+            for document in documents[:size]:
+                deliver(api, order_event(document))
+            del documents[:size]
+            drain()
+        results.append(result_of(world))
+    assert results[0] == results[1] == results[2]
+    assert audit() == []
