@@ -43,6 +43,7 @@ from bridge.reports.explain import explain as explain_balance
 from bridge.settings import get_settings
 from bridge.settlement.referrals import settle_referrals
 from bridge.settlement.tier_history import read_tier
+from bridge.settlement.write import settle_limits
 
 products = typer.Typer(help="Points prices of products.", no_args_is_help=True)
 
@@ -148,8 +149,11 @@ def unmerge(customer: Customer, as_json: AsJson = False) -> None:
     """Undo a merge. Example: dust unmerge cus_01J9ZK3V5C"""
     with transaction() as connection:
         done = unmerge_customer(connection, CustomerId(customer), actor=ACTOR, now=now())
+    accounts = [done.merge.customer_id, done.merge.survivor_id]
     with transaction() as connection:
-        settle_referrals(connection, [done.merge.customer_id, done.merge.survivor_id], now=now())
+        settle_limits(connection, accounts, since=done.merge.merged_at, now=now())
+    with transaction() as connection:
+        settle_referrals(connection, accounts, now=now())
     sentence = f"{customer} has {done.returned} of its {counted(done.brought, 'point')} back."
     print_result({**vars(done.merge), "brought": done.brought, "returned": done.returned}, sentence, as_json=as_json)
 

@@ -7,7 +7,7 @@ always a failed task.
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -27,6 +27,7 @@ from bridge.medusa.orders import Order
 from bridge.observability.metrics import EVENTS_HANDLED
 from bridge.observability.tracing import span
 from bridge.programme.versions import current_version
+from bridge.settlement.facts import age, must_be_settled_before
 from bridge.settlement.settle import settle_orders
 
 log = structlog.get_logger(__name__)
@@ -49,26 +50,31 @@ OWN_TASK_GRACE = timedelta(seconds=60)
 class ProcessedBatch:
     """Result of one batch: the number of events taken, and the ids of events that need their own task.
 
-    `redemptions` are those whose cart must be checked after `CART_CHECK_DELAY`.
+    `redemptions` are those whose cart must be checked after `CART_CHECK_DELAY`. `left` events are for the next batch.
     """
 
     taken: int
     split_off: tuple[str, ...]
     redemptions: tuple[str, ...] = ()
+    left: int = 0
 
     @property
     def more(self) -> bool:
         """Whether more events are probably waiting."""
-        return self.taken == BATCH_SIZE
+        return self.left > 0 or self.taken == BATCH_SIZE
 
 
 @dataclass(frozen=True, kw_only=True)
 class _SortedEvents:
-    """A batch grouped by processing: `orders` together, `one_by_one` one by one, `own_task` in their own tasks."""
+    """A batch grouped by processing: `orders` together, `one_by_one` one by one, `own_task` in their own tasks.
+
+    `left` events are for the next batch.
+    """
 
     orders: dict[str, Order]
     one_by_one: list[str]
     own_task: list[str]
+    left: int = 0
 
 
 def split_off_batch() -> ProcessedBatch:
@@ -160,7 +166,12 @@ def _finish(work: _SortedEvents, taken: Sequence[str]) -> ProcessedBatch:
         with transaction() as connection:
             _reserve_for_own_task(connection, failed)
     redemptions = tuple(redemption_id for handled in done.values() if handled for redemption_id in handled.redemptions)
-    return ProcessedBatch(taken=len(taken), split_off=(*work.own_task, *failed), redemptions=redemptions)
+    return ProcessedBatch(
+        taken=len(taken) - work.left,
+        split_off=(*work.own_task, *failed),
+        redemptions=redemptions,
+        left=work.left,
+    )
 
 
 def _quiet(rows: Sequence[Row[Any]], orders: Mapping[str, Order]) -> set[OrderId]:
@@ -216,7 +227,35 @@ def _read_events(connection: Connection, rows: Sequence[Row[Any]]) -> _SortedEve
             work.own_task.append(row.id)
         else:
             work.orders[row.id] = order
-    return work
+    together = _settled_together(work.orders)
+    return replace(work, orders=together, left=len(work.orders) - len(together))
+
+
+def _settled_together(orders: Mapping[str, Order]) -> dict[str, Order]:
+    """Return the orders by event, with the facts of one order sorted by their age.
+
+    Facts that have to wait until earlier ones of the order are settled are left out: their events stay due.
+    """
+    events: dict[OrderId, list[str]] = {}
+    for event_id, order in orders.items():
+        events.setdefault(order.id, []).append(event_id)
+    if len(events) == len(orders):
+        return dict(orders)
+    # The facts of an order share the places that it has in the batch.
+    by_age = {
+        order_id: iter(sorted(of_order, key=lambda event: age(orders[event]))) for order_id, of_order in events.items()
+    }
+    together: dict[str, Order] = {}
+    newest: dict[OrderId, Order] = {}
+    waiting: set[OrderId] = set()
+    for order_id in [order.id for order in orders.values()]:
+        event_id = next(by_age[order_id])
+        order = orders[event_id]
+        if order_id in newest and must_be_settled_before(newest[order_id], order):
+            waiting.add(order_id)
+        if order_id not in waiting:
+            together[event_id] = newest[order_id] = order
+    return together
 
 
 def _reserve_for_own_task(connection: Connection, event_ids: Sequence[str]) -> None:

@@ -85,6 +85,8 @@ class Order:
     email: str | None = field(repr=False)
     """The e-mail of the order, used only for a guest's points. Never logged, never stored in clear."""
     cart_id: str | None = None
+    customer_missing: bool = False
+    """The facts have the customer's id only, so that `is_guest` is a guess: Medusa has deleted the customer."""
     gone: bool = False
     """Medusa no longer has the order. It then counts as canceled, and nothing else about it is known."""
 
@@ -160,6 +162,7 @@ def order_of(order: OrderShape) -> Order:
         and amount_to_pay(order.total - _received(order), order.currency_code) > 0,
         email=order.email,
         cart_id=order.cart.id if order.cart else None,
+        customer_missing=order.customer is None and order.customer_id is not None,
         customer_group_ids=_group_ids(order),
         knows=frozenset(_known(order)),
     )

@@ -34,6 +34,9 @@ class FirstUse:
     """How many units the line had."""
     amount: Decimal
     units: Decimal
+    version: int = 1
+    """The version of the order that this was read from: above 1 if Dust saw the order only after an edit or a return.
+    """
 
     def share_of(self, line: Line) -> Decimal:
         """Return the share of the line's first units that remains. After an edit that adds units it is above 1."""
@@ -52,7 +55,9 @@ def first_uses(order: Order, redemptions: Iterable[Redemption]) -> FirstUses:
 def _first_uses(code: Code, order: Order) -> Mapping[str, FirstUse]:
     units = units_paid(code, order)
     return {
-        line.id: FirstUse(ordered=line.ordered, amount=use.given, units=units.get(line.id, Decimal(0)))
+        line.id: FirstUse(
+            ordered=line.ordered, amount=use.given, units=units.get(line.id, Decimal(0)), version=order.version
+        )
         for line, use in order.uses_of(code.code)
     }
 

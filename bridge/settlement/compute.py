@@ -124,7 +124,7 @@ def compute(loaded: Loaded, *, now: datetime) -> BatchPlan:
             limits.put(_earning_request(plan), plan.owner, plan.shares.kept_by_former_owners(plan.earned.dust))
         if tiers:
             counts_for = None if loaded_order.pending_until_paid else plan.shares.first_owner
-            tiers.put(loaded_order.order, counts_for, dust=plan.earned.dust, spent=plan.money)
+            tiers.put(loaded_order.order, counts_for, dust=_points_for_tier(plan, limits), spent=plan.money)
         plans[loaded_order.order.id] = plan
     orders = tuple(_limited(plan, limits) for plan in plans.values())
     return BatchPlan(
@@ -206,6 +206,19 @@ def _tier(
     return {"name": level.name, "factor": f"{level.factor:f}"} if level else None
 
 
+def _points_for_tier(plan: OrderPlan, limits: LimitsOfBatch | None) -> int:
+    """Return the points of the order that count towards its first owner's tier, as `read_tiers` will count them.
+
+    `level_of` applies limits to the customer's own orders. An order that went to another account counts with what all
+    owners have.
+    """
+    shares = plan.shares
+    if shares.first_owner == plan.owner:
+        return plan.target
+    kept = shares.kept_by_former_owners(plan.earned.dust)
+    return _limited(plan, limits).target + sum(kept.values())
+
+
 def _earned(loaded: LoadedOrder, tier: Mapping[str, str] | None, *, earning_due: bool) -> Earning:
     order, rules = loaded.order, loaded.version.programme.earn
     if why := _why_nothing(loaded, earning_due=earning_due):
@@ -214,7 +227,7 @@ def _earned(loaded: LoadedOrder, tier: Mapping[str, str] | None, *, earning_due:
     earned = earning(
         rules,
         currency_code=order.currency_code,
-        lines=earning_lines(order, rules, loaded.terms, loaded.redemptions),
+        lines=earning_lines(order, rules, loaded.terms, loaded.redemptions, loaded.known_lines),
         shipping_net=shipping_net,
         shipping_gross=shipping_gross,
         dust_only=loaded.dust_only_lines,
@@ -285,6 +298,7 @@ def _paid_orders(plans: Sequence[OrderPlan]) -> list[PaidOrder]:
             customer_id=plan.shares.first_owner,
             placed_at=plan.loaded.order.placed_at,
             worth=plan.earned.dust,
+            version=plan.loaded.version,
         )
         for plan in plans
         # No account has ever owned some orders, although their row may name a customer.

@@ -117,14 +117,15 @@ def compare(new: FactMarks, known: FactMarks | None) -> Verdict:
 
 def newest_facts(
     rows: Mapping[OrderId, SettlementRow], facts: Iterable[Order], asked: Mapping[OrderId, int]
-) -> tuple[list[Order], dict[OrderId, list[Order]]]:
-    """Return the facts to settle, in sequence, and by order those for which an answer of Medusa is needed.
+) -> tuple[list[Order], dict[OrderId, list[Order]], list[Order]]:
+    """Return the facts to settle, in sequence; by order those that only Medusa's answer can decide; and the outdated.
 
     Of equal facts only the last remain. If some facts of an order count and others are unclear, both results have it.
     """
     known = {order_id: FactMarks.from_row(row) for order_id, row in rows.items()}
     fresh: dict[tuple[OrderId, FactMarks], Order] = {}
     unclear: dict[OrderId, list[Order]] = {}
+    outdated: list[Order] = []
     for order in facts:
         new = FactMarks.of(order)
         # Medusa's answer counts without a comparison if the order was not settled since we asked.
@@ -135,7 +136,24 @@ def newest_facts(
             known[order.id] = new
         elif verdict is Verdict.UNCLEAR:
             unclear.setdefault(order.id, []).append(order)
-    return list(fresh.values()), unclear
+        else:
+            outdated.append(order)
+    return list(fresh.values()), unclear, outdated
+
+
+def age(order: Order) -> tuple[int, datetime, Decimal]:
+    """Sort key for facts of one order: the oldest first."""
+    return order.version, order.updated_at, order.money_moved
+
+
+def must_be_settled_before(earlier: Order, later: Order) -> bool:
+    """Whether facts have an effect that remains, so that later ones of the same order need a batch of their own.
+
+    Points that pay a debt of the first owner, or that a limit keeps from them, are not the next owner's. Points that
+    were paid do not become pending again when an edit raises the order. A paid order qualifies a referral, which counts
+    for the referrer's limit although the order is canceled.
+    """
+    return earlier.customer_id != later.customer_id or (earlier.paid and (later.canceled or not later.paid))
 
 
 def next_check(order: Order, *, asked: bool, quiet: bool, now: datetime) -> datetime | None:

@@ -46,15 +46,24 @@ def _line_attributes(line: Line, order: Order) -> LineAttributes:
 
 
 def earning_lines(
-    order: Order, rules: Earn, terms: Mapping[str, LineTerms], redemptions: Iterable[Redemption]
+    order: Order,
+    rules: Earn,
+    terms: Mapping[str, LineTerms],
+    redemptions: Iterable[Redemption],
+    known: Mapping[str, StoredLine],
 ) -> list[EarningLine]:
-    """Return the order's lines, reduced to what the customer keeps and has paid with money."""
+    """Return the order's lines, reduced to what the customer keeps and has paid with money.
+
+    `known` are the lines as they were stored. A code pays for no more units of a line than when the order was placed,
+    although another line that it paid for has come back.
+    """
     codes = [code for redemption in redemptions for code in redemption.codes]
     discounts = {code.code for code in codes if not code.quantity}
     units_with_dust: dict[str, Decimal] = defaultdict(Decimal)
     for code in codes:
         for line_id, units in units_paid(code, order).items():
-            units_with_dust[line_id] += units
+            first = known[line_id].uses.get(code.code) if line_id in known else None
+            units_with_dust[line_id] += min(units, first.units) if first else units
     return [
         _earning_line(
             order, line, rules, terms[line.id], _share_paid_with_money(line, discounts, units_with_dust[line.id])

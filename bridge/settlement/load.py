@@ -106,8 +106,7 @@ def load(
     orders; None if there are none. Without `lock` it only reads, for orders that are not placed yet.
     """
     loaded, second_uses = _load_orders(connection, orders, rows, asked, lock=lock, now=now)
-    if longest_limit_days is not None:
-        loaded = _expect_transfers(connection, loaded, now)
+    loaded = _expect_transfers(connection, loaded, now)
     newest = list({loaded_order.order.id: loaded_order for loaded_order in loaded}.values())
     limits = None
     if longest_limit_days is not None:
@@ -218,6 +217,8 @@ def _load_order(
     # The terms of a draft do not apply to the order that it becomes; which of its lines are points-only does.
     known_terms = {} if row.programme_version is None and order.id not in earlier.lines else known_lines
     known_escrow = stored.escrows.get(order.id)
+    if order.customer_missing and _is_still_a_guests(order, row, known_escrow):
+        order = replace(order, is_guest=True)
     escrow = open_escrow(order, known_escrow, version, now=now)
     former = tuple(stored.former_owners.get(order.id, ()))
     owner = owner_of(order, escrow)
@@ -241,6 +242,12 @@ def _load_order(
         from_medusa=from_medusa,
         decides_terms=decides_terms and not order.is_draft,
     )
+
+
+def _is_still_a_guests(order: Order, row: SettlementRow, known_escrow: Escrow | None) -> bool:
+    """Whether the order belongs to the guest of earlier facts, and was not transferred to an account."""
+    is_same_buyer = order.customer_id == (row.buyer_id or row.customer_id)
+    return known_escrow is not None and is_same_buyer and known_escrow.customer_id != order.customer_id
 
 
 def _decides_terms(order: Order, version: Version, now: datetime) -> bool:
@@ -330,7 +337,7 @@ def _owner_before(row: SettlementRow, known_escrow: Escrow | None) -> CustomerId
 
 
 def _expect_transfers(connection: Connection, loaded: list[LoadedOrder], now: datetime) -> list[LoadedOrder]:
-    """Add the points that transfers are expected to move, which limits of the new owner count.
+    """Add the points that transfers are expected to move, which limits of the new owner and tiers count.
 
     Read without locks: what really moves is decided when it is posted.
     """

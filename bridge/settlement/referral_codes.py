@@ -151,9 +151,10 @@ def state_code(
 
 
 def _has_ordered(connection: Connection, person: Collection[CustomerId]) -> bool:
-    # A draft is not an order yet: it has no version of the rules.
-    has = select(order_settlement.c.order_id).where(
-        among(order_settlement.c.customer_id, list(person)), order_settlement.c.programme_version.is_not(None)
+    # A draft is not an order yet: it has no version of the rules. An order whose payment was declined never was one.
+    orders = order_settlement.c
+    has = select(orders.order_id).where(
+        among(orders.customer_id, list(person)), orders.programme_version.is_not(None), ~orders.gone
     )
     had = select(order_former_owner.c.order_id).where(among(order_former_owner.c.customer_id, list(person)))
     return connection.scalar(has.union_all(had).limit(1)) is not None

@@ -76,12 +76,20 @@ class Referral(TypedRow):
 
 @dataclass(frozen=True, kw_only=True)
 class PaidOrder:
-    """A paid order, as referrals need it. `worth` is what it earns."""
+    """A paid order, as referrals need it. `worth` is what it earns, `version` are the rules that it keeps."""
 
     order_id: OrderId
     customer_id: CustomerId
     placed_at: datetime
     worth: int
+    version: Version
+
+    def dates_of_bonuses(self, *, given_at: datetime) -> LotDates:
+        """Return the dates of bonuses that are given for it: they mature when its points do."""
+        programme = self.version.programme
+        return LotDates(
+            matures_at=maturity_and_expiry(programme, self.placed_at)[0], expires_at=expiry(programme, given_at)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,8 +102,8 @@ class DueReferral:
     qualified_at: datetime | None
     referrer_due: int
     note: str | None
-    matures_at: datetime | None
-    """When bonuses that are posted now mature; None: at once."""
+    dates: LotDates
+    """The dates of bonuses that are posted now."""
     anew: bool
     """Whether the order was placed after the bonuses were first given.
 
@@ -224,18 +232,25 @@ def due_referrals(history: ReferralHistory, own: Collection[PaidOrder], *, now: 
 def _paid_orders(connection: Connection, customers: list[CustomerId], settling: Collection[OrderId]) -> list[PaidOrder]:
     rows, formers = order_settlement.c, order_former_owner.c
     # An order counts for its first owner, even after a transfer.
-    of_owners = select(rows.order_id, rows.customer_id, rows.placed_at, rows.worth).where(
+    of_owners = select(rows.order_id, rows.customer_id, rows.placed_at, rows.worth, rows.programme_version).where(
         among(rows.customer_id, customers), rows.paid, rows.worth > 0, ~went_to_another_account()
     )
     of_first_owners = (
-        select(rows.order_id, formers.customer_id, rows.placed_at, rows.worth)
+        select(rows.order_id, formers.customer_id, rows.placed_at, rows.worth, rows.programme_version)
         .join(order_former_owner, formers.order_id == rows.order_id)
         .where(among(formers.customer_id, customers), formers.first, rows.paid, rows.worth > 0)
     )
+    found = [row for row in connection.execute(of_owners.union_all(of_first_owners)) if row.order_id not in settling]
+    versions = versions_by_number(connection, {row.programme_version for row in found})
     return [
-        PaidOrder(order_id=row.order_id, customer_id=row.customer_id, placed_at=row.placed_at, worth=row.worth)
-        for row in connection.execute(of_owners.union_all(of_first_owners))
-        if row.order_id not in settling
+        PaidOrder(
+            order_id=row.order_id,
+            customer_id=row.customer_id,
+            placed_at=row.placed_at,
+            worth=row.worth,
+            version=versions[row.programme_version],
+        )
+        for row in found
     ]
 
 
@@ -257,7 +272,7 @@ def _due(
         qualified_at=qualified_at,
         referrer_due=due,
         note=note,
-        matures_at=maturity_and_expiry(version.programme, first.placed_at)[0] if first else None,
+        dates=first.dates_of_bonuses(given_at=now) if first else LotDates(),
         anew=first is not None and qualified_at is not None and first.placed_at > qualified_at,
         one_person=one_person,
     )
@@ -307,7 +322,7 @@ def post_referral(connection: Connection, due: DueReferral, accounts: OpenAccoun
         description="You were referred",
         given_at=now,
         changed_at=now,
-        dates=LotDates(matures_at=due.matures_at, expires_at=expiry(due.version.programme, now)),
+        dates=due.dates,
         version=due.version,
         accounts=accounts,
         now=now,

@@ -29,6 +29,7 @@ from bridge.programme.versions import longest_limit_window
 from bridge.settlement.compute import BatchPlan, OrderPlan, compute
 from bridge.settlement.earning_limits import check_owners, lock_customers
 from bridge.settlement.facts import name_differences, newest_facts
+from bridge.settlement.late_facts import store_first_uses
 from bridge.settlement.load import Loaded, load
 from bridge.settlement.order_row import order_note
 from bridge.settlement.repository import SettlementRow, lock_rows
@@ -89,6 +90,7 @@ def settle_and_return_postings(
         return {}, ()
     inserted = _plan_and_insert(connection, facts, asked or {}, quiet=quiet, now=now)
     result = write(connection, inserted.loaded, inserted.plan, quiet=quiet, now=now)
+    store_first_uses(connection, inserted.outdated, now=now)
     written = {plan.order_id: plan for plan in result.orders}
     settled = {
         order_id: _result(written[order_id], inserted.unclear_of(order_id))
@@ -106,6 +108,7 @@ class _Inserted:
     rows: Mapping[OrderId, SettlementRow]
     """As they were before."""
     unclear: Mapping[OrderId, list[Order]]
+    outdated: list[Order]
     loaded: Loaded
     plan: BatchPlan
 
@@ -124,12 +127,12 @@ def _plan_and_insert(
         rows = lock_rows(connection, {order.id for order in facts})
         if longest_limit_days:
             check_owners(connection, rows.values(), locked)
-        newest, unclear = newest_facts(rows, facts, asked)
+        newest, unclear, outdated = newest_facts(rows, facts, asked)
         loaded = load(connection, newest, rows, asked=asked, longest_limit_days=longest_limit_days, now=now)
         plan = compute(loaded, now=now)
         if insert_first_rows(connection, plan, quiet=quiet, now=now):
             savepoint.commit()
-            return _Inserted(rows=rows, unclear=unclear, loaded=loaded, plan=plan)
+            return _Inserted(rows=rows, unclear=unclear, outdated=outdated, loaded=loaded, plan=plan)
         # Another transaction has settled one of them for the first time since we looked. Its row exists now, and its
         # facts count. The rollback releases the locks too, so the lock order is kept.
         savepoint.rollback()

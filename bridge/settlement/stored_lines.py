@@ -1,7 +1,7 @@
 """What an order's row stores of its lines at their first settlement: the JSON in `order_settlement.lines`."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -36,10 +36,7 @@ class StoredLine:
             ),
             final=stored.get("final", False),
             points=Decimal(stored["points"]),
-            uses={
-                code: FirstUse(**{name: Decimal(value) for name, value in use.items()})
-                for code, use in stored.get("codes", {}).items()
-            },
+            uses={code: _use_from_json(use) for code, use in stored.get("codes", {}).items()},
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -55,10 +52,18 @@ class StoredLine:
         if self.final:
             line["final"] = True
         if self.uses:
-            line["codes"] = {
-                code: {name: f"{value:f}" for name, value in asdict(use).items()} for code, use in self.uses.items()
-            }
+            line["codes"] = {code: _use_to_json(use) for code, use in self.uses.items()}
         return line
+
+
+def _use_from_json(stored: Mapping[str, Any]) -> FirstUse:
+    amounts = {name: Decimal(value) for name, value in stored.items() if name != "version"}
+    return FirstUse(**amounts, version=stored.get("version", 1))
+
+
+def _use_to_json(use: FirstUse) -> dict[str, Any]:
+    amounts = {"ordered": f"{use.ordered:f}", "amount": f"{use.amount:f}", "units": f"{use.units:f}"}
+    return amounts | ({"version": use.version} if use.version > 1 else {})
 
 
 def read_lines(stored: Mapping[str, Mapping[str, Any]]) -> dict[str, StoredLine]:

@@ -9,18 +9,25 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from bridge.ids import CustomerId
+from bridge.ids import CustomerId, OrderId
 from bridge.ledger.lots import LotDates
 from bridge.ledger.postings import Kind, Posting
 from bridge.ledger.store import save, spent_lots
 from bridge.observability.tracing import span
 from bridge.programme.dates import maturity_and_expiry
-from bridge.programme.versions import Version
+from bridge.programme.versions import Version, longest_limit_window
 from bridge.redemptions.capture import book_use, report_second_use
 from bridge.redemptions.tables import RedemptionState
 from bridge.settlement.booking import Booking, OpenAccounts, open_for_booking
 from bridge.settlement.compute import BatchPlan, OrderPlan
-from bridge.settlement.earning_limits import OVER_THE_LIMIT, LimitedOrder
+from bridge.settlement.earning_limits import (
+    OVER_THE_LIMIT,
+    LimitedOrder,
+    LimitsOfBatch,
+    OwnOrder,
+    lock_persons,
+    read_limit_history,
+)
 from bridge.settlement.escrow import settle_escrows
 from bridge.settlement.kept_forecasts import compare_forecasts
 from bridge.settlement.load import Loaded
@@ -66,10 +73,8 @@ def write(
         report_second_use(connection, redemption, order)
     accounts = _open_accounts(connection, batch, now)
     with span("settlement.settle", orders=len(batch.orders), customers=len(accounts.by_customer)):
-        settled = [
-            _post_order(connection, plan, accounts, now)
-            for plan in sorted(batch.orders, key=lambda plan: plan.order_id)
-        ]
+        # In the given sequence: under `within_balance`, what a cancel takes depends on what was spent before it.
+        settled = [_post_order(connection, plan, accounts, now) for plan in batch.orders]
         limited = [_post_limited(order, accounts, now) for order in batch.limited]
         for due in batch.referrals:
             post_referral(connection, due, accounts, now)
@@ -104,6 +109,22 @@ def write_limited(connection: Connection, orders: Collection[LimitedOrder], *, n
         rows = [limited_row(order, _post_limited(order, accounts, now), now) for order in orders]
         save(connection, accounts.by_customer.values())
         change_rows(connection, rows)
+
+
+def settle_limits(connection: Connection, customers: Collection[CustomerId], *, since: datetime, now: datetime) -> None:
+    """Bring the orders that these customers placed since then to what limits allow them now.
+
+    After a merge was undone: until then the orders of both accounts counted together.
+    """
+    longest_days = longest_limit_window(connection)
+    if longest_days is None:
+        return
+    lock_persons(connection, customers)
+    from_then = [
+        OwnOrder(order_id=OrderId(""), placed_at=since, customers=frozenset({customer_id})) for customer_id in customers
+    ]
+    history = read_limit_history(connection, from_then, longest_days=longest_days, lock=True)
+    write_limited(connection, LimitsOfBatch(history).others_that_change(), now=now)
 
 
 def _open_accounts(connection: Connection, batch: BatchPlan, now: datetime) -> _Accounts:
@@ -185,8 +206,11 @@ def _post_shares(plan: OrderPlan, booking: Booking, accounts: _Accounts) -> Orde
         shares = shares.transferred(booking.transfer(shares.giver, accounts.of(shares.giver), account))
         # It may have moved fewer points than `compute` expected.
         plan = replace(plan, shares=shares)
-    if account and plan.loaded.payment_arrived:
-        booking.mark_paid(account)
+    if plan.loaded.payment_arrived:
+        for share in (shares.own, *shares.former):
+            # A former owner gets points back before the present owner, and those are pending too.
+            if share.customer_id in accounts.by_customer:
+                booking.mark_paid(accounts.of(share))
     # Before former owners get or lose anything: they are part of what is left for the owner.
     target = plan.target
     shares = _post_former_shares(shares, plan, booking)

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -13,8 +14,11 @@ from bridge.db import transaction
 from bridge.ids import CustomerId, new_id
 from bridge.operations.audit import audit
 from bridge.settlement.referral_codes import own_code, state_code
+from tests.support.ledger import spend
+from tests.support.medusa import FakeMedusa
 from tests.support.orders import PLACED, line, order
 from tests.support.settling import set_rules, settle
+from tests.support.store_api import redeemed
 
 pytestmark = pytest.mark.usefixtures("settings")
 
@@ -182,3 +186,46 @@ def test_any_orders_in_any_batches_end_as_one_by_one(
         found.append((rows(who), figures(who)))
     assert found[0] == found[1] == found[2]
     assert audit() == []
+
+
+def tier_of_last(together: bool, *documents: dict[str, Any]) -> Any:
+    """The tier that the last order met, settled with those before it or after them."""
+    for batch in [documents] if together else [[document] for document in documents]:
+        settle(*batch)
+    with transaction() as connection:
+        query = "SELECT tier ->> 'name' FROM order_settlement WHERE order_id = %(id)s"
+        return connection.exec_driver_sql(query, {"id": documents[-1]["id"]}).scalar()
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_an_order_that_goes_to_another_account_counts_for_a_tier_as_limits_allowed(together: bool) -> None:
+    set_rules(earn={"limits": {"per_day": 500}}, tiers={"window_days": 30, "levels": [GOLD]})
+    settle(bought(1, 800, customer="cus_1"))
+    passed_on = bought(1, 800, customer="cus_1", version=2) | {"customer_id": "cus_2"}
+    assert tier_of_last(together, passed_on, bought(24 * 60, 10, customer="cus_1")) is None
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_an_order_that_is_back_counts_for_a_tier_without_what_stays_with_another(together: bool) -> None:
+    silver = {"name": "silver", "from": 400, "factor": "1.5"}
+    set_rules(tiers={"window_days": 30, "levels": [silver, GOLD]})
+    settle(bought(1, 700, customer="cus_1"))
+    settle(bought(1, 700, customer="cus_1", version=2) | {"customer_id": "cus_2"})
+    spend(300, "cus_2")
+    back = bought(1, 700, customer="cus_1", version=3)
+    assert tier_of_last(together, back, bought(2, 10, customer="cus_1")) == "silver"
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_points_that_were_used_before_the_cancel_are_waived(
+    api: TestClient, medusa: FakeMedusa, together: bool
+) -> None:
+    """The order that used them comes first, although its id is the greater one."""
+    set_rules(reversal={"negative_balance": "within_balance"}, redeem={"rates": {"eur": "100"}})
+    settle(order("order_1", lines=[line(price=500)]))
+    code = redeemed(api, {"dust": 500, "currency_code": "eur"})["code"]
+    uses = order("order_2", lines=[line(price=5, discount=5, code=code)])
+    documents = [uses, order("order_1", lines=[line(price=500)], version=2, status="canceled")]
+    for batch in [documents] if together else [[document] for document in documents]:
+        settle(*batch)
+    assert figures("cus_1") == (0, 0, 0, 0)

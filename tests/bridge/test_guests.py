@@ -152,6 +152,18 @@ def test_a_transfer_gives_the_order_and_its_dust_to_the_account() -> None:
     assert balance().balance == 0
 
 
+def test_an_order_stays_the_guests_when_medusa_has_deleted_the_guest() -> None:
+    settle(guest(), guest("order_2"))
+    claim()
+    settle(guest("order_3"))
+    settle(*(guest(order_id, version=2) | {"customer": None} for order_id in ("order_1", "order_3")))
+    assert (balance("cus_1").balance, balance("cus_guest").balance) == (20, 0)
+    assert (escrow("order_3").state, escrow("order_3").dust) == (EscrowState.WAITING, 10)
+    settle(guest("order_3", version=3, customer_id="cus_1") | {"customer": None})
+    settle(guest("order_3", version=4, customer_id="cus_1") | {"customer": None})
+    assert balance("cus_1").balance == 30
+
+
 def test_a_transfer_of_one_order_claims_no_other() -> None:
     settle(guest(), guest("order_2"))
     settle(order(customer_id="cus_1", email=EMAIL, version=2))

@@ -353,6 +353,17 @@ def test_limits_count_both_from_the_merge_on_and_take_nothing_back_for_it() -> N
     assert booked_points()["order_3"] == 20
 
 
+def test_limits_count_each_account_by_itself_once_a_merge_is_undone(api: TestClient) -> None:
+    set_rules(earn={"limits": {"per_customer": {"dust": 100, "days": 7}}})
+    merge()
+    settle(bought("order_1", NEW, 80, placed=now()), bought("order_2", OLD, 80, placed=now()))
+    assert booked_points() == {"order_1": 80, "order_2": 20}
+    answer = api.post(f"/admin/dust/customers/{OLD}/unmerge", headers=tokens.admin())
+    assert answer.status_code == 200, answer.text
+    assert booked_points() == {"order_1": 80, "order_2": 80}
+    assert balances() == (80, 80)
+
+
 def test_merges_are_one_deep() -> None:
     merge()
     third = CustomerId("cus_third")

@@ -17,7 +17,7 @@ from bridge.medusa.client import get_medusa
 from bridge.settlement.claims import claim_orders
 from bridge.settlement.tables import Proof
 from tests.support import tokens
-from tests.support.ledger import capture, hold
+from tests.support.ledger import capture, hold, spend
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import PLACED, line, order
 from tests.support.settling import balance, history, set_rules, settle
@@ -235,3 +235,16 @@ def test_more_that_a_limit_leaves_waits_as_its_order_does() -> None:
     assert figures() == (0, 100)
     settle(bought(number=2, captured=100, placed=later))
     assert figures() == (100, 0)
+
+
+def test_what_a_former_owner_gets_back_waits_for_the_payment_too() -> None:
+    until_paid()
+    settle(bought(captured=100))
+    spend(100)
+    settle(bought(captured=100, customer_id="cus_2", version=2))
+    settle(bought(50, 100, customer_id="cus_2", version=3))
+    assert (figures(), figures("cus_2")) == ((-50, 0), (0, 0))
+    settle(bought(120, 100, customer_id="cus_2", version=4))
+    assert (figures(), figures("cus_2")) == ((-50, 50), (0, 20))
+    settle(bought(120, 120, customer_id="cus_2", version=4))
+    assert (figures(), figures("cus_2")) == ((0, 0), (20, 0))

@@ -8,10 +8,14 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
+from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId
+from bridge.medusa.orders import deleted_order, read_order
 from bridge.reports.customer_export import export_customer
 from bridge.reports.explain import explain
+from bridge.settlement.facts import read_revisions
+from bridge.settlement.settle import settle_orders
 from tests.support.admin_api import call, fields
 from tests.support.clock import moved
 from tests.support.ledger import capture, give, hold, post_due, refund, spend
@@ -272,3 +276,36 @@ def test_orders_that_are_returned_one_after_the_other_bring_one_bonus(api: TestC
     for redemption, dust in spent.items():
         refund(dust, "cus_old", redemption)
     assert balance("cus_old").balance == 0
+
+
+def test_bonuses_have_the_dates_that_the_rules_of_the_order_give(api: TestClient) -> None:
+    """The rules of when the code was entered decide how many points; whether the order may be returned, its own."""
+    offered = {"referral": {"referrer": 200, "referred": 50}}
+    set_rules(earn={"expires_after_days": 20}, bonuses=offered)
+    refer(api)
+    set_rules(earn={"pending_days": 30, "expires_after_days": 90})
+    settle(bought())
+    assert [(balance(who).balance, balance(who).pending) for who in ("cus_old", "cus_new")] == [(0, 200), (0, 60)]
+    with moved(timedelta(days=31)):
+        post_due()
+        assert (balance("cus_old").balance, balance("cus_new").balance) == (200, 60)
+
+
+def test_an_order_whose_payment_was_declined_was_no_first_order(api: TestClient) -> None:
+    set_referral_bonus()
+    settle(bought(paid=False))
+    declined = read_order(bought(paid=False))
+    deleted = deleted_order(
+        declined.id,
+        customer_id=declined.customer_id,
+        is_guest=False,
+        currency_code="eur",
+        version=1,
+        placed_at=declined.placed_at,
+        updated_at=declined.updated_at,
+    )
+    with transaction() as connection:
+        settle_orders(connection, [deleted], now=now(), asked=read_revisions(connection, [deleted.id]))
+    refer(api)
+    settle(bought(2))
+    assert (balance("cus_old").balance, balance("cus_new").balance) == (200, 60)

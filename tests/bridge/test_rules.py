@@ -126,6 +126,23 @@ def test_units_that_points_paid_earn_no_fixed_points_beside_a_coupon(api: TestCl
     assert balance().balance == 3 * 50
 
 
+def test_a_return_of_a_unit_that_points_paid_leaves_the_fixed_points_of_others(
+    api: TestClient, medusa: FakeMedusa
+) -> None:
+    api.put("/admin/dust/products/prod_mug", headers=tokens.admin(), json={"dust_only": False, "dust_price": 100})
+    set_rules(earn={"fixed": [{"product_id": "prod_mug", "dust": 50}]})
+    give(200)
+    code = redeemed(api, {"items": [{"product_id": "prod_mug", "quantity": 2}]})["code"]
+    # Points paid for one mug of each line, and a coupon of the shop for the other one of the second line.
+    two = line("l2", product_id="prod_mug", price=10, quantity=2, discount=10, code=code)
+    coupon = {**two["adjustments"][0], "code": "SUMMER"}
+    two.update(total=0, discount_total=20, adjustments=[*two["adjustments"], coupon])
+    for version, returned in ((1, 0), (2, 1)):
+        one = line("l1", product_id="prod_mug", price=10, returned=returned, discount=10, code=code)
+        settle(order(version=version, lines=[one, two]))
+        assert balance().balance == 50 + 100 * returned
+
+
 def test_an_explanation_names_the_rules_that_made_the_number() -> None:
     set_rules(
         earn={

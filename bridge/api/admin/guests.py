@@ -19,6 +19,7 @@ from bridge.reports.explain import explain_escrow
 from bridge.settlement.escrow import list_escrows, read_escrow, read_escrow_totals
 from bridge.settlement.referrals import settle_referrals
 from bridge.settlement.tables import EscrowState, Proof
+from bridge.settlement.write import settle_limits
 
 router = admin_router()
 
@@ -156,6 +157,9 @@ def unmerge(customer_id: PathCustomerId, operator: AdminOperator) -> UnmergeResp
     """Undo a merge. The points that this account had brought come back, unless they are spent or held."""
     with transaction() as connection:
         done = unmerge_customer(connection, customer_id, actor=operator, now=now())
+    accounts = [done.merge.customer_id, done.merge.survivor_id]
     with transaction() as connection:
-        settle_referrals(connection, [done.merge.customer_id, done.merge.survivor_id], now=now())
+        settle_limits(connection, accounts, since=done.merge.merged_at, now=now())
+    with transaction() as connection:
+        settle_referrals(connection, accounts, now=now())
     return UnmergeResponse.model_validate(done)
