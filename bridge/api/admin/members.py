@@ -19,6 +19,7 @@ from bridge.http.query_parameters import refuse_unknown_query
 from bridge.http.schemas import FromAttributes
 from bridge.ids import CustomerId
 from bridge.medusa.client import get_medusa
+from bridge.medusa.times import IsoTime
 from bridge.settlement.members import Member, MemberFilter, MemberSort, list_members
 
 log = structlog.get_logger(__name__)
@@ -68,10 +69,10 @@ async def read_members(
     min_balance: Annotated[Points | None, Query(description="Only members with at least this balance")] = None,
     max_balance: Annotated[Points | None, Query(description="Only members with at most this balance")] = None,
     active_since: Annotated[
-        AwareDatetime | None, Query(description="Only members whose last activity was at this time or later")
+        IsoTime | None, Query(description="Only members whose last activity was at this time or later")
     ] = None,
     active_until: Annotated[
-        AwareDatetime | None, Query(description="Only members whose last activity was before this time")
+        IsoTime | None, Query(description="Only members whose last activity was before this time")
     ] = None,
     sort: Annotated[MemberSort, Query(description="What to sort by; with `-` downwards")] = MemberSort.ACTIVITY_DOWN,
     limit: Limit = 20,
