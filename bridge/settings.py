@@ -242,6 +242,11 @@ def forget_variables(*names: str) -> None:
         os.environ.pop(name, None)
 
 
+def log_as_json() -> None:
+    """Write logs as JSON, whatever `DUST_LOG_FORMAT` is. For this process and those that it starts."""
+    os.environ["DUST_LOG_FORMAT"] = "json"
+
+
 def running_stack_file(data_dir: Path) -> Path:
     """The file with the variables of a running `dust up`, for commands in other terminals."""
     return data_dir / "running.env"
