@@ -48,7 +48,7 @@ lint: .venv/.installed ## format, lint, types, migrations in step with the model
 	.venv/bin/mypy bridge workers benchmarks
 	.venv/bin/dust migrate --check
 
-schema: .venv/.installed node ## openapi.json and the TypeScript types of it, after a change of the API; needs `npm ci` in both packages
+schema: .venv/.installed node ## openapi.json and the TypeScript types of it, after a change of the API; needs `npm install` in both packages
 	@.venv/bin/dust openapi > openapi.json.new && mv openapi.json.new openapi.json
 	@npm --prefix medusa-plugin run --silent types
 	@npm --prefix storefront-kit run --silent types

@@ -151,7 +151,7 @@ class Settings(BaseSettings):
 
     retry_attempts: int = Field(default=10, ge=1, le=50)
     """Attempts per event with temporary errors (Medusa down, for example) before it is marked as failed. Ten attempts
-    take about twelve minutes."""
+    take about ten minutes."""
     inbox_days: int = Field(default=90, ge=1, le=3650)
     """Days until the bodies of processed events are reduced to ids."""
     reconcile_seconds: int = Field(default=60, ge=1, le=86_400)
@@ -243,6 +243,11 @@ def forget_variables(*names: str) -> None:
     """Remove variables of the environment that a library would prefer to Dust's settings."""
     for name in names:
         os.environ.pop(name, None)
+
+
+def log_as_json() -> None:
+    """Write logs as JSON, whatever `DUST_LOG_FORMAT` is. For this process and those that it starts."""
+    os.environ["DUST_LOG_FORMAT"] = "json"
 
 
 def running_stack_file(data_dir: Path) -> Path:

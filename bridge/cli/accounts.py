@@ -185,7 +185,9 @@ def product_set(
 
 
 def token(
-    customer: Customer, minutes: Annotated[int, typer.Option(min=1, max=1440, help="Minutes until it expires.")] = 60
+    customer: Customer,
+    minutes: Annotated[int, typer.Option(min=1, max=1440, help="Minutes until it expires.")] = 60,
+    as_json: AsJson = False,
 ) -> None:
     """Create a customer token like Medusa's, to try the Store API. Example: dust token cus_1
 
@@ -196,4 +198,8 @@ def token(
     assert settings.jwt_secret is not None
     issued = real_now()
     claims = {"actor_id": customer, "actor_type": "customer", "exp": issued + timedelta(minutes=minutes), "iat": issued}
-    print(jwt.encode(claims, settings.jwt_secret.get_secret_value(), "HS256"))
+    made = jwt.encode(claims, settings.jwt_secret.get_secret_value(), "HS256")
+    if as_json:
+        print_json({"token": made})
+    else:
+        print(made)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from bridge.cli.output import ACTOR, AsJson, as_utc, console, counted, counting, print_json, print_rows, say
+from bridge.cli.output import ACTOR, AsJson, as_utc, console, counted, counting, print_json, print_rows, read_time, say
 from bridge.clock import now
 from bridge.errors import InvalidInput
 from bridge.inbox.backfill import BackfillOptions, Preview, finish_run, open_run, preview, run_backfill, start_run
@@ -16,8 +16,12 @@ _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def backfill(
-    since: Annotated[datetime | None, typer.Option(help="Orders placed then or later (UTC). Default: all.")] = None,
-    until: Annotated[datetime | None, typer.Option(help="Orders placed before then (UTC). Default: now.")] = None,
+    since: Annotated[
+        datetime | None, typer.Option(help="Orders placed then or later (UTC). Default: all.", parser=read_time)
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option(help="Orders placed before then (UTC). Default: now.", parser=read_time)
+    ] = None,
     programme: Annotated[
         int | None, typer.Option(min=0, help="Version of the rules. Default: the current one.")
     ] = None,

@@ -8,7 +8,18 @@ from typing import Annotated, Any
 import httpx
 import typer
 
-from bridge.cli.output import ACTOR, AsJson, Limit, as_utc, counting, print_json, print_result, print_rows, say
+from bridge.cli.output import (
+    ACTOR,
+    AsJson,
+    Limit,
+    as_utc,
+    counting,
+    print_json,
+    print_result,
+    print_rows,
+    read_time,
+    say,
+)
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import InvalidInput, Unavailable
@@ -98,8 +109,8 @@ def _sample_order(customer: str) -> dict[str, Any]:
 _Type = Annotated[str | None, typer.Option("--type", help="Only those of this type.")]
 _Subject = Annotated[str | None, typer.Option(help="Only those about this order, customer, …")]
 _Code = Annotated[str | None, typer.Option(help="Only those with this reason code, for example medusa_unavailable.")]
-_Since = Annotated[datetime | None, typer.Option(help="Only those received then or later (UTC).")]
-_Until = Annotated[datetime | None, typer.Option(help="Only those received before then (UTC).")]
+_Since = Annotated[datetime | None, typer.Option(help="Only those received then or later (UTC).", parser=read_time)]
+_Until = Annotated[datetime | None, typer.Option(help="Only those received before then (UTC).", parser=read_time)]
 
 
 def events(

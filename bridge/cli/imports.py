@@ -1,17 +1,28 @@
 """Commands that import balances from a file, undo an import, and export balances."""
 
 import csv
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from typer.core import TyperGroup
 
-from bridge.cli.output import ACTOR, AsJson, Limit, console, counted, print_json, print_rows, say, whole_file
+from bridge.cli.output import (
+    ACTOR,
+    AsJson,
+    Limit,
+    console,
+    counted,
+    print_json,
+    print_rows,
+    say,
+    whole_file,
+)
 from bridge.clock import now
 from bridge.csv_cells import safe_cell
 from bridge.db import transaction
@@ -269,16 +280,37 @@ def export(
     file: Annotated[Path | None, typer.Argument(help="The file. Default: standard output.", dir_okay=False)] = None,
     lots: Annotated[bool, typer.Option("--lots", help="One row for each lot, with its dates.")] = False,
     transactions: Annotated[bool, typer.Option("--transactions", help="One row for each ledger transaction.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Write a JSON list instead of CSV.")] = False,
 ) -> None:
     """Write all balances as CSV, in the format that dust import reads. Example: dust export balances.csv --lots"""
     if lots and transactions:
         raise InvalidInput("Choose --lots or --transactions.")
     write = export_rows.lots if lots else export_rows.transactions if transactions else export_rows.balances
-    lines = 0
     with report_snapshot() as connection, whole_file(file) if file else nullcontext(sys.stdout) as out:
-        writer = csv.writer(out, lineterminator="\n")
-        for row in write(connection):
-            writer.writerow(map(safe_cell, row))
-            lines += 1
+        lines = (_write_json if as_json else _write_csv)(write(connection), out)
     if file:
-        console.print(f"{lines - 1} rows are in {file}")
+        console.print(f"{lines} rows are in {file}")
+
+
+def _write_csv(rows: Iterator[export_rows.Cells], out: TextIO) -> int:
+    """Write the column names and the rows; return the number of rows."""
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(next(rows))
+    number = 0
+    for row in rows:
+        writer.writerow(map(safe_cell, row))
+        number += 1
+    return number
+
+
+def _write_json(rows: Iterator[export_rows.Cells], out: TextIO) -> int:
+    """Write a list of objects, each in its own line; return their number. Sums are decimals without places."""
+    names = next(rows)
+    number = 0
+    out.write("[")
+    for row in rows:
+        document = {str(name): None if value == "" else value for name, value in zip(names, row, strict=True)}
+        out.write(("," if number else "") + "\n" + json.dumps(document, default=int))
+        number += 1
+    out.write("\n]\n")
+    return number

@@ -16,6 +16,7 @@ from bridge.counted import counted as in_a_sentence
 from bridge.errors import InvalidInput
 from bridge.ids import is_id
 from bridge.medusa.times import is_storable
+from bridge.settings import log_as_json
 
 # Texts of merchants and names of files can have brackets and colons, which Rich reads as styles and emoji.
 console = Console(markup=False, emoji=False)
@@ -59,7 +60,17 @@ def _at_most(characters: int) -> Callable[[str], str]:
     return check
 
 
+def _log_as_json(as_json: bool) -> bool:
+    if as_json:
+        log_as_json()
+    return as_json
+
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+AlwaysJson = Annotated[bool, typer.Option("--json", help="Print JSON, as it does anyway.")]
+JsonLogs = Annotated[
+    bool, typer.Option("--json", help="Write logs as JSON, as DUST_LOG_FORMAT=json does.", callback=_log_as_json)
+]
 Customer = Annotated[str, typer.Argument(help="A Medusa customer id, cus_…", callback=check_id)]
 Key = Annotated[
     str | None, typer.Option(help="Idempotency key. Repeating it has no second effect.", callback=_check_key)
@@ -71,12 +82,21 @@ Description = Annotated[
 ]
 
 
+def read_time(text: str) -> datetime:
+    """The parser of an option for a time, in ISO 8601. Typer's own reads a number as seconds since 1970."""
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        right = "write 2026-12-01, 2026-12-01T12:00 (UTC) or 2026-12-01T12:00+01:00"
+        raise typer.BadParameter(f"{text!r} is not a valid datetime: {right}.") from None
+
+
 def to_utc(moment: datetime) -> datetime:
-    """The time of an option, which is given without a zone, in UTC. Raises `InvalidInput` for a year out of range."""
-    aware = moment.replace(tzinfo=UTC)
+    """The time of an option in UTC; without a zone it is UTC already. Raises `InvalidInput` for a year out of range."""
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     if not is_storable(aware):
         raise InvalidInput(f"{moment.date()} is not possible here: times must be in the years 1900 to 2999.")
-    return aware
+    return aware.astimezone(UTC)
 
 
 def as_utc(moment: datetime | None) -> datetime | None:

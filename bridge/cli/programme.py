@@ -9,6 +9,7 @@ import typer
 
 from bridge.cli.output import (
     ACTOR,
+    AlwaysJson,
     AsJson,
     Limit,
     as_utc,
@@ -18,6 +19,7 @@ from bridge.cli.output import (
     print_json,
     print_result,
     print_rows,
+    read_time,
     say,
     to_utc,
 )
@@ -39,6 +41,7 @@ File = Annotated[Path, typer.Argument(help="A programme document, JSON.", exists
 @group.command()
 def show(
     version: Annotated[int | None, typer.Option(min=0, help="An earlier version. Default: the current one.")] = None,
+    as_json: AlwaysJson = False,
 ) -> None:
     """Print the rules as JSON, in the format of `set`. Example: dust programme show > rules.json"""
     with transaction() as connection:
@@ -110,8 +113,10 @@ def _changes(present: Any, wanted: Any, path: str = "") -> list[dict[str, str]]:
 @group.command()
 def simulate(
     file: File,
-    since: Annotated[datetime, typer.Option(help="Orders placed then or later (UTC).")],
-    until: Annotated[datetime | None, typer.Option(help="Orders placed before then (UTC). Default: all.")] = None,
+    since: Annotated[datetime, typer.Option(help="Orders placed then or later (UTC).", parser=read_time)],
+    until: Annotated[
+        datetime | None, typer.Option(help="Orders placed before then (UTC). Default: all.", parser=read_time)
+    ] = None,
     top: Annotated[int, typer.Option(min=0, max=1000, help="How many of the most affected orders to list.")] = 10,
     plot: Annotated[Path | None, typer.Option(help="Also write a chart as SVG.", dir_okay=False)] = None,
     as_json: AsJson = False,

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bridge.cli.output import AsJson, as_utc, console, print_json, print_rows, whole_file
+from bridge.cli.output import AsJson, as_utc, console, print_json, print_rows, read_time, whole_file
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import InvalidInput
@@ -33,7 +33,7 @@ AsPlot = Annotated[Path | None, typer.Option("--plot", help="Write a chart as SV
 
 @group.command()
 def liability(
-    at: Annotated[datetime | None, typer.Option(help="A past time (UTC). Default: now.")] = None,
+    at: Annotated[datetime | None, typer.Option(help="A past time (UTC). Default: now.", parser=read_time)] = None,
     csv: AsCsv = None,
     as_json: AsJson = False,
 ) -> None:
@@ -64,8 +64,12 @@ def liability(
 
 @group.command()
 def movements(
-    since: Annotated[datetime | None, typer.Option(help="The first day (UTC). Default: 30 days ago.")] = None,
-    until: Annotated[datetime | None, typer.Option(help="The day after the last. Default: tomorrow.")] = None,
+    since: Annotated[
+        datetime | None, typer.Option(help="The first day (UTC). Default: 30 days ago.", parser=read_time)
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option(help="The day after the last. Default: tomorrow.", parser=read_time)
+    ] = None,
     by: Annotated[Period, typer.Option(help="One row for each day or month.")] = Period.DAY,
     csv: AsCsv = None,
     plot: AsPlot = None,
@@ -138,7 +142,9 @@ def closes(
 
 @group.command()
 def forecasts(
-    since: Annotated[datetime | None, typer.Option(help="The first day (UTC); else 90 days ago.")] = None,
+    since: Annotated[
+        datetime | None, typer.Option(help="The first day (UTC); else 90 days ago.", parser=read_time)
+    ] = None,
     csv: AsCsv = None,
     as_json: AsJson = False,
 ) -> None:
@@ -156,8 +162,12 @@ def forecasts(
 
 @group.command()
 def marketing(
-    since: Annotated[datetime | None, typer.Option("--from", help="The first day. Default: twelve months.")] = None,
-    until: Annotated[datetime | None, typer.Option("--to", help="The last day. Default: today.")] = None,
+    since: Annotated[
+        datetime | None, typer.Option("--from", help="The first day. Default: twelve months.", parser=read_time)
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option("--to", help="The last day. Default: today.", parser=read_time)
+    ] = None,
     csv: AsCsv = None,
     as_json: AsJson = False,
 ) -> None:

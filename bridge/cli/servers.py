@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 import uvicorn
 
-from bridge.cli.output import console, print_json
+from bridge.cli.output import AlwaysJson, AsJson, JsonLogs, console, print_json
 from bridge.db import migrations
 from bridge.development.stack.errors import cannot_listen
 from bridge.development.stack.processes import bound_socket
@@ -25,6 +25,7 @@ _QUEUES = "events,redemptions,medusa,sweeps"
 
 def up(
     reload: Annotated[bool, typer.Option("--reload", help="Restart the API when its code changes.")] = False,
+    as_json: JsonLogs = False,
 ) -> None:
     """Start everything on one machine, in the foreground. Example: dust up"""
     from bridge.development.stack.up import up as start
@@ -32,17 +33,21 @@ def up(
     start(load_settings(join_running=False), reload=reload)
 
 
-def demo(once: Annotated[bool, typer.Option("--once", help="Stop after the story.")] = False) -> None:
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="Stop after the story.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print each line as a JSON object.")] = False,
+) -> None:
     """Start everything with a real Medusa, and run a story against it. Example: dust demo --once"""
     from bridge.development.demo.run import run_demo
 
-    raise typer.Exit(run_demo(once=once))
+    raise typer.Exit(run_demo(once=once, as_json=as_json))
 
 
 def serve(
     reload: Annotated[bool, typer.Option("--reload", help="Restart when the code changes.")] = False,
     workers: Annotated[int, typer.Option(min=1, help="Number of processes.")] = 1,
     fd: Annotated[int | None, typer.Option(help="Listen on this inherited socket instead of DUST_PORT.")] = None,
+    as_json: JsonLogs = False,
 ) -> None:
     """Start the API. Example: DUST_PORT=8600 dust serve"""
     from bridge.app import settings_of_app
@@ -96,6 +101,7 @@ def _trusted_addresses(proxies: Iterable[str]) -> str:
 def worker(
     concurrency: Annotated[int, typer.Option(min=1, help="Number of child processes.")] = 2,
     queues: Annotated[str, typer.Option(help="Queues to process.")] = _QUEUES,
+    as_json: JsonLogs = False,
 ) -> None:
     """Start a Celery worker. Example: dust worker --queues medusa --concurrency 2
 
@@ -123,7 +129,7 @@ def worker(
     )
 
 
-def beat() -> None:
+def beat(as_json: JsonLogs = False) -> None:
     """Start Celery's scheduler. One is enough. Example: dust beat"""
     get_settings().require("broker_url")
     _celery("beat", "--pidfile", "")
@@ -131,6 +137,7 @@ def beat() -> None:
 
 def flower(
     fd: Annotated[int | None, typer.Option(help="Listen on this inherited socket instead of DUST_FLOWER_PORT.")] = None,
+    as_json: JsonLogs = False,
 ) -> None:
     """Start Flower, for operators. Example: DUST_FLOWER_BASIC_AUTH=operator:long-password dust flower"""
     from workers.flower import run_flower
@@ -142,11 +149,15 @@ def migrate(
     check: Annotated[bool, typer.Option("--check", help="Only check whether the tables match the code.")] = False,
     revision: Annotated[str, typer.Option(help="Migrate to this revision instead of the newest.")] = "head",
     down: Annotated[bool, typer.Option("--down", help="Migrate down to --revision.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Migrate the database to the newest revision. Example: dust migrate"""
     settings = get_settings()
     if check:
         differences = _differences(settings)
+        if as_json:
+            print_json({"differences": differences})
+            raise typer.Exit(1 if differences else 0)
         for line in differences:
             console.print(f"✗ {line}", markup=False)
         console.print(
@@ -159,7 +170,10 @@ def migrate(
     step = migrations.downgrade if down else migrations.upgrade
     if revision not in (*migrations.known_revisions(), "head", "base"):
         raise InvalidInput(f"There is no revision {revision}; there are {', '.join(migrations.known_revisions())}.")
-    before, after = step(url, revision, say=lambda line: console.print(f"  {line}", markup=False, soft_wrap=True))
+    before, after = step(url, revision, say=lambda line: typer.echo(f"  {line}", err=as_json))
+    if as_json:
+        print_json({"revision": after, "was": before})
+        return
     console.print(f"database at {after or 'nothing'}" + ("" if before == after else f" (was {before or 'empty'})"))
 
 
@@ -176,9 +190,13 @@ def _differences(settings: Settings) -> list[str]:
             return migrations.differences(url)
 
 
-def secret() -> None:
+def secret(as_json: AsJson = False) -> None:
     """Create a webhook secret for DUST_WEBHOOK_SECRETS. Example: dust secret"""
-    print(new_webhook_secret())
+    made = new_webhook_secret()
+    if as_json:
+        print_json({"secret": made})
+    else:
+        print(made)
 
 
 def _celery(*arguments: str) -> None:
@@ -188,7 +206,7 @@ def _celery(*arguments: str) -> None:
     os.execv(sys.executable, command)  # noqa: S606
 
 
-def openapi() -> None:
+def openapi(as_json: AlwaysJson = False) -> None:
     """Print the OpenAPI schema of the API. It needs no settings. Example: dust openapi > openapi.json"""
     from bridge.app import create_app
 

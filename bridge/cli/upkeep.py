@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from bridge.cli.output import AsJson, as_utc, console, print_json, print_rows
+from bridge.cli.output import AsJson, as_utc, console, print_json, print_rows, read_time
 from bridge.inbox.reconcile import reconcile as reconcile_now
 from bridge.medusa.client import get_medusa
 from bridge.operations.audit import CHECK_NAMES, MEDUSA_CHECK_NAMES, audit_medusa, audit_orders
@@ -39,7 +39,9 @@ def audit(
 
 
 def reconcile(
-    since: Annotated[datetime | None, typer.Option(help="How far to look back (UTC). Default: the last poll.")] = None,
+    since: Annotated[
+        datetime | None, typer.Option(help="How far to look back (UTC). Default: the last poll.", parser=read_time)
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be stored.")] = False,
     as_json: AsJson = False,
 ) -> None:

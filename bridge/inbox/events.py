@@ -14,7 +14,7 @@ from bridge.errors import InvalidInput
 from bridge.ids import ID_PATTERN, is_id
 from bridge.medusa.order_shapes import OrderShape
 from bridge.medusa.orders import Order, OrderDetail, UnreadableOrder, order_of, read_order
-from bridge.medusa.times import StorableTime
+from bridge.medusa.times import StorableIsoTime
 from bridge.settlement.facts import MAX_CLOCK_SKEW
 
 
@@ -135,7 +135,7 @@ class _Envelope(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=False)
 
     type: _Name
-    timestamp: StorableTime
+    timestamp: StorableIsoTime
     data: dict[str, Any]
 
 

@@ -14,10 +14,11 @@ from functools import cached_property
 from math import prod
 from typing import Annotated
 
-from pydantic import AwareDatetime, Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from bridge.counted import counted
 from bridge.ledger.postings import MAX_DUST
+from bridge.medusa.times import IsoTime
 from bridge.programme.fields import (
     DECIMAL_PLACES,
     CurrencyCode,
@@ -92,8 +93,8 @@ class Multiplier(Part):
     category_ids: Ids = ()
     collection_ids: Ids = ()
     customer_group_ids: Ids = ()
-    starts_at: AwareDatetime | None = None
-    ends_at: AwareDatetime | None = None
+    starts_at: IsoTime | None = None
+    ends_at: IsoTime | None = None
 
     # Validated on the field, here and below, so that a form shows the error at that field.
     @field_validator("ends_at")

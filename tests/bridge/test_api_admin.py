@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -231,6 +232,24 @@ def test_a_reason_must_be_one(api: TestClient, reason: Any) -> None:
 @pytest.mark.parametrize("key", ["x" * 256, "é".encode("latin-1"), "a\tb"])
 def test_a_key_of_the_wrong_kind_is_refused_by_name(api: TestClient, key: Any) -> None:
     assert fields(adjust(api, 5, key=key)) == {"Idempotency-Key"}
+
+
+# Queries
+
+
+def test_an_unknown_query_parameter_is_named_wherever_one_is_sent(api: TestClient) -> None:
+    """A misspelled filter returned everything, and a misspelled date the figures of today."""
+    tried = 0
+    for path, operations in api.get("/openapi.json").json()["paths"].items():
+        for method in operations if path.startswith("/admin") else ():
+            url = re.sub(r"{\w+}", "id_1", path)
+            answer = call(api, method.upper(), url, params={"custommer_id": "cus_1"}, json={})
+            assert answer.status_code == 422, (method, path)
+            named = {error["field"]: error["message"] for error in answer.json()["errors"]}
+            assert named["custommer_id"].startswith("is unknown; "), (method, path)
+            tried += 1
+    assert tried > 40
+    assert call(api, "GET", "/admin/dust/redemptions", params={"customer_id": "cus_1"}).status_code == 200
 
 
 # The programme

@@ -138,6 +138,17 @@ def test_who_cannot_be_referred_reads_why(api: TestClient) -> None:
     assert api.get(REFERRAL).status_code == 401
 
 
+@pytest.mark.parametrize(
+    "typed", ["ABCD-1234", "abcd 1234", "", "   ", "Ä" * 8, "A" * 21, "https://shop.example/?code=A"]
+)
+def test_a_code_that_nobody_has_is_refused_in_a_sentence(api: TestClient, typed: str) -> None:
+    """It was pydantic's message, with a regular expression."""
+    set_referral_bonus()
+    answer = state_referral(api, "cus_new", typed)
+    assert (answer.status_code, [error["field"] for error in answer.json()["errors"]]) == (422, ["code"])
+    assert answer.json()["detail"] == "Please check the referral code: it has letters and digits only."
+
+
 def test_everybody_has_one_code_however_often_it_is_asked_for(api: TestClient) -> None:
     with ThreadPoolExecutor(4) as pool:
         codes = {found["code"] for found in pool.map(lambda _: referral_of(api, "cus_old"), range(8))}

@@ -15,7 +15,7 @@ from tests.support.ledger import give
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import PLACED, line, order, order_event
 from tests.support.settling import balance, set_rules, settle
-from tests.support.store_api import redeemed
+from tests.support.store_api import redeem, redeemed, show
 
 pytestmark = pytest.mark.usefixtures("settings")
 
@@ -159,3 +159,21 @@ def test_an_explanation_names_the_rules_that_made_the_number() -> None:
         f"{PLACED:%d %b %Y}: 120 points earned with order #93 (rules version 1: 1 for each eur; "
         "multiplied by double week; fixed points for some products: 50 each; some products earn nothing). Balance 120."
     )
+
+
+def test_a_programme_without_rates_earns_and_takes_nothing_new_and_keeps_what_is_there(
+    api: TestClient, medusa: FakeMedusa
+) -> None:
+    """As docs/how-to/spending-rules.md says of a programme that is stopped."""
+    settle(order("order_1", lines=[line(price=100)]))
+    code = redeemed(api, {"dust": 50, "currency_code": "eur"})
+    stopped = {"earn": {"rates": {}}, "redeem": {"rates": {}}}
+    assert api.put("/admin/dust/programme", json=stopped, headers=tokens.admin()).status_code == 200
+    settle(order("order_2", lines=[line(price=100)]))
+    settle(order("order_1", version=2, lines=[line(price=100), line("ordli_2", price=20)]))
+    assert (balance().balance, balance().held) == (120, 50)
+    assert redeem(api, {"dust": 10, "currency_code": "eur"}).json()["code"] == "no_redeem_rate"
+    assert show(api, code["id"])["state"] == "active"
+    asked = {"amount": "10", "currency_code": "eur"}
+    quote = api.post("/store/dust/quote", json=asked, headers=tokens.customer()).json()
+    assert (quote["earn"], quote["max_dust"], quote["reason_code"]) == (0, 0, "no_redeem_rate")

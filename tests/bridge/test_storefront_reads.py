@@ -72,6 +72,12 @@ def test_an_unknown_query_parameter_is_named(api: TestClient, path: str, known: 
     assert (error["field"], known in error["message"]) == ("cart", True)
 
 
+@pytest.mark.parametrize("wait", ["nan", "inf", "-1", "31", "soon", ""])
+def test_a_wait_that_is_no_time_is_named(api: TestClient, wait: str) -> None:
+    answer = api.get(f"/store/dust/redemptions/dred_1?wait={wait}", headers=tokens.customer())
+    assert (answer.status_code, [error["field"] for error in answer.json()["errors"]]) == (422, ["wait"])
+
+
 def test_pending_points_are_listed_with_their_dates(api: TestClient) -> None:
     set_rules(earn={"pending_days": 14, "expires_after_days": 365})
     later, sooner = now() - timedelta(days=1), now() - timedelta(days=3)

@@ -194,6 +194,38 @@ def test_an_order_is_the_same_however_its_event_is_read(data: Any) -> None:
     assert stored == found.snapshot(needs=frozenset(), now=now())
 
 
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("total", 999),
+        ("id", "ordli_9"),
+        ("items", []),
+        ("quantity", 7),
+        ("customer_id", "cus_9"),
+        ("status", "canceled"),
+        ("order", order("order_1", lines=[line(price=70)])),
+        ("data", {"id": "order_2", "order": order("order_2")}),
+    ],
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_of_a_key_that_is_there_twice_the_last_counts_however_the_event_is_read(
+    name: str, other: Any, first: bool
+) -> None:
+    written = order_event(order()).decode()
+    at = written.index(f'"{name}": ')
+    twice = f'"{name}": {json.dumps(other)}, '
+    if first:
+        body = written[:at] + twice + written[at:]
+    else:
+        _, end = json.JSONDecoder().raw_decode(written, at + len(name) + 4)
+        body = written[:end] + ", " + twice.removesuffix(", ") + written[end:]
+    found = read_event(body.encode())
+    stored = read_stored_order(
+        body.encode(), type=found.type, event_at=found.event_at, subject=found.subject, needs=frozenset(), now=now()
+    )
+    assert stored == found.snapshot(needs=frozenset(), now=now())
+
+
 def test_a_body_over_a_mebibyte_is_413_before_anything_else(api: TestClient) -> None:
     answer = deliver(api, json.dumps({"type": "x", "data": "y" * 1024 * 1024}).encode())
     assert answer.status_code == 413

@@ -5,7 +5,7 @@ import json
 import socket
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import httpx
 import psycopg
 import pytest
 import typer.main
+from pydantic import SecretStr
 from sqlalchemy import text
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
@@ -47,9 +48,10 @@ def every_command() -> list[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize("command", every_command(), ids=" ".join)
-def test_every_commands_help_shows_an_example(dust: Dust, command: tuple[str, ...]) -> None:
+def test_every_commands_help_shows_an_example_and_json(dust: Dust, command: tuple[str, ...]) -> None:
     said = dust(*command, "--help")
     assert said.code == 0
+    assert "--json" in said.out
     _, _, example = " ".join(said.out.split()).partition("Example: ")
     assert f"dust {' '.join(command)}" in example
 
@@ -105,6 +107,26 @@ def test_balance_history_and_adjust(dust: Dust) -> None:
 
 
 @pytest.mark.usefixtures("settings")
+@pytest.mark.parametrize(
+    ("written", "moment"),
+    [
+        ("2027-05-01", "2027-05-01T00:00:00+00:00"),
+        # They were seconds since 1970.
+        ("20270501", "2027-05-01T00:00:00+00:00"),
+        ("2027-05-01T08:00", "2027-05-01T08:00:00+00:00"),
+        ("2027-05-01 08:00:30", "2027-05-01T08:00:30+00:00"),
+        ("2027-05-01T08:00:00Z", "2027-05-01T08:00:00+00:00"),
+        # The zone was dropped.
+        ("2027-05-01T01:00+02:00", "2027-04-30T23:00:00+00:00"),
+        ("2027-05-01T20:00:00.5-08:00", "2027-05-02T04:00:00.500000+00:00"),
+    ],
+)
+def test_a_time_has_the_zone_that_is_written_or_utc(dust: Dust, written: str, moment: str) -> None:
+    at = dust("report", "liability", "--at", written, "--json").json["at"]
+    assert datetime.fromisoformat(at) == datetime.fromisoformat(moment)
+
+
+@pytest.mark.usefixtures("settings")
 def test_a_balance_names_the_last_day_of_points_in_the_shops_time_zone(dust: Dust) -> None:
     set_rules(time_zone="America/New_York", earn={"expires_after_days": 30})
     settle(order())
@@ -129,6 +151,8 @@ def test_a_balance_names_the_last_day_of_points_in_the_shops_time_zone(dust: Dus
         (["retry", "msg_0"], 1, "There is no event msg_0."),
         (["events", "--state", "lost"], 2, "lost"),
         (["reconcile", "--since", "yesterday"], 2, "valid datetime"),
+        (["reconcile", "--since", "1764547200"], 2, "'1764547200' is not a valid datetime: write 2026-12-01"),
+        (["report", "liability", "--at", "17.5"], 2, "is not a valid datetime"),
         (["trigger", "order.placed", "--order", "/nowhere.json"], 2, "/nowhere.json"),
         (["trigger", "order.placed", "--url", "http://127.0.0.1:1"], 1, "Nothing answers at http://127.0.0.1:1"),
         (["trigger", "order.placed", "--url", "http://shop..example"], 1, "Nothing answers at http://shop..example"),
@@ -355,6 +379,25 @@ def test_a_secret_is_new_each_time_and_one_that_settings_take(dust: Dust, monkey
     assert [len(webhook_key(secret)) for secret in secrets] == [32, 32]
 
 
+@pytest.mark.usefixtures("settings")
+def test_a_secret_a_token_the_rules_and_the_schema_are_json_for_programs(dust: Dust) -> None:
+    assert len(webhook_key(SecretStr(dust("secret", "--json").json["secret"]))) == 32
+    assert dust("token", "cus_1", "--json").json["token"].startswith("eyJ")
+    assert dust("programme", "show", "--json").json == dust("programme", "show").json
+    assert dust("openapi", "--json").json == dust("openapi").json
+
+
+@pytest.mark.usefixtures("settings")
+def test_a_server_that_is_started_with_json_logs_json(dust: Dust, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("uvicorn.run", lambda *_, **__: None)
+    monkeypatch.setenv("DUST_PORT", "0")
+    for more, log_format in (([], "console"), (["--json"], "json")):
+        monkeypatch.setenv("DUST_LOG_FORMAT", "console")
+        get_settings.cache_clear()
+        assert dust("serve", *more).code == 0
+        assert get_settings().log_format == log_format
+
+
 @pytest.mark.system
 def test_trigger_sends_what_a_real_server_takes(dust: Dust, settings: dict[str, str], tmp_path: Path) -> None:
     file = tmp_path / "order.json"
@@ -465,7 +508,9 @@ def test_responses_of_an_inherited_socket_leave_at_once(
 @pytest.mark.usefixtures("settings")
 def test_migrate_and_its_check(dust: Dust) -> None:
     assert dust("migrate", "--check").out == "✓ migrations and models are in step\n"
+    assert dust("migrate", "--check", "--json").json == {"differences": []}
     assert dust("migrate").out.startswith("database at ")
+    assert dust("migrate", "--json").json == {"revision": "0001", "was": "0001"}
 
 
 def test_migrate_says_what_to_do_with_a_database_of_an_unreleased_version(dust: Dust, settings: dict[str, str]) -> None:

@@ -200,6 +200,24 @@ def test_what_is_exported_can_be_imported(dust: Dust, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("settings")
+def test_an_export_is_json_for_programs(dust: Dust, tmp_path: Path) -> None:
+    assert dust("export", "--json").json == []
+    dust(
+        "import",
+        write(tmp_path, "customer_id,amount,expires_at", "cus_1,30,", f"cus_2,5,{LATER:%Y-%m-%d}"),
+        "--trust-ids",
+    )
+    assert dust("export", "--json").json == [
+        {"customer_id": "cus_1", "balance": 30, "held": 0, "pending": 0},
+        {"customer_id": "cus_2", "balance": 5, "held": 0, "pending": 0},
+    ]
+    file = tmp_path / "lots.json"
+    assert "2 rows are in" in dust("export", file, "--lots", "--json").out.replace("\n", " ")
+    first, second = json.loads(file.read_text())
+    assert (first["amount"], first["expires_at"], second["expires_at"][:4]) == (30, None, f"{LATER:%Y}")
+
+
+@pytest.mark.usefixtures("settings")
 def test_an_export_that_fails_leaves_the_file_as_it_was(
     dust: Dust, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

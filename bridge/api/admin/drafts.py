@@ -16,6 +16,7 @@ from bridge.http.auth import AdminOperator
 from bridge.http.problems import describe_problems
 from bridge.http.schemas import Body, PathId
 from bridge.http.thread_limits import FOR_OPERATORS
+from bridge.medusa.times import IsoTime
 from bridge.programme import drafts
 from bridge.programme.versions import Version
 from bridge.redemptions.programme_document import read_document
@@ -44,7 +45,7 @@ class DraftRequest(Body):
     based_on: Annotated[int, Field(strict=True, ge=0, le=2_147_483_647)] = Field(
         description="The version that the document was made from. What differs from it is what the draft changes"
     )
-    starts_at: AwareDatetime | None = Field(
+    starts_at: IsoTime | None = Field(
         default=None, description="When it is published by itself, within a minute; null: only by request"
     )
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import Query
-from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 
 from bridge.api.admin.routing import admin_router
 from bridge.clock import now
@@ -18,6 +18,7 @@ from bridge.inbox.list_filter import EventFilter
 from bridge.inbox.queries import list_events, list_failure_causes, read_event_row
 from bridge.inbox.retry import retry_all, retry_event
 from bridge.inbox.tables import EventState, Outcome
+from bridge.medusa.times import IsoTime
 from bridge.queue.enqueue import INBOX_DRAIN, enqueue
 
 router = admin_router()
@@ -91,8 +92,8 @@ class RetryRequest(Body):
     subject: Id | None = None
     code: Annotated[Name | None, Field(description="The `error_code`")] = None
     without_code: bool = Field(False, description="Only events without an `error_code`")
-    since: AwareDatetime | None = Field(None, description="Only events received at this time or later")
-    until: AwareDatetime | None = Field(None, description="Only events received before this time")
+    since: IsoTime | None = Field(None, description="Only events received at this time or later")
+    until: IsoTime | None = Field(None, description="Only events received before this time")
 
 
 class RetryManyResponse(BaseModel):
@@ -108,8 +109,8 @@ def read_events(
     type: Annotated[Name | None, Query()] = None,
     subject: Annotated[Id | None, Query(description="Id of the order, customer, …")] = None,
     code: Annotated[Name | None, Query(description="The `error_code`")] = None,
-    since: Annotated[AwareDatetime | None, Query(description="Only events received at this time or later")] = None,
-    until: Annotated[AwareDatetime | None, Query(description="Only events received before this time")] = None,
+    since: Annotated[IsoTime | None, Query(description="Only events received at this time or later")] = None,
+    until: Annotated[IsoTime | None, Query(description="Only events received before this time")] = None,
 ) -> EventListResponse:
     """List the events of the inbox, newest first."""
     only = EventFilter(state=state, type=type, subject=subject, code=code, since=since, until=until)

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Query
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from bridge.api.admin.events import RetryManyResponse, RetryResponse
 from bridge.api.admin.routing import admin_router
@@ -14,6 +14,7 @@ from bridge.http.paging import Cursor, Limit, Listing, decode_number_cursor, spl
 from bridge.http.problems import describe_problems
 from bridge.http.schemas import Body, FromAttributes, Id, PathId
 from bridge.ids import CustomerId
+from bridge.medusa.times import IsoTime
 from bridge.outgoing import queries
 from bridge.outgoing.tables import OutgoingWebhookState, OutgoingWebhookType
 from bridge.queue.enqueue import OUTGOING_SEND, enqueue
@@ -56,8 +57,8 @@ class OutgoingWebhookTest(BaseModel):
 
 
 class ReplayRequest(Body):
-    since: AwareDatetime = Field(description="Only webhooks created at this time or later")
-    until: AwareDatetime | None = Field(None, description="Only webhooks created before this time; null: now")
+    since: IsoTime = Field(description="Only webhooks created at this time or later")
+    until: IsoTime | None = Field(None, description="Only webhooks created before this time; null: now")
     type: OutgoingWebhookType | None = None
     dry_run: Annotated[bool, Field(strict=True, description="Only count them")] = False
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from bridge.api.admin.routing import admin_router
 from bridge.http.problems import describe_problems
@@ -10,13 +10,14 @@ from bridge.http.schemas import Body
 from bridge.http.thread_limits import FOR_OPERATORS
 from bridge.inbox.reconcile import reconcile
 from bridge.medusa.client import get_medusa
+from bridge.medusa.times import IsoTime
 from bridge.queue.enqueue import INBOX_DRAIN, enqueue
 
 router = admin_router()
 
 
 class ReconcileRequest(Body):
-    since: AwareDatetime | None = Field(None, description="Start of the comparison; default: the last poll")
+    since: IsoTime | None = Field(None, description="Start of the comparison; default: the last poll")
     dry_run: bool = False
 
 

@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from fastapi import Query, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from bridge.api.admin.routing import admin_router
 from bridge.clock import now
@@ -14,6 +14,7 @@ from bridge.http.paging import Cursor, Limit, Listing, decode_cursor, invalid_cu
 from bridge.http.problems import describe_problems
 from bridge.http.schemas import FromAttributes
 from bridge.http.thread_limits import FOR_REPORTS
+from bridge.medusa.times import IsoTime
 from bridge.reports import sheets
 from bridge.reports.breakage import breakage
 from bridge.reports.closes import Close, list_closes
@@ -115,7 +116,7 @@ class CloseListResponse(BaseModel):
 @router.get("/liability", response_model=LiabilityResponse, responses=_AS_CSV | describe_problems(422))
 @FOR_REPORTS.applied
 def report_liability(
-    at: Annotated[AwareDatetime | None, Query(description="A past moment; default: now")] = None,
+    at: Annotated[IsoTime | None, Query(description="A past moment; default: now")] = None,
     format: Format = "json",
 ) -> LiabilityResponse | Response:
     """Report the liability at a moment. A later request for the same moment returns the same result."""
@@ -178,7 +179,7 @@ class ForecastsResponse(BaseModel):
 @router.get("/forecasts", response_model=ForecastsResponse, responses=_AS_CSV | describe_problems(422))
 @FOR_REPORTS.applied
 def report_forecasts(
-    since: Annotated[AwareDatetime | None, Query(description="At most 90 days ago, which is the default")] = None,
+    since: Annotated[IsoTime | None, Query(description="At most 90 days ago, which is the default")] = None,
     format: Format = "json",
 ) -> ForecastsResponse | Response:
     """Report how many quotes were kept: whether orders earned what the last quote of their cart said."""

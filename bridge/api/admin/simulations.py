@@ -14,7 +14,7 @@ from bridge.http.auth import AdminOperator
 from bridge.http.problems import describe_problems
 from bridge.http.schemas import Body, FromAttributes, PathId
 from bridge.http.thread_limits import FOR_OPERATORS
-from bridge.medusa.times import StorableTime
+from bridge.medusa.times import StorableIsoTime
 from bridge.queue.enqueue import SIMULATIONS_RUN, enqueue
 from bridge.redemptions.programme_document import read_document
 from bridge.simulation.requests import Simulation, read_simulation, request_simulation
@@ -30,8 +30,8 @@ class SimulationRequest(Body):
     """A programme to compare with the one in force, and the orders to compare them with."""
 
     document: Annotated[dict[str, Any], Field(description="The programme document; missing keys get their defaults")]
-    since: Annotated[StorableTime, Field(description="Only orders placed at this time or later")]
-    until: StorableTime | None = Field(None, description="Only orders placed before this time; default: now")
+    since: Annotated[StorableIsoTime, Field(description="Only orders placed at this time or later")]
+    until: StorableIsoTime | None = Field(None, description="Only orders placed before this time; default: now")
 
 
 class SimulatedSlice(BaseModel):

@@ -157,7 +157,9 @@ async def read_own_redemption(
     request: Request,
     customer_id: Customer,
     redemption_id: PathId,
-    wait: Annotated[float, Query(ge=0, le=_MAX_WAIT_SECONDS, description="Seconds to wait while it is pending")] = 0,
+    wait: Annotated[
+        float, Query(ge=0, le=_MAX_WAIT_SECONDS, allow_inf_nan=False, description="Seconds to wait while it is pending")
+    ] = 0,
 ) -> RedemptionEnvelope:
     """Return a redemption of the customer. With `wait`: once it is no longer pending, or when the time is up."""
     clock = asyncio.get_running_loop().time

@@ -1,9 +1,10 @@
 """Store API: the customer's referral code, and entering the code of another customer."""
 
+import re
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints, field_validator
 from sqlalchemy import Connection
 
 from bridge.api.store.routing import store_router
@@ -51,8 +52,19 @@ class ReferralResponse(BaseModel):
     brought: BroughtResponse
 
 
+_CODE = r"^[A-Za-z0-9]{1,20}$"
+
+
 class CodeStatement(Body):
-    code: Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[A-Za-z0-9]{1,20}$")]
+    code: Annotated[str, StringConstraints(strip_whitespace=True), Field(json_schema_extra={"pattern": _CODE})]
+
+    # Shoppers type it, and pydantic's message would show them the pattern.
+    @field_validator("code")
+    @classmethod
+    def _letters_and_digits(cls, code: str) -> str:
+        if not re.fullmatch(_CODE, code):
+            raise ValueError("Please check the referral code: it has letters and digits only.")
+        return code
 
 
 @router.get("/referral", responses=describe_problems(401, 422, 503))

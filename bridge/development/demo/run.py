@@ -1,5 +1,6 @@
 """`dust demo`: starts a shop and Dust, plays the story, and stays up."""
 
+import json
 import os
 import signal
 import subprocess
@@ -42,12 +43,15 @@ class Running:
     shopper: Storefront
 
 
-def run_demo(*, once: bool) -> int:
-    """Play the story. With `once` end after it, else stay up until Ctrl-C. Returns 0 if all steps succeeded."""
+def run_demo(*, once: bool, as_json: bool = False) -> int:
+    """Play the story. With `once` end after it, else stay up until Ctrl-C. Returns 0 if all steps succeeded.
+
+    With `as_json` each line is printed as `{"text": …}`.
+    """
     console = Console(highlight=False, soft_wrap=True)
 
     def say(line: str) -> None:
-        console.print(line, markup=False)
+        console.print(json.dumps({"text": line}) if as_json else line, markup=False)
 
     # Like Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
