@@ -46,8 +46,8 @@ def order_name(number: int) -> str:
 
 def body(number: int, customer: int) -> bytes:
     """Return the body of an event with this order of this customer."""
-    who = customer_name(customer).encode()
-    return order_name(number).encode().join(who.join(parts) for parts in _PARTS)
+    customer_id = customer_name(customer).encode()
+    return order_name(number).encode().join(customer_id.join(parts) for parts in _PARTS)
 
 
 def webhook(number: int, customer: int) -> bytes:

@@ -63,8 +63,8 @@ def cpu_figures(
 ) -> list[Figure]:
     """Return the CPU microseconds per item, of our processes and of Postgres; see `Installation.cpu_seconds`."""
     return [
-        Figure(measure=measure, name=f"CPU of {who}, each", value=(now - then) / pieces * 1e6, unit="µs")
-        for who, then, now in zip((ours, "Postgres"), before, after, strict=True)
+        Figure(measure=measure, name=f"CPU of {server}, each", value=(end - start) / pieces * 1e6, unit="µs")
+        for server, start, end in zip((ours, "Postgres"), before, after, strict=True)
     ]
 
 

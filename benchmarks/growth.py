@@ -64,22 +64,24 @@ class _Book:
 
 
 def measure(scale: Scale) -> Outcome:
-    with new_installation(_QUICK_BUILD) as one, new_installation(_QUICK_BUILD) as other:
-        small = _Book(installation=one, rows=SMALL_ROWS, customers=SMALL_ROWS, chance=random.Random(1))
+    with new_installation(_QUICK_BUILD) as small_installation, new_installation(_QUICK_BUILD) as large_installation:
+        small = _Book(installation=small_installation, rows=SMALL_ROWS, customers=SMALL_ROWS, chance=random.Random(1))
         customers = scale.ledger_rows // ROWS_OF_A_CUSTOMER
-        large = _Book(installation=other, rows=scale.ledger_rows, customers=customers, chance=random.Random(2))
+        large = _Book(
+            installation=large_installation, rows=scale.ledger_rows, customers=customers, chance=random.Random(2)
+        )
         for book in (small, large):
             _build(book)
         reads, postings = _reading(small, large, scale), _posting(small, large)
         with large.installation.in_this_process():
-            whole = read_whole(large.installation, large.customers)
+            scans = read_whole(large.installation, large.customers)
         size = large.installation.scalar("SELECT pg_total_relation_size('dust_transaction')") / 2**30
     return Outcome(
         figures=[
             _longer("balance read", reads, scale),
             _longer("posting", postings, scale),
             Figure(
-                measure=NAME, name=f"work that reads a whole table at {scale.ledger_rows:,} rows", value=len(whole),
+                measure=NAME, name=f"work that reads a whole table at {scale.ledger_rows:,} rows", value=len(scans),
                 unit="", limit=0, at_most=True,
             ),
         ],
@@ -87,7 +89,7 @@ def measure(scale: Scale) -> Outcome:
             f"{large.customers:,} customers, {size:.1f} GiB of ledger, by INSERT … SELECT without a chain of hashes",
             f"the two sizes in turns, {ROUNDS} rounds each; a ratio is the median of those of the rounds: balance read "
             f"{_spread(reads)}, posting {_spread(postings)}",
-            *(f"reads all of {row}" for row in whole),
+            *(f"reads all of {row}" for row in scans),
         ],
     )  # fmt: skip
 
@@ -96,10 +98,10 @@ def measure(scale: Scale) -> Outcome:
 _Rounds = list[tuple[float, float]]
 
 
-def _longer(what: str, rounds: _Rounds, scale: Scale) -> Figure:
+def _longer(name: str, rounds: _Rounds, scale: Scale) -> Figure:
     small, large = (median(column) for column in zip(*rounds, strict=True))
     return Figure(
-        measure=NAME, name=f"{what} at {scale.ledger_rows:,} rows", value=median(_ratios(rounds)), unit="times as long",
+        measure=NAME, name=f"{name} at {scale.ledger_rows:,} rows", value=median(_ratios(rounds)), unit="times as long",
         limit=MOST, at_most=True, limit_is=f"{large:.0f} µs; at {SMALL_ROWS:,} rows {small:.0f}",
     )  # fmt: skip
 

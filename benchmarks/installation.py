@@ -100,12 +100,12 @@ class Installation:
     def _started(
         self, command: Sequence[str], log: str, environment: Mapping[str, str], pass_fds: Sequence[int] = ()
     ) -> Iterator[Popen[bytes]]:
-        with (self.folder / f"{log}.log").open("ab") as said:
+        with (self.folder / f"{log}.log").open("ab") as output:
             process = spawn(
                 command,
                 death_signal=signal.SIGTERM,
                 env={**self.environment, **environment},
-                stdout=said,
+                stdout=output,
                 pass_fds=pass_fds,
             )
             try:

@@ -164,10 +164,12 @@ def _crowd(port: int, size: int, ask: Callable[[Client, int], Coroutine[Any, Any
 
 async def _ask(client: Client, customer_id: str, key: object, dust: int = 1) -> str:
     headers = {**customer(customer_id), "Idempotency-Key": str(key)}
-    answer = await client.post("/store/dust/redemptions", json={"dust": dust, "currency_code": "eur"}, headers=headers)
-    if answer.is_error:
-        raise RuntimeError(answer.text)
-    return str(answer.json()["redemption"]["id"])
+    response = await client.post(
+        "/store/dust/redemptions", json={"dust": dust, "currency_code": "eur"}, headers=headers
+    )
+    if response.is_error:
+        raise RuntimeError(response.text)
+    return str(response.json()["redemption"]["id"])
 
 
 async def _redeem_all(port: int, customers: range) -> list[str]:
@@ -188,9 +190,9 @@ async def _redeem_steadily(port: int, customers: range) -> list[float]:
             started = time.perf_counter()
             redemption_id = await _ask(client, customer_name(number), number)
             path = f"/store/dust/redemptions/{redemption_id}?wait=10"
-            answer = await client.get(path, headers=customer(customer_name(number)))
+            response = await client.get(path, headers=customer(customer_name(number)))
             seconds = time.perf_counter() - started
-            return seconds if answer.json()["redemption"]["state"] == "active" else None
+            return seconds if response.json()["redemption"]["state"] == "active" else None
 
         tasks = []
         for number in customers:

@@ -21,7 +21,7 @@ def transactions_per_second(database_url: str, script: str, *, clients: int, sec
     ]
     environment = {"PGPASSWORD": unquote(address.password or ""), "PATH": "/usr/bin:/bin"}
     done = subprocess.run(command, input=script, env=environment, capture_output=True, text=True, check=False)
-    found = _RATE.search(done.stdout)
-    if done.returncode or not found:
+    rate = _RATE.search(done.stdout)
+    if done.returncode or not rate:
         raise RuntimeError(f"pgbench failed: {done.stderr[-2000:]}")
-    return float(found.group(1))
+    return float(rate.group(1))

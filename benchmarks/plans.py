@@ -71,19 +71,21 @@ def _scanned(work: Work) -> list[str]:
     )
     with get_engine().connect() as connection, connection.begin() as transaction:
         work(connection)
-        found = list(connection.scalars(counted, {"large": LARGE_ROWS}))
+        tables = list(connection.scalars(counted, {"large": LARGE_ROWS}))
         transaction.rollback()
-    return found
+    return tables
 
 
 def _work(customers: int) -> dict[str, Work]:
     """By name. Those concerned are spread over all customers."""
-    some = [CustomerId(customer_name(number)) for number in range(0, customers, max(1, customers // 400))]
-    one, moment = some[len(some) // 2], now()
+    customer_ids = [CustomerId(customer_name(number)) for number in range(0, customers, max(1, customers // 400))]
+    customer_id, moment = customer_ids[len(customer_ids) // 2], now()
     first = 10**12
     orders = []
-    for number, who in enumerate(some):
-        order = read_event(body(first + number, int(who.removeprefix("cus_")))).snapshot(needs=frozenset(), now=moment)
+    for number, buyer in enumerate(customer_ids):
+        order = read_event(body(first + number, int(buyer.removeprefix("cus_")))).snapshot(
+            needs=frozenset(), now=moment
+        )
         assert order is not None
         orders.append(order)
     sent = read_event(body(first, 1))
@@ -97,16 +99,16 @@ def _work(customers: int) -> dict[str, Work]:
         "an event in and out": receive_and_handle,
         "settling orders": lambda c: settle_orders(c, orders, now=moment),
         "settling them again": lambda c: [settle_orders(c, orders, now=moment) for _ in range(2)],
-        "opening accounts with their lots": lambda c: open_accounts(c, some),
-        "balances": lambda c: read_balances(c, some[:32]),
-        "a history": lambda c: read_transactions(c, one, limit=20, memos=False),
-        "explain": lambda c: explain(c, one),
-        "a row by its key": lambda c: transaction_by_key(c, one, "bonus:signup"),
+        "opening accounts with their lots": lambda c: open_accounts(c, customer_ids),
+        "balances": lambda c: read_balances(c, customer_ids[:32]),
+        "a history": lambda c: read_transactions(c, customer_id, limit=20, memos=False),
+        "explain": lambda c: explain(c, customer_id),
+        "a row by its key": lambda c: transaction_by_key(c, customer_id, "bonus:signup"),
         "redemptions of orders": lambda c: redemptions_of_orders(
-            c, codes=[secrets.token_hex(8) for _ in some], order_ids=[OrderId(order_name(first))], lock=True
+            c, codes=[secrets.token_hex(8) for _ in customer_ids], order_ids=[OrderId(order_name(first))], lock=True
         ),
-        "what a redemption holds": lambda c: reserved_lots(c, one, "dred_old7"),
-        "redemptions of a customer": lambda c: list_redemptions(c, customer_id=one, limit=20),
+        "what a redemption holds": lambda c: reserved_lots(c, customer_id, "dred_old7"),
+        "redemptions of a customer": lambda c: list_redemptions(c, customer_id=customer_id, limit=20),
         "redemptions that are due": lambda c: due_redemptions(c, now=moment, limit=100),
         "the oldest pending redemption": oldest_pending,
         "lots that are due": lambda c: customers_with_due_lots(c, moment, 200),
@@ -118,5 +120,5 @@ def _work(customers: int) -> dict[str, Work]:
         "the newest events": lambda c: queries.list_events(c, EventFilter(), limit=50),
         "events of an order": lambda c: queries.list_events(c, EventFilter(subject="order_old7"), limit=50),
         "old bodies": lambda c: strip_old_bodies(c, before=moment - timedelta(days=30), limit=1000),
-        "forgetting a customer": lambda c: erase_customer(c, one, actor="benchmark", now=moment),
+        "forgetting a customer": lambda c: erase_customer(c, customer_id, actor="benchmark", now=moment),
     }

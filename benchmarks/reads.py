@@ -51,6 +51,6 @@ def _in_turns(ports: tuple[int, int], requests: list[bytes], *, seconds: float) 
     for port in ports:
         send(port, source, connections=CONNECTIONS, seconds=2)
     for _ in range(ROUNDS):
-        for port, found in zip(ports, answers, strict=True):
-            found.add(send(port, source, connections=CONNECTIONS, seconds=seconds / ROUNDS))
+        for port, answer in zip(ports, answers, strict=True):
+            answer.add(send(port, source, connections=CONNECTIONS, seconds=seconds / ROUNDS))
     return answers

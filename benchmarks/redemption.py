@@ -68,5 +68,5 @@ async def _redeem(client: httpx.AsyncClient, number: int) -> float | None:
     request = {"dust": 10, "currency_code": "eur"}
     asked = await client.post("/redemptions", json=request, headers={**headers, "Idempotency-Key": str(number)})
     asked.raise_for_status()
-    answer = await client.get(f"/redemptions/{asked.json()['redemption']['id']}?wait=10", headers=headers)
-    return time.perf_counter() - started if answer.json()["redemption"]["state"] == "active" else None
+    response = await client.get(f"/redemptions/{asked.json()['redemption']['id']}?wait=10", headers=headers)
+    return time.perf_counter() - started if response.json()["redemption"]["state"] == "active" else None

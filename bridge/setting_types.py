@@ -222,9 +222,9 @@ def _is_broker_address(address: str) -> bool:
         return False
 
 
-def _broker_ca_file(file: Path, others: ValidationInfo) -> Path:
+def _broker_ca_file(file: Path, info: ValidationInfo) -> Path:
     # A wrong address has its own error, so it is not reported here too.
-    url = others.data.get("broker_url", "amqps://")
+    url = info.data.get("broker_url", "amqps://")
     if not (url or "").startswith(("amqps://", "rediss://")):
         raise ValueError("is for an amqps:// or rediss:// address in DUST_BROKER_URL, which is none")
     file = _without_tilde(file)

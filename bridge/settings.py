@@ -274,8 +274,8 @@ def _line(problem: Mapping[str, Any]) -> str:
     name = str(problem["loc"][0]).upper() if problem["loc"] else "?"
     variable = name if name.startswith("OTEL_") else f"DUST_{name.removeprefix('DUST_')}"
     words = _WORDS.get(problem["type"])
-    what = words.format(**problem.get("ctx", {})) if words else problem["msg"].removeprefix("Value error, ")
-    return f"{variable}: {what}"
+    requirement = words.format(**problem.get("ctx", {})) if words else problem["msg"].removeprefix("Value error, ")
+    return f"{variable}: {requirement}"
 
 
 @cache

@@ -31,22 +31,22 @@ from tests.support import clock
 from tests.support import medusa as fake
 from tests.support.databases import ReusedDatabase, create_copy, drop_database, on_server
 from tests.support.deliveries import WEBHOOK_SECRET
-from tests.support.locks import lock_order_watched
+from tests.support.locks import lock_order_violations
 from tests.support.medusa import FakeMedusa
 from tests.support.rabbitmq import end_shared_rabbitmq
 from tests.support.receiver import OUTGOING_WEBHOOK_SECRET, Receiver, receiving
 from tests.support.tokens import ADMIN_TOKEN, JWT_SECRET
 
-# A crash would lose data: tests do without what guards against that, but for those that are about it.
+# A crash would lose data: only tests of crashes need the protection against it.
 # Autovacuum would change plans and the figures of a table at any moment.
 _QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum": "off"}
 
 
-# No test fails because the machine is busy. A test that names health checks of its own has to name `too_slow` too.
+# No test fails because the machine is busy. A test with its own list of health checks has to add `too_slow`.
 hypothesis_settings.register_profile("dust", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("dust")
 
-# Real servers that know nothing of the tests' clock take part in these.
+# These use real servers, which do not have the tests' clock.
 _WALL_CLOCK_MARKERS = ("live", "faults", "bench", "containers")
 
 # Every test of these folders is a `system` test, and so is every one marked `servers`.
@@ -86,7 +86,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
-    """What test files make as they are imported, such as tokens, is of the same time."""
+    """Values that test files create when they are imported, such as tokens, have the same time."""
     if session.config.option.markexpr == "faults":
         # The failure matrix plays an undisturbed walk with real processes while its tests are collected.
         return (yield)
@@ -155,7 +155,7 @@ def database(request: pytest.FixtureRequest, postgres: str) -> Iterator[str]:
         yield url
         drop_database(url)
     else:
-        with request.getfixturevalue("_reused_database").lent() as url:
+        with request.getfixturevalue("_reused_database").borrowed() as url:
             yield url
 
 
@@ -168,7 +168,7 @@ def _forget_all_but_engine() -> None:
     # A task that ran in this process has started a thread that saves what it counts, to a database that goes away now.
     if keeper := metrics._keeper.clear():
         keeper._leaving.set()
-        # Until it has returned its connection: one that comes back after the engine was disposed of is never closed.
+        # Wait until it has returned its connection: one returned after the engine was disposed of is never closed.
         keeper.join()
     get_settings.cache_clear()
     medusa_client.get_medusa.clear()
@@ -188,7 +188,7 @@ def _logs_as_they_were() -> Iterator[None]:
 def settings(
     request: pytest.FixtureRequest, database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Iterator[dict[str, str]]:
-    """An environment in which everything is set; when the test is over, books and order of locks are audited."""
+    """An environment with all settings. After the test the ledger and the order of locks are checked."""
     environment = {
         "DUST_DATABASE_URL": database,
         "DUST_DATA_DIR": str(tmp_path),
@@ -199,7 +199,7 @@ def settings(
         "DUST_MEDUSA_API_KEY": fake.API_KEY,
         "DUST_MEDUSA_PUBLISHABLE_KEY": fake.PUBLISHABLE_KEY,
         "DUST_LOG_FORMAT": "json",
-        # The clock stands still, so counts would never start again. `test_rate_limits.py` sets its own.
+        # The clock stands still, so the counts would never be reset. `test_rate_limits.py` has its own limits.
         "DUST_RATE_LIMIT_CUSTOMERS": "100000/minute",
         "DUST_RATE_LIMIT_GUESTS": "100000/minute",
     }
@@ -208,7 +208,7 @@ def settings(
     _forget()
     is_reused = not request.node.get_closest_marker("system")
     reused = request.getfixturevalue("_reused_database") if is_reused else None
-    with reused.engine_kept() if reused else nullcontext(), lock_order_watched() as out_of_order:
+    with reused.engine_reused() if reused else nullcontext(), lock_order_violations() as out_of_order:
         yield environment
         breaches = reused.breaches() if reused else audit()
         _forget_all_but_engine()
@@ -219,10 +219,10 @@ def settings(
 
 @pytest.fixture
 def enqueued(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
-    """The tasks that Dust enqueued, in order."""
-    said: list[tuple[Any, ...]] = []
-    monkeypatch.setattr(enqueue.MessageSender, "enqueue", lambda self, task, *args: said.append((task, *args)))
-    return said
+    """The tasks that Dust enqueued, in sequence."""
+    tasks: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(enqueue.MessageSender, "enqueue", lambda self, task, *args: tasks.append((task, *args)))
+    return tasks
 
 
 @pytest.fixture

@@ -39,9 +39,9 @@ def clock(
     print_result({"now": now().isoformat(), "ahead_seconds": ahead.total_seconds()}, sentence, as_json=as_json)
 
 
-def _move(what: str, moment: str | None) -> None:
+def _move(change: str, moment: str | None) -> None:
     with transaction() as connection:
-        move_clock(connection, _offset(what, moment, read_offset(connection)))
+        move_clock(connection, _offset(change, moment, read_offset(connection)))
     reread_clock()
     in_batches(
         lambda connection: post_due_lots(connection, now=now(), customers=_CUSTOMERS_AT_ONCE), size=_CUSTOMERS_AT_ONCE
@@ -50,13 +50,13 @@ def _move(what: str, moment: str | None) -> None:
         publish(task, countdown_seconds=_SOON_SECONDS)
 
 
-def _offset(what: str, moment: str | None, ahead: timedelta) -> timedelta:
-    if what == "set" and moment:
+def _offset(change: str, moment: str | None, ahead: timedelta) -> timedelta:
+    if change == "set" and moment:
         offset = _moment(moment) - real_now()
-    elif what == "reset" and not moment:
+    elif change == "reset" and not moment:
         offset = timedelta()
-    elif what.startswith("+") and not moment:
-        offset = ahead + _span(what.removeprefix("+"))
+    elif change.startswith("+") and not moment:
+        offset = ahead + _span(change.removeprefix("+"))
     else:
         raise field_error("clock", "must be +30d (also w, h, m), `set 2027-01-01T00:00Z`, or `reset`")
     if abs(offset) > _MAX_OFFSET:

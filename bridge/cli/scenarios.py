@@ -46,9 +46,9 @@ def _read_text(file: Path) -> str:
         raise InvalidInput(f"{file} is not UTF-8 text.") from error
 
 
-def _show(line: int, what: str, balances: list[Balance]) -> None:
+def _show(line: int, description: str, balances: list[Balance]) -> None:
     figures = "; ".join(map(_figures, balances))
-    say(f"{line:5}  {what:<46} {figures}")
+    say(f"{line:5}  {description:<46} {figures}")
 
 
 def _figures(balance: Balance) -> str:

@@ -47,12 +47,12 @@ class BodyLimit:
             error = TooLarge()
             await problem(error.status, error.code, error.message, **error.details)(scope, receive, send)
             return
-        seen, whole = 0, False
+        seen, complete = 0, False
         deadline = asyncio.get_running_loop().time() + BODY_SECONDS
 
         async def counted() -> Message:
-            nonlocal seen, whole
-            if whole:
+            nonlocal seen, complete
+            if complete:
                 # The next message is the disconnect, which has no time limit.
                 return await receive()
             try:
@@ -60,7 +60,7 @@ class BodyLimit:
                     message = await receive()
             except TimeoutError:
                 raise TooSlow from None
-            whole = not message.get("more_body", False)
+            complete = not message.get("more_body", False)
             seen += len(message.get("body", b""))
             if seen > MAX_BYTES:
                 raise TooLarge

@@ -181,9 +181,9 @@ def _no_columns(header: str, delimiters: str, preset: PresetName) -> str:
     ]
     rules = PRESETS[preset]
     columns = " or ".join((*rules.customer_id, *rules.email[:1]))
-    much = " or ".join((*rules.amount, *rules.balance))
+    amounts = " or ".join((*rules.amount, *rules.balance))
     hint = f" They fit --preset {fits[0]}." if fits else ""
-    return f"The first line does not name the columns of the preset {preset}: it needs {columns}, and {much}.{hint}"
+    return f"The first line does not name the columns of the preset {preset}: it needs {columns}, and {amounts}.{hint}"
 
 
 def _records(lines: Sequence[str], delimiter: str, *, first_line: int) -> Iterator[tuple[int, list[str]]]:

@@ -183,7 +183,7 @@ def preview(
         with transaction() as connection:
             # The sign-up bonus is that of the rules in force, independent of the version for the orders.
             result.signup = current_version(connection).programme.bonuses.signup
-        result.customers_for_signup = sum(len(some) for some in _new_customers(medusa, options.since, until))
+        result.customers_for_signup = sum(len(accounts) for accounts in _new_customers(medusa, options.since, until))
     return result
 
 

@@ -72,16 +72,16 @@ def _code_uses(item: ItemShape) -> Iterable[CodeUse]:
     1.25 remain.)
     """
     given = _given(item.adjustments)
-    whole = discount_with_tax(item.adjustments)
-    if whole <= 0:
+    given_in_all = discount_with_tax(item.adjustments)
+    if given_in_all <= 0:
         return
-    left = item.discount_total if item.discount_total is not None else whole
+    discount = item.discount_total if item.discount_total is not None else given_in_all
     # The price of what remains of this line, with tax, before discounts.
-    before_discounts = item.total + left
+    before_discounts = item.total + discount
     # After an order edit the discount may exceed the rest of the line (2.21.2).
-    left = max(min(left, before_discounts), Decimal(0))
+    discount = max(min(discount, before_discounts), Decimal(0))
     for code, amount in given.items():
-        yield CodeUse(code=code, amount=amount * left / whole, given=amount)
+        yield CodeUse(code=code, amount=amount * discount / given_in_all, given=amount)
 
 
 def shipping_uses(order: OrderShape) -> Iterable[CodeUse]:
@@ -94,12 +94,12 @@ def shipping_uses(order: OrderShape) -> Iterable[CodeUse]:
             if promotion and promotion.code and promotion.code not in on_lines:
                 yield CodeUse(code=promotion.code, amount=Decimal(1), given=Decimal(1))
     for method in order.shipping_methods or ():
-        whole = discount_with_tax(method.adjustments) if method else Decimal(0)
-        if method is None or whole <= 0:
+        given_in_all = discount_with_tax(method.adjustments) if method else Decimal(0)
+        if method is None or given_in_all <= 0:
             continue
-        left = method.discount_total if method.discount_total is not None else whole
+        discount = method.discount_total if method.discount_total is not None else given_in_all
         for code, amount in _given(method.adjustments).items():
-            yield CodeUse(code=code, amount=amount * left / whole, given=amount)
+            yield CodeUse(code=code, amount=amount * discount / given_in_all, given=amount)
 
 
 def _given(adjustments: Iterable[AdjustmentShape] | None) -> dict[str, Decimal]:

@@ -63,8 +63,8 @@ def read_payment(
     refunded_without_return = min(order.credit_line_total, refunded)
     refunded_for_goods = refunded - refunded_without_return
     if not _has_open_collection(order):
-        # The rest was refunded for units that an edit has removed, or without a return: older versions of Medusa leave
-        # the total as it is then. Only if an edit has added something since does it matter for what.
+        # Refunds above the price of what came back were for units that an edit has removed, or without a return: older
+        # versions of Medusa leave the total as it is then. Which of both matters only if an edit has added something.
         refunded_for_goods = min(refunded_for_goods, returned)
     price = order.total - sum((item.total for item in order.items if item.id in swapped_line_ids), Decimal(0))
     # Refunds have lowered the total, and are part of what was captured before.
@@ -98,8 +98,8 @@ def _captured(order: OrderShape) -> Decimal:
     paid = max(order.summary.paid_total if order.summary else Decimal(0), sum(amounts, Decimal(0)))
     if paid or order.payment_status not in _CAPTURED:
         return paid
-    # Without either amount use the status, unless all of its payments are 0. Those are captured at once, and stay so if
-    # an order edit raises the order's total above 0 (2.21.2).
+    # If both amounts are missing, the status decides, except for payments of 0. Medusa captures those at once, and they
+    # stay captured if an order edit raises the order's total above 0 (2.21.2).
     collections = order.live_collections
     of_nothing = bool(collections) and all(collection.amount == 0 for collection in collections)
     return Decimal(0) if of_nothing else max(order.total + order.credit_line_total, Decimal(0))

@@ -132,9 +132,9 @@ class Transport:
             self._http.stream(method, path, **arguments) as response,
         ):
             if response.headers.get("content-encoding", "identity").lower() not in {"gzip", "identity"}:
-                # Packed twice, the first kilobytes can be gigabytes of text, all at once.
+                # A body that is compressed twice can grow from kilobytes to gigabytes in one step.
                 raise not_medusa(f"{method} {path}", "its answer is packed in a way that Dust does not ask for")
-            # Unpacked: a few kilobytes of gzip can be gigabytes of text.
+            # The limit is for the decompressed body: a few kilobytes of gzip can be gigabytes of text.
             for chunk in response.iter_bytes():
                 content += chunk
                 if len(content) > MAX_ANSWER_BYTES:
@@ -174,8 +174,8 @@ def _answer(response: httpx.Response, content: bytes, method: str, path: str) ->
     if response.status_code >= 400 and (
         not isinstance(kind, str) or (response.status_code == 404) != (kind == _UNKNOWN)
     ):
-        # Medusa names a type in each of these (2.13 to 2.21: `error-handler.js`), a gateway in front of it does not.
-        # Believed, its 404 would mean that an order, a cart or a promotion is gone.
+        # Medusa names a type in each of these (2.13 to 2.21: `error-handler.js`), a gateway in front of it does not. A
+        # gateway's 404 must not be taken for Medusa's, which means that an order, a cart or a promotion is gone.
         raise not_medusa(call, f"{response.status_code} without a type of Medusa's")
     if response.status_code == 404:
         raise UnknownInMedusa(f"Medusa knows nothing under {path}.")

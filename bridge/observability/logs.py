@@ -25,8 +25,8 @@ _IN_A_URL = r"[^\s/?&#=\"'<>]"
 _DOT = r"[.\u3002\uff0e\uff61]"
 
 # Last line of defence: Dust does not log such values, but a library's traceback may quote them. A pattern is tried only
-# if its mark is in the line, which costs a microsecond for most lines. All patterns take linear time, because what
-# precedes or fills a match is bounded, or begins where nothing of its kind precedes and gives nothing back (`++`).
+# if its mark is in the line, which costs a microsecond for most lines. All patterns take linear time: a repetition is
+# bounded, or it is possessive (`++`) and cannot start after a character that it matches.
 _NOT_FOR_LOGS = tuple(
     (mark, re.compile(pattern), replacement)
     for mark, pattern, replacement in (
@@ -156,20 +156,20 @@ def set_up_logs(settings: Settings) -> None:
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer() if wanted == "console" else structlog.processors.JSONRenderer()
     )
-    after: list[structlog.typing.Processor] = [
+    rendering: list[structlog.typing.Processor] = [
         structlog.processors.format_exc_info,
         *([_in_its_lines] if wanted == "console" else []),
         _rendered_redacted(renderer),
     ]
     structlog.configure(
-        processors=[*before, *after],
+        processors=[*before, *rendering],
         logger_factory=lambda name="", *_: _Lines(name),
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         cache_logger_on_first_use=True,
     )
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=before,
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *after],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)

@@ -29,9 +29,9 @@ class OtlpTracer:
         self, name: str, parent: str | None, links: Iterable[str], attributes: Mapping[str, Any]
     ) -> Iterator[None]:
         known = {key: value for key, value in attributes.items() if value is not None}
-        others = [trace.Link(trace.get_current_span(_context(link)).get_span_context()) for link in links]
+        span_links = [trace.Link(trace.get_current_span(_context(link)).get_span_context()) for link in links]
         context = _context(parent) if parent else None
-        with self._tracer.start_as_current_span(name, context=context, links=others, attributes=known):
+        with self._tracer.start_as_current_span(name, context=context, links=span_links, attributes=known):
             yield
 
     def traceparent(self) -> str | None:

@@ -66,10 +66,10 @@ def _add(exact: dict[str, Decimal], rule: str, amount: Decimal) -> None:
 
 def _whole(exact: Mapping[str, Decimal]) -> list[RulePart]:
     """Round the running sum down after each part, so that the parts add up."""
-    parts, running, whole = [], Decimal(0), 0
+    parts, running, rounded = [], Decimal(0), 0
     for rule, amount in exact.items():
         running += amount
-        after = int(min(running, Decimal(MAX_DUST)).quantize(MILLIONTH).to_integral_value(ROUND_FLOOR))
-        parts.append(RulePart(rule=rule, dust=after - whole))
-        whole = after
+        next_rounded = int(min(running, Decimal(MAX_DUST)).quantize(MILLIONTH).to_integral_value(ROUND_FLOOR))
+        parts.append(RulePart(rule=rule, dust=next_rounded - rounded))
+        rounded = next_rounded
     return parts

@@ -21,5 +21,5 @@ def expiry(programme: Programme, moment: datetime, days: int | None = None) -> d
 
     It is the end of a day, so that points can be used on the whole day that a page shows.
     """
-    after = days or programme.earn.expires_after_days
-    return end_of_day_after(moment, after, programme.time_zone) if after else None
+    days_kept = days or programme.earn.expires_after_days
+    return end_of_day_after(moment, days_kept, programme.time_zone) if days_kept else None

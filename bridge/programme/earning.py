@@ -99,8 +99,8 @@ class Multiplier(Part):
     # Validated on the field, here and below, so that a form shows the error at that field.
     @field_validator("ends_at")
     @classmethod
-    def _ends_after_it_starts(cls, ends_at: datetime | None, others: ValidationInfo) -> datetime | None:
-        starts_at = others.data.get("starts_at")
+    def _ends_after_it_starts(cls, ends_at: datetime | None, info: ValidationInfo) -> datetime | None:
+        starts_at = info.data.get("starts_at")
         if starts_at and ends_at and ends_at <= starts_at:
             raise ValueError("must be after starts_at")
         return ends_at
@@ -158,9 +158,9 @@ class Earn(Part):
 
     @field_validator("expires_after_days")
     @classmethod
-    def _matures_before_it_expires(cls, expires_after_days: int | None, others: ValidationInfo) -> int | None:
-        pending_days = others.data.get("pending_days")
-        if is_new(others) and expires_after_days is not None and (pending_days or 0) >= expires_after_days:
+    def _matures_before_it_expires(cls, expires_after_days: int | None, info: ValidationInfo) -> int | None:
+        pending_days = info.data.get("pending_days")
+        if is_new(info) and expires_after_days is not None and (pending_days or 0) >= expires_after_days:
             raise ValueError(
                 f"expires_after_days ({expires_after_days}) must be more than pending_days ({pending_days}): "
                 "points would expire before anybody can spend them"

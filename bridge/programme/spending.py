@@ -27,15 +27,15 @@ class Redeem(Part):
 
     @field_validator("max_dust")
     @classmethod
-    def _max_is_not_below_min(cls, max_dust: int | None, others: ValidationInfo) -> int | None:
-        if max_dust is not None and max_dust < others.data.get("min_dust", 0):
+    def _max_is_not_below_min(cls, max_dust: int | None, info: ValidationInfo) -> int | None:
+        if max_dust is not None and max_dust < info.data.get("min_dust", 0):
             raise ValueError("must not be below the minimum points at a time, min_dust")
         return max_dust
 
     @field_validator("rewards")
     @classmethod
-    def _rewards_keep_the_limits(cls, rewards: tuple[Reward, ...], others: ValidationInfo) -> tuple[Reward, ...]:
-        min_dust, max_dust, share = (others.data.get(name) for name in ("min_dust", "max_dust", "max_share"))
+    def _rewards_keep_the_limits(cls, rewards: tuple[Reward, ...], info: ValidationInfo) -> tuple[Reward, ...]:
+        min_dust, max_dust, share = (info.data.get(name) for name in ("min_dust", "max_dust", "max_share"))
         known = set()
         for reward in rewards:
             if reward.id in known:

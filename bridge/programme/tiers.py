@@ -53,8 +53,8 @@ class Tiers(Part):
 
     @field_validator("currency_code")
     @classmethod
-    def _money_has_a_currency(cls, currency_code: str | None, others: ValidationInfo) -> str | None:
-        if currency_code is None and others.data.get("basis") is TierBasis.SPENT:
+    def _money_has_a_currency(cls, currency_code: str | None, info: ValidationInfo) -> str | None:
+        if currency_code is None and info.data.get("basis") is TierBasis.SPENT:
             raise ValueError("say in which currency, when the basis is spent")
         return currency_code
 

@@ -81,8 +81,8 @@ def used_dust(redemption: Redemption, code: Code, order: Order, *, first: FirstU
             # The points paid for what the order had at first. Medusa 2.12.0 and later takes a percentage also off what
             # an edit or an exchange adds, if the merchant wants it: that changes nothing, and neither does its return.
             present_amounts = [use.given for _, use in order.uses_of(code.code)]
-            whole = sum([use.amount for use in before.values()] or present_amounts, Decimal(0))
-            return _share(code, _amount(code, order, before), whole)
+            amount_at_first = sum([use.amount for use in before.values()] or present_amounts, Decimal(0))
+            return _share(code, _amount(code, order, before), amount_at_first)
         case RedemptionKind.FREE_SHIPPING:
             uses = _uses(redemption, code, order)
             given_in_all = sum((use.given for use in uses), Decimal(0))
@@ -90,11 +90,11 @@ def used_dust(redemption: Redemption, code: Code, order: Order, *, first: FirstU
     assert_never(redemption.kind)
 
 
-def _share(code: Code, part: Decimal, whole: Decimal | int | None) -> int:
-    """Return the code's points times `part` / `whole`, rounded up."""
-    if not whole or part <= 0:
+def _share(code: Code, part: Decimal, total: Decimal | int | None) -> int:
+    """Return the code's points times `part` / `total`, rounded up."""
+    if not total or part <= 0:
         return 0
-    return min(code.dust, dust_for_value(code.dust / Decimal(whole), part))
+    return min(code.dust, dust_for_value(code.dust / Decimal(total), part))
 
 
 def _amount(code: Code, order: Order, before: Mapping[str, FirstUse]) -> Decimal:
@@ -155,9 +155,9 @@ def _units_at_full_price(code: Code, line: Line) -> Decimal:
     price = line.gross + sum((use.amount for use in line.code_uses), Decimal(0))
     amount = sum((use.amount for use in line.code_uses if use.code == code.code), Decimal(0))
     units = line.ordered * amount / price if price > 0 else Decimal(0)
-    whole = units.to_integral_value(ROUND_HALF_UP)
+    rounded = units.to_integral_value(ROUND_HALF_UP)
     # Amounts may be short in their tenth decimal place.
-    return min(whole if abs(units - whole) < MILLIONTH else units, line.ordered)
+    return min(rounded if abs(units - rounded) < MILLIONTH else units, line.ordered)
 
 
 def _uses(redemption: Redemption, code: Code, order: Order) -> list[CodeUse]:

@@ -173,9 +173,9 @@ def capture(
     account.redeem(dust, reserved, _order_details(redemption, Kind.REDEEM, "Points spent on an order", order), now=now)
     for move in account.postings[-1].moves:
         reserved[move.lot_id] = reserved.get(move.lot_id, 0) + move.held
-    rest = {lot_id: amount for lot_id, amount in reserved.items() if amount}
-    if rest:
-        account.release(rest, rest_details, now=now)
+    unused = {lot_id: amount for lot_id, amount in reserved.items() if amount}
+    if unused:
+        account.release(unused, rest_details, now=now)
     return captured
 
 
@@ -247,7 +247,7 @@ def order_deleted(
     """
     codes = redemption.codes
     own = [code for code in codes if code.order_id == order.id]
-    others = [code.order_id for code in codes if code.order_id not in {None, order.id}]
+    other_orders = [code.order_id for code in codes if code.order_id not in {None, order.id}]
     used = sum(code.dust_captured for code in own)
     if used:
         details = _order_details(redemption, Kind.REFUND, "Points of a deleted order refunded", order)
@@ -257,7 +257,7 @@ def order_deleted(
     changed = replace(
         redemption,
         dust_captured=redemption.dust_captured - used,
-        order_id=others[0] if others else None,
+        order_id=other_orders[0] if other_orders else None,
         codes=tuple(replace(code, order_id=None, dust_captured=0) if code in own else code for code in codes),
         next_step_at=now,
     )
@@ -265,7 +265,7 @@ def order_deleted(
         # It had used nothing.
         save_redemption(connection, changed, now=now)
         return changed
-    if others:
+    if other_orders:
         return _move(connection, changed, RedemptionEvent.CHANGE_USE, now)
     held = _hold_again(account, redemption, order, now)
     if held and not redemption.release_requested_at:

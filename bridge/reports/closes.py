@@ -98,11 +98,11 @@ def _close(connection: Connection, day: date, now: datetime) -> None:
 
 def _digest(connection: Connection, day: date) -> bytes:
     before = select(daily_close.c.digest).where(daily_close.c.day < day).order_by(daily_close.c.day.desc()).limit(1)
-    whole = hashlib.sha256(connection.scalar(before) or GENESIS)
+    digest = hashlib.sha256(connection.scalar(before) or GENESIS)
     in_pieces = {"stream_results": True, "yield_per": _ROWS_AT_ONCE}
     for row in connection.execute(_HEADS, {"at": end_of_day(day, "UTC")}, execution_options=in_pieces):
-        whole.update(row.customer_id.encode() + b"\x00" + row.hash)
-    return whole.digest()
+        digest.update(row.customer_id.encode() + b"\x00" + row.hash)
+    return digest.digest()
 
 
 def _read(row: Row[Any]) -> Close:

@@ -298,8 +298,8 @@ def _sentence(row: Row[Any], context: _Context) -> str:
         case Kind.REDEEM:
             return f"{points(amount)} spent{order and f' on {order}'} for {context.purpose(row)}."
         case Kind.REFUND:
-            after = order and f" after a change of {order}"
-            return f"{points(amount)} given back{after}, with the old expiry dates; spent for {context.purpose(row)}."
+            cause = order and f" after a change of {order}"
+            return f"{points(amount)} given back{cause}, with the old expiry dates; spent for {context.purpose(row)}."
         case Kind.EXPIRE:
             return f"{points(amount)} expired."
         case Kind.MERGE | Kind.UNMERGE:

@@ -292,6 +292,6 @@ def _months_before(day: date, months: int) -> date:
     return date(year, month + 1, 1)
 
 
-def _share(part: int | Decimal, whole: int | Decimal) -> Decimal | None:
-    """Return `part` / `whole` with four decimal places; None if there is nothing to divide by."""
-    return (Decimal(part) / Decimal(whole)).quantize(Decimal("0.0001"), ROUND_HALF_UP) if whole > 0 else None
+def _share(part: int | Decimal, total: int | Decimal) -> Decimal | None:
+    """Return `part` / `total` with four decimal places; None if there is nothing to divide by."""
+    return (Decimal(part) / Decimal(total)).quantize(Decimal("0.0001"), ROUND_HALF_UP) if total > 0 else None

@@ -12,6 +12,7 @@ Locks: the customer, if there are such limits, then `order_settlement`, then `gu
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, delete, or_, select, true
 from sqlalchemy.dialects.postgresql import insert
@@ -27,7 +28,7 @@ from bridge.programme.versions import current_version, longest_limit_window, ver
 from bridge.settlement.booking import open_for_booking
 from bridge.settlement.earning_limits import LimitedOrder, LimitsOfBatch, OwnOrder, lock_persons, read_limit_history
 from bridge.settlement.email_hash import email_hash_key, hash_email
-from bridge.settlement.escrow import lock_escrows, write_escrows
+from bridge.settlement.escrow import Escrow, lock_escrows, write_escrows
 from bridge.settlement.referrals import due_referrals, lock_referrals, post_referral
 from bridge.settlement.repository import SettlementRow, change_rows, lock_rows
 from bridge.settlement.tables import Proof, guest_escrow, proved_email
@@ -152,24 +153,9 @@ def claim_orders(
     if not waiting:
         return Claimed(customer_id=customer_id, orders={})
     write_escrows(connection, [(escrow, escrow.claimed_by(customer_id, proof, now=now)) for escrow in waiting], now)
-    # Rules and lines stay; only the owner and the place of the points change. The next facts find this state.
-    claimed = [
-        {
-            "order_id": escrow.order_id,
-            "customer_id": customer_id,
-            "buyer_id": settlements[escrow.order_id].customer_id,
-            "booked": escrow.dust,
-            # In addition to what former owners keep.
-            "worth": escrow.dust + (settlements[escrow.order_id].former_share or 0),
-            "escrowed": 0,
-            # The money spent on it counts for the claimer's tier, and only the order in Medusa has it.
-            "check_at": now,
-            "note": settlements[escrow.order_id].note_for(Allowed(dust=escrow.dust)),
-            "updated_at": now,
-        }
-        for escrow in waiting
-    ]
-    change_rows(connection, claimed)
+    change_rows(
+        connection, [_claimed_row(escrow, settlements[escrow.order_id], customer_id, now) for escrow in waiting]
+    )
     dust = {escrow.order_id: escrow.dust for escrow in waiting}
     others: list[LimitedOrder] = []
     if longest_limit_days:
@@ -183,6 +169,23 @@ def claim_orders(
         others = [order for order in limited if order.row.order_id not in dust]
     _credit(connection, customer_id, [(settlements[order_id], dust[order_id]) for order_id in dust], others, now, actor)
     return Claimed(customer_id=customer_id, orders=dust)
+
+
+def _claimed_row(escrow: Escrow, row: SettlementRow, customer_id: CustomerId, now: datetime) -> dict[str, Any]:
+    """Return what a claim changes in the order's row: the owner, and where its points are. Rules and lines stay."""
+    return {
+        "order_id": escrow.order_id,
+        "customer_id": customer_id,
+        "buyer_id": row.customer_id,
+        "booked": escrow.dust,
+        # In addition to what former owners keep.
+        "worth": escrow.dust + (row.former_share or 0),
+        "escrowed": 0,
+        # The money spent on it counts for the claimer's tier, and only the order in Medusa has it.
+        "check_at": now,
+        "note": row.note_for(Allowed(dust=escrow.dust)),
+        "updated_at": now,
+    }
 
 
 def _limit_claimed(connection: Connection, limited: Sequence[LimitedOrder]) -> dict[OrderId, int]:

@@ -1,4 +1,4 @@
-"""Preview what settling an order as it would be changes, by settling it and undoing that."""
+"""Preview the effect of a change of an order on points: settle the changed order, read the result, and roll back."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class Preview:
 
 
 def preview_order(connection: Connection, order: Order, *, now: datetime) -> Preview:
-    """Settle the order as it would be, read what that gives, and undo it. The locks end with the transaction."""
+    """Settle the changed order, read the result, and roll back. The locks end with the transaction."""
     savepoint = connection.begin_nested()
     asked = read_revisions(connection, [order.id])
     results, postings = settle_and_return_postings(connection, [order], now=now, asked=asked)

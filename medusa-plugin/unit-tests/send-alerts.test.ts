@@ -16,14 +16,14 @@ const FAILED = {
 class Dust {
   bridge = { bridge: "http://dust", token: "the token" }
   alertEmail?: string
-  rows = new Map<string, { code: string; message: string; since: number; told: boolean }>()
+  rows = new Map<string, { code: string; message: string; since: number; notified: boolean }>()
   now = 0
 
   async openAlert(code: string, message: string, quietSeconds: number): Promise<boolean> {
-    if (!this.rows.has(code)) this.rows.set(code, { code, message, since: this.now, told: false })
+    if (!this.rows.has(code)) this.rows.set(code, { code, message, since: this.now, notified: false })
     const row = this.rows.get(code)!
-    if (row.told || this.now - row.since < quietSeconds) return false
-    return (row.told = true)
+    if (row.notified || this.now - row.since < quietSeconds) return false
+    return (row.notified = true)
   }
 
   async endOtherAlerts(open: string[]): Promise<unknown[]> {
@@ -68,7 +68,7 @@ describe("alerts", () => {
     expect(config.schedule).toBe("*/5 * * * *")
   })
 
-  it("are told once in the dashboard, and once more when they have ended", async () => {
+  it("are shown once in the dashboard, and once more when they have ended", async () => {
     await run(FAILED)
     expect(sent()).toEqual([
       expect.objectContaining({

@@ -63,7 +63,7 @@ export function errorOfFailure(failure: unknown, request: string): DustError {
 /** Field messages that are whole sentences. The others name fields, which shoppers do not know. */
 function sentences(errors: Problem["errors"]): string {
   const all: unknown[] = Array.isArray(errors) ? errors : []
-  const messages = all.map((each) => text((each as Problem | null)?.message)).filter((message) => message?.endsWith("."))
+  const messages = all.map((problem) => text((problem as Problem | null)?.message)).filter((message) => message?.endsWith("."))
   return [...new Set(messages)].join(" ")
 }
 

@@ -21,7 +21,7 @@ type Values = Record<string, unknown>
 /** The address of a request. Values that are undefined are left out, and each value of a list is a parameter of its own. */
 export function addressOf(baseUrl: string, template: string, path: Values = {}, query: Values = {}): string {
   const filled = template.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(String(path[name])))
-  const pairs = Object.entries(query).flatMap(([name, value]) => [value].flat().map((each) => [name, each]))
+  const pairs = Object.entries(query).flatMap(([name, value]) => [value].flat().map((entry) => [name, entry]))
   const given = pairs.filter(([, value]) => value != null) as string[][]
   return `${baseUrl.replace(/\/$/, "")}${filled}${given.length ? `?${new URLSearchParams(given)}` : ""}`
 }
@@ -29,7 +29,7 @@ export function addressOf(baseUrl: string, template: string, path: Values = {}, 
 /** Whether a body has the keys of the example, with values of their types. That of another program has not. */
 export function isLike(body: unknown, example: Values): boolean {
   return Object.entries(example).every(([key, value]) => {
-    const found = (body as Values | null | undefined)?.[key]
-    return found !== null && typeof found === typeof value && Array.isArray(found) === Array.isArray(value)
+    const field = (body as Values | null | undefined)?.[key]
+    return field !== null && typeof field === typeof value && Array.isArray(field) === Array.isArray(value)
   })
 }

@@ -1,4 +1,4 @@
-"""Bodies made to cost more than they weigh: each is answered in words, and the endpoint is open for the next one."""
+"""Request bodies that are expensive to process get an error response, and the endpoint serves the next request."""
 
 import gzip
 import json
@@ -37,21 +37,21 @@ BOMBS = {
 
 
 def assert_open(api: TestClient) -> None:
-    """The next shopper notices nothing."""
+    """The endpoint still accepts an ordinary event."""
     assert deliver(api, order_event(order("order_after", lines=[line(price=7)]))).status_code == 202
     while process_batch().taken:
         pass
     assert api.get("/store/dust", headers=tokens.customer()).json() == {"points": 7}
 
 
-def in_plain_words(answer: Any) -> None:
-    assert answer.status_code in {400, 413, 422}, answer.text[:500]
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert len(answer.content) < 20_000
+def in_plain_words(response: Any) -> None:
+    assert response.status_code in {400, 413, 422}, response.text[:500]
+    assert response.headers["content-type"] == "application/problem+json"
+    assert len(response.content) < 20_000
 
 
 @pytest.mark.parametrize("bomb", BOMBS)
-def test_signed_events_that_are_bombs(api: TestClient, bomb: str) -> None:
+def test_signed_events_that_are_expensive_to_process(api: TestClient, bomb: str) -> None:
     in_plain_words(deliver(api, BOMBS[bomb]))
     # A signed event with a readable id is stored, and then fails or is settled. It never blocks others.
     inside = deliver(api, HEAD + b'{"id": "order_9", "order": ' + BOMBS[bomb] + b"}}")
@@ -59,13 +59,13 @@ def test_signed_events_that_are_bombs(api: TestClient, bomb: str) -> None:
     assert_open(api)
     with transaction() as connection:
         left = connection.execute(text("SELECT state FROM webhook_event WHERE state = 'pending'")).all()
-    # What is pending waits for Medusa, of whom the order has to be asked.
+    # A pending event waits for Medusa, because its order has to be read there.
     assert len(left) <= 1
 
 
 @pytest.mark.parametrize("bomb", BOMBS)
-def test_requests_that_are_bombs(api: TestClient, bomb: str) -> None:
-    for method, path, who in (
+def test_requests_that_are_expensive_to_process(api: TestClient, bomb: str) -> None:
+    for method, path, credentials in (
         ("POST", "/store/dust/quote", tokens.customer()),
         ("POST", "/store/dust/redemptions", {**tokens.customer(), "idempotency-key": "k"}),
         ("POST", "/store/dust/quote/guest", {}),
@@ -75,14 +75,14 @@ def test_requests_that_are_bombs(api: TestClient, bomb: str) -> None:
         ("POST", "/admin/dust/customers/cus_1/adjustments", {**tokens.admin(), "idempotency-key": "k"}),
         ("POST", "/admin/dust/reconcile", tokens.admin()),
     ):
-        headers = {**who, "content-type": "application/json"}
+        headers = {**credentials, "content-type": "application/json"}
         in_plain_words(api.request(method, path, content=BOMBS[bomb], headers=headers))
         field = b'{"dust": ' + BOMBS[bomb] + b', "currency_code": "eur"}'
         in_plain_words(api.request(method, path, content=field, headers=headers))
     assert_open(api)
 
 
-def test_what_is_packed_is_not_unpacked(api: TestClient) -> None:
+def test_a_compressed_body_is_not_decompressed(api: TestClient) -> None:
     packed = gzip.compress(json.dumps({"dust": 1, "note": "a" * 50 * MAX_BYTES}).encode())
     assert len(packed) < MAX_BYTES
     headers = {**tokens.customer(), "content-type": "application/json", "content-encoding": "gzip"}

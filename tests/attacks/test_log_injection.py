@@ -24,7 +24,7 @@ NASTY = [f"\n{FORGED}", f"\r\n{FORGED}", f"\u2028{FORGED}", f"%0a{FORGED}", "\x1
 
 @pytest.fixture(params=["json", "console"])
 def log(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, api: TestClient) -> Iterator[io.StringIO]:
-    """What is logged from here on, in each format."""
+    """The lines that are logged from now on, in each format."""
     monkeypatch.setenv("DUST_LOG_FORMAT", request.param)
     get_settings.cache_clear()
     before, root = structlog.get_config(), logging.getLogger()
@@ -40,7 +40,7 @@ def log(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, api: Te
 
 
 def send(api: TestClient, nasty: str) -> None:
-    """Put it wherever something may be put."""
+    """Send the text in every place of a request that takes text."""
     raw = nasty.encode()
     path = quote(f"cus_1{nasty}")
     api.get(f"/store/dust/redemptions/{path}", headers=tokens.customer())
@@ -61,7 +61,7 @@ def send(api: TestClient, nasty: str) -> None:
     deliver(api, order_event(strange))
 
 
-def test_nothing_that_is_sent_breaks_out_of_its_line(api: TestClient, log: io.StringIO) -> None:
+def test_no_input_creates_another_log_line(api: TestClient, log: io.StringIO) -> None:
     for nasty in NASTY:
         send(api, nasty)
     process_batch()

@@ -1,4 +1,4 @@
-"""Secrets of our own making, carried along the whole flow by real processes, and then looked for everywhere."""
+"""Known secrets go through the whole flow of real processes, and are then searched for in all output."""
 
 import base64
 import os
@@ -42,7 +42,7 @@ COOKIE = "canary-cookie-cookie-cookie-cookie-cookie"
 
 
 class Hostile(FakeMedusa):
-    """Repeats what it was sent in whatever it answers, as a proxy in debug mode does."""
+    """A server that repeats the request in its response, as a proxy in debug mode does."""
 
     def handle(self, method: str, path: str, query: Any, body: Any, headers: Any) -> tuple[int, Any]:
         if path.startswith("/admin/"):
@@ -53,7 +53,7 @@ class Hostile(FakeMedusa):
 
 @dataclass
 class Places:
-    """Everything that anybody could read, by where it was read."""
+    """All output that people can read, by its place."""
 
     texts: dict[str, str] = field(default_factory=dict)
 
@@ -97,9 +97,9 @@ def environment(settings: dict[str, str], sockets: dict[str, socket.socket]) -> 
 
 def secrets_of(environment: dict[str, str]) -> dict[str, str]:
     passwords = {
-        name: found[1]
+        name: password[1]
         for name in ("DUST_DATABASE_URL", "DUST_BROKER_URL")
-        if (found := re.search(r"://[^:/@]*:([^@]+)@", environment[name]))
+        if (password := re.search(r"://[^:/@]*:([^@]+)@", environment[name]))
     }
     return {
         **passwords,
@@ -128,7 +128,7 @@ def delivered(http: httpx.Client, body: bytes, event_id: str, secret: str = WEBH
 
 
 def shop_a_while(http: httpx.Client, customer: str) -> list[httpx.Response]:
-    """A flow in which as much as possible goes wrong; every answer."""
+    """Run a flow with as many errors as possible. Returns every response."""
     mine, staff = {"authorization": f"Bearer {customer}"}, {"authorization": f"Bearer {ADMIN}"}
     requested = {"dust": 100, "currency_code": "eur", "cart_id": "cart_1"}
     answers = [
@@ -156,7 +156,7 @@ def shop_a_while(http: httpx.Client, customer: str) -> list[httpx.Response]:
 
 
 def rows_of(database: str) -> Iterator[tuple[str, str]]:
-    """Every table with all that is in it, bytes as text."""
+    """All rows of every table, with bytes as text."""
     with psycopg.connect(database) as connection:
         query = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
         for (table,) in connection.execute(query).fetchall():
@@ -164,19 +164,19 @@ def rows_of(database: str) -> Iterator[tuple[str, str]]:
                 yield table, " ".join(v.decode("latin-1") if isinstance(v, bytes) else str(v) for v in row) + "\n"
 
 
-def test_no_secret_is_found_where_anybody_could_read_it(
+def test_no_secret_is_in_any_output_file_or_table(
     environment: dict[str, str], sockets: dict[str, socket.socket]
 ) -> None:
     places, customer = Places(), token(secret=JWT)
     programs = {"worker": "worker --concurrency 1", "beat": "beat", "flower": "flower"}
     with (
-        running(environment, sockets=sockets, api="serve", **programs) as said,
+        running(environment, sockets=sockets, api="serve", **programs) as log,
         httpx.Client(base_url=f"http://127.0.0.1:{environment['DUST_PORT']}", trust_env=False, timeout=60) as http,
     ):
         eventually(lambda: answers(f"http://127.0.0.1:{environment['DUST_PORT']}/health/live"))
         flower_url = f"http://127.0.0.1:{environment['DUST_FLOWER_PORT']}"
-        for answer in shop_a_while(http, customer):
-            places.note(f"{answer.request.method} {answer.request.url.path}", f"{answer.headers}{answer.text}")
+        for response in shop_a_while(http, customer):
+            places.note(f"{response.request.method} {response.request.url.path}", f"{response.headers}{response.text}")
         with httpx.Client(base_url=flower_url, auth=("operator", FLOWER), trust_env=False, timeout=60) as flower:
             eventually(lambda: answers(f"{flower_url}/tasks", auth=("operator", FLOWER)))
             eventually(lambda: bool(flower.get("/api/workers", params={"refresh": 1}).json()))
@@ -186,8 +186,8 @@ def test_no_secret_is_found_where_anybody_could_read_it(
             pages += [f"/worker/{worker}", *(f"/task/{task}" for task in tasks[:10])]
             assert tasks
             for page in pages:
-                answer = flower.get(page)
-                places.note(f"flower {page.partition('?')[0]}", f"{answer.headers}{answer.text}")
+                response = flower.get(page)
+                places.note(f"flower {page.partition('?')[0]}", f"{response.headers}{response.text}")
         for process in psutil.Process().children(recursive=True):
             places.note("the list of processes", " ".join(process.cmdline()) + "\n")
         for command in (["doctor"], ["events", "--json"], ["retry", "msg_9"]):
@@ -195,7 +195,7 @@ def test_no_secret_is_found_where_anybody_could_read_it(
                 [*DUST, *command], env={**os.environ, **environment}, capture_output=True, text=True, timeout=120
             )
             places.note(f"dust {command[0]}", done.stdout + done.stderr)
-    places.note("logs", said.getvalue())
+    places.note("logs", log.getvalue())
     for file in Path(environment["DUST_DATA_DIR"]).rglob("*.log"):
         places.note("logs of servers", file.read_text(errors="replace"))
     for table, text in rows_of(environment["DUST_DATABASE_URL"]):
@@ -203,5 +203,5 @@ def test_no_secret_is_found_where_anybody_could_read_it(
     assert {"logs", "table webhook_event", "dust doctor", "flower /tasks"} <= places.texts.keys()
     assert "event_received" in places.texts["logs"]
     secrets = {**secrets_of(environment), "a customer's token": customer, "its signature": customer.rpartition(".")[2]}
-    found = {name: places.that_hold(secret) for name, secret in secrets.items() if places.that_hold(secret)}
-    assert found == {}
+    leaks = {name: places.that_hold(secret) for name, secret in secrets.items() if places.that_hold(secret)}
+    assert leaks == {}

@@ -31,7 +31,7 @@ quick = hypothesis_settings(
 
 @st.composite
 def another(draw: st.DrawFn, original: bytes) -> bytes:
-    """The same bytes with one or a few of them changed, added, left out or swapped; never the same as before."""
+    """The bytes with one or a few of them changed, added, removed or swapped; never equal to the original."""
     changed = bytearray(original)
     for _ in range(draw(st.integers(1, 3))):
         at = draw(st.integers(0, len(changed) - 1))
@@ -59,29 +59,29 @@ def kept() -> int:
 
 
 def refused(api: TestClient, body: bytes, headers: Any) -> None:
-    answer = api.post("/webhooks/medusa", content=body, headers=headers)
-    assert (answer.status_code, answer.json()["code"]) == (401, "bad_signature"), answer.text
+    response = api.post("/webhooks/medusa", content=body, headers=headers)
+    assert (response.status_code, response.json()["code"]) == (401, "bad_signature"), response.text
 
 
 @pytest.fixture
 def empty_after(api: TestClient) -> Iterator[None]:
     yield
     assert kept() == 0
-    # What was changed was good before.
+    # The unchanged delivery is valid.
     assert deliver(api, BODY).status_code == 202
 
 
 @given(changed=another(BODY))
 @quick
 @pytest.mark.usefixtures("empty_after")
-def test_no_changed_body_gets_in(api: TestClient, changed: bytes) -> None:
+def test_a_changed_body_is_refused(api: TestClient, changed: bytes) -> None:
     refused(api, changed, signed_headers(BODY))
 
 
 @given(data=st.data(), name=st.sampled_from(["webhook-id", "webhook-timestamp", "webhook-signature"]))
 @quick
 @pytest.mark.usefixtures("empty_after")
-def test_no_changed_header_gets_in(api: TestClient, data: st.DataObject, name: str) -> None:
+def test_a_changed_header_is_refused(api: TestClient, data: st.DataObject, name: str) -> None:
     headers: dict[str, Any] = signed_headers(BODY)
     changed = data.draw(another(headers[name].encode())).replace(b"\r", b"_").replace(b"\n", b"_")
     if same_signature(name, headers[name], changed):
@@ -90,7 +90,7 @@ def test_no_changed_header_gets_in(api: TestClient, data: st.DataObject, name: s
 
 
 def same_signature(name: str, before: str, changed: bytes) -> bool:
-    """Base64 has room for a few bits that mean nothing, and blanks part signatures of which each may fit."""
+    """Whether both headers have the same signature: base64 has unused bits, and spaces separate signatures."""
     text_ = changed.decode("latin-1").strip()
     if name != "webhook-signature":
         # A server strips what surrounds a value.
@@ -100,8 +100,8 @@ def same_signature(name: str, before: str, changed: bytes) -> bool:
 
 @given(body=st.binary(max_size=300), at=st.integers(0, 10**6))
 @quick
-def test_the_second_and_the_id_are_signed_too(body: bytes, at: int) -> None:
-    """Nobody who has seen one delivery can make another of it, later or under another id."""
+def test_the_timestamp_and_the_id_are_signed_too(body: bytes, at: int) -> None:
+    """A delivery that was observed cannot be sent again later or with another id."""
     timestamp = int(time.time())
     headers = {
         "webhook-id": "msg_1",
@@ -116,7 +116,7 @@ def test_the_second_and_the_id_are_signed_too(body: bytes, at: int) -> None:
 
 @given(left=st.binary(max_size=20), right=st.binary(max_size=20), ago=st.integers(0, 200))
 @quick
-def test_where_id_timestamp_and_body_part_cannot_be_moved(left: bytes, right: bytes, ago: int) -> None:
+def test_the_boundaries_between_id_timestamp_and_body_cannot_be_moved(left: bytes, right: bytes, ago: int) -> None:
     """They are signed as one text with dots in between: a body that holds a second of today between dots, in a
     shopper's note perhaps, must not become the body of another delivery whose id is the first half."""
     stamp = int(time.time())

@@ -1,4 +1,4 @@
-"""Slow clients against a real server: hundreds that never finish a request, while everybody else is served."""
+"""Slow clients against a real server: hundreds never finish a request, and all other clients are served."""
 
 import socket
 import threading
@@ -40,7 +40,7 @@ def connected(url: str, number: int) -> Iterator[list[socket.socket]]:
 
 
 def is_closed(slow: socket.socket) -> bool:
-    """Whether the server has ended it; what it may have said before does not count."""
+    """Whether the server has closed the connection; a response before that is ignored."""
     slow.settimeout(0.01)
     try:
         return slow.recv(65_536) == b""
@@ -57,7 +57,7 @@ def send_for_ever(endless: socket.socket) -> None:
 
 @pytest.fixture
 def url(settings: dict[str, str], enqueued: list[Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A server as `dust serve` starts it, in a thread, with little patience."""
+    """The URL of a server as `dust serve` starts it, in a thread, with short timeouts."""
     monkeypatch.setattr(connections, "HEAD_SECONDS", 1.0)
     monkeypatch.setattr(body_limits, "BODY_SECONDS", 1.0)
     options: dict[str, Any] = {}
@@ -77,20 +77,20 @@ def url(settings: dict[str, str], enqueued: list[Any], monkeypatch: pytest.Monke
         thread.join()
 
 
-def test_slow_clients_keep_nobody_waiting_and_are_sent_away(url: str) -> None:
+def test_slow_clients_delay_no_request_and_are_disconnected(url: str) -> None:
     with connected(url, SLOW) as slow:
         for number, connection in enumerate(slow):
             connection.sendall(list(STARTS.values())[number % len(STARTS)])
         with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
             for number in range(5):
                 assert deliver(client, order_event(order()), event_id=f"msg_{number}").status_code == 202
-        # Headers without end: sent away by their size, before any time is up.
+        # Endless headers are refused by their size, before the timeout.
         with connected(url, 1) as (endless,):
             endless.sendall(b"GET / HTTP/1.1\r\n")
             with pytest.raises(ConnectionError):
                 send_for_ever(endless)
         eventually(lambda: all(is_closed(client) for client in slow if client is not slow[3]))
-        # One that sent its headers in time gets the reason.
+        # A client that sent its headers in time gets an error response.
         answer = slow[3].makefile("rb").read()
         assert answer.startswith(b"HTTP/1.1 408 ")
         assert b'"code":"too_slow"' in answer

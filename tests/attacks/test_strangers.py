@@ -22,7 +22,7 @@ KEY = "the-victims-key"
 
 @pytest.fixture
 def victims(api: TestClient, medusa: FakeMedusa) -> dict[str, str]:
-    """What the first customer has, by the name of the parameter that takes it."""
+    """Ids and codes of the first customer, by the name of the parameter that takes them."""
     orders = [order(f"order_{number}", customer_id=VICTIM, lines=[line(price=500)]) for number in range(3)]
     for number, known in enumerate(orders):
         deliver(api, order_event(known), event_id=f"msg_{number}")
@@ -31,8 +31,8 @@ def victims(api: TestClient, medusa: FakeMedusa) -> dict[str, str]:
     mine = tokens.customer(VICTIM)
     for key in (KEY, "another"):
         requested = {"dust": 100, "currency_code": "eur"}
-        answer = api.post("/store/dust/redemptions", json=requested, headers={**mine, "idempotency-key": key})
-        redemption = answer.json()["redemption"]
+        response = api.post("/store/dust/redemptions", json=requested, headers={**mine, "idempotency-key": key})
+        redemption = response.json()["redemption"]
         advance(redemption["id"], get_medusa())
     (code, *_) = medusa.live_codes()
     return {
@@ -48,13 +48,13 @@ def victims(api: TestClient, medusa: FakeMedusa) -> dict[str, str]:
 
 
 def whole_view(api: TestClient, customer_id: str) -> list[Any]:
-    """Everything that the store side shows a customer."""
+    """Everything that the Store API shows a customer."""
     paths = ("/store/dust", "/store/dust/balance", "/store/dust/transactions", "/store/dust/redemptions")
     return [api.get(path, headers=tokens.customer(customer_id)).json() for path in paths]
 
 
 def attempts(api: TestClient, victims: dict[str, str]) -> list[tuple[str, str, dict[str, Any]]]:
-    """Every call of the store side, with the other's ids wherever something is asked for."""
+    """Every call of the Store API, with ids of the other customer in each parameter."""
     bodies: list[dict[str, Any]] = [
         {"cart_id": victims["cart_id"]},
         {"cart_id": victims["cart_id"], "dust": 100},
@@ -63,7 +63,7 @@ def attempts(api: TestClient, victims: dict[str, str]) -> list[tuple[str, str, d
         {"dust": 100, "currency_code": "eur"},
         {"code": victims["code"]},
     ]
-    found = []
+    requests = []
     for path, operations in api.get("/openapi.json").json()["paths"].items():
         if not path.startswith("/store"):
             continue
@@ -73,14 +73,14 @@ def attempts(api: TestClient, victims: dict[str, str]) -> list[tuple[str, str, d
             assert "{" not in url, "say here whose id this new parameter is"
             for cursor in ("cursor", "cursor of redemptions"):
                 query = {"customer_id": VICTIM, **({"cursor": victims[cursor]} if "cursor" in names else {})}
-                found += [
+                requests += [
                     (method, url, {"params": query, **({"json": body} if "requestBody" in operation else {})})
                     for body in (bodies if "requestBody" in operation else [{}])
                 ]
-    return found
+    return requests
 
 
-def test_with_anothers_ids_nothing_is_learnt_and_nothing_moved(
+def test_requests_with_the_ids_of_another_customer_reveal_and_change_nothing(
     api: TestClient, medusa: FakeMedusa, victims: dict[str, str]
 ) -> None:
     before, codes = whole_view(api, VICTIM), set(medusa.live_codes())
@@ -89,18 +89,20 @@ def test_with_anothers_ids_nothing_is_learnt_and_nothing_moved(
     assert len(tried) > 20
     theirs = {victims[name] for name in ("redemption_id", "code", "order_id", "customer_id")}
     for method, url, more in tried:
-        answer = api.request(method, url, headers=headers, **more)
-        assert answer.status_code < 500
-        # A refusal may repeat what it was asked for, nothing more.
-        asked = "" if answer.is_success else f"{url} {more}"
-        assert not [secret for secret in theirs if secret in answer.text and secret not in asked], (method, url, more)
+        response = api.request(method, url, headers=headers, **more)
+        assert response.status_code < 500
+        # An error response may repeat the parameters of its request, but nothing else.
+        asked = "" if response.is_success else f"{url} {more}"
+        assert not [secret for secret in theirs if secret in response.text and secret not in asked], (method, url, more)
     assert whole_view(api, VICTIM) == before
     assert set(medusa.live_codes()) == codes
     assert [view.get("balance", 0) for view in whole_view(api, STRANGER)[1:2]] == [0]
 
 
-def test_nobody_elses_is_answered_as_what_does_not_exist(api: TestClient, victims: dict[str, str]) -> None:
-    """An answer that differs would tell that it is there."""
+def test_an_object_of_another_customer_gets_the_response_of_one_that_does_not_exist(
+    api: TestClient, victims: dict[str, str]
+) -> None:
+    """A different response would reveal that the object exists."""
     headers = tokens.customer(STRANGER)
     for method in ("GET", "DELETE"):
         theirs = api.request(method, f"/store/dust/redemptions/{victims['redemption_id']}", headers=headers)
@@ -113,5 +115,5 @@ def test_nobody_elses_is_answered_as_what_does_not_exist(api: TestClient, victim
     for path, more in (("quote", {}), ("redemptions", {"dust": 100}), ("quote/guest", {})):
         for cart_id in (victims["cart_id"], "cart_9"):
             body, key = {"cart_id": cart_id, **more}, {"idempotency-key": cart_id}
-            answer = api.post(f"/store/dust/{path}", json=body, headers={**headers, **key})
-            assert (answer.status_code, answer.json()["code"]) == (404, "unknown_cart"), (path, answer.text)
+            response = api.post(f"/store/dust/{path}", json=body, headers={**headers, **key})
+            assert (response.status_code, response.json()["code"]) == (404, "unknown_cart"), (path, response.text)

@@ -99,7 +99,7 @@ def test_an_account_that_registers_beside_a_record_gets_the_bonus(api: TestClien
     assert (balance("cus_record").balance, balance().balance) == (0, BONUS)
 
 
-def test_an_edit_of_an_account_from_before_the_bonus_brings_none(api: TestClient, medusa: FakeMedusa) -> None:
+def test_an_edit_of_an_account_older_than_the_bonus_gives_no_bonus(api: TestClient, medusa: FakeMedusa) -> None:
     register(api, medusa)
     set_rules(bonuses={"signup": BONUS})
     medusa.edit_customer("cus_1", first_name="Grace")
@@ -183,7 +183,7 @@ def test_a_new_key_keeps_mailboxes_taken_and_proofs_valid(api: TestClient, medus
     assert balance("cus_2").balance == BONUS + 10
 
 
-def test_no_e_mail_is_kept_in_clear(api: TestClient, medusa: FakeMedusa) -> None:
+def test_no_e_mail_is_stored_in_clear_text(api: TestClient, medusa: FakeMedusa) -> None:
     set_rules(bonuses={"signup": BONUS})
     register(api, medusa)
     with transaction() as connection:
@@ -252,11 +252,11 @@ def test_a_changed_e_mail_claims_nothing(api: TestClient, medusa: FakeMedusa, fi
     assert (balance().balance, escrow().state) == (0, EscrowState.WAITING)
 
 
-def step(api: TestClient, what: str) -> None:
-    if what == "poll":
+def step(api: TestClient, action: str) -> None:
+    if action == "poll":
         poll()
-    elif what != "nothing":
-        deliver_customer_event(api, f"customer.{what}")
+    elif action != "nothing":
+        deliver_customer_event(api, f"customer.{action}")
 
 
 @pytest.mark.parametrize("then", ["poll", "updated", "created"])
@@ -264,7 +264,7 @@ def step(api: TestClient, what: str) -> None:
 def test_an_account_older_than_the_mode_claims_nothing(
     api: TestClient, medusa: FakeMedusa, then: str, changed: bool
 ) -> None:
-    """Nobody says that its e-mail was proved when it was made, so not even one that never changed."""
+    """Its e-mail may not have been verified when the account was created, even if it has not changed since."""
     set_rules(bonuses={"signup": BONUS} if changed else {})
     settle(guest())
     register(api, medusa, email=MALLORY if changed else EMAIL)
@@ -281,9 +281,7 @@ def test_an_account_older_than_the_mode_claims_nothing(
     assert (balance().balance - before, escrow().state) == (0, EscrowState.WAITING)
 
 
-def test_an_account_that_the_poll_finds_claims_with_the_e_mail_it_was_made_with(
-    api: TestClient, medusa: FakeMedusa
-) -> None:
+def test_an_account_that_the_poll_finds_claims_with_its_first_e_mail(api: TestClient, medusa: FakeMedusa) -> None:
     set_rules(guests={"claim": "registration"})
     settle(guest())
     medusa.add_customer("cus_1", EMAIL, created=real_now())
@@ -292,7 +290,7 @@ def test_an_account_that_the_poll_finds_claims_with_the_e_mail_it_was_made_with(
     assert (balance().balance, escrow().customer_id) == (10, "cus_1")
 
 
-def test_an_e_mail_that_was_given_up_and_taken_again_claims_no_more(api: TestClient, medusa: FakeMedusa) -> None:
+def test_an_e_mail_that_was_changed_and_changed_back_claims_nothing(api: TestClient, medusa: FakeMedusa) -> None:
     set_rules(guests={"claim": "registration"})
     register(api, medusa)
     for email in (MALLORY, EMAIL):
@@ -314,7 +312,7 @@ def test_a_spelling_of_the_same_mailbox_is_no_change(api: TestClient, medusa: Fa
     assert balance().balance == 10
 
 
-def test_proofs_of_registration_count_only_while_the_mode_says_so(api: TestClient, medusa: FakeMedusa) -> None:
+def test_proofs_by_registration_count_only_while_the_rules_accept_them(api: TestClient, medusa: FakeMedusa) -> None:
     set_rules(guests={"claim": "registration"})
     register(api, medusa)
     set_rules()
@@ -323,9 +321,7 @@ def test_proofs_of_registration_count_only_while_the_mode_says_so(api: TestClien
     assert balance().balance == 0
 
 
-def test_of_two_accounts_of_one_mailbox_the_newer_claims_whatever_comes_first(
-    api: TestClient, medusa: FakeMedusa
-) -> None:
+def test_of_two_accounts_of_one_mailbox_the_newer_claims_in_any_sequence(api: TestClient, medusa: FakeMedusa) -> None:
     set_rules(guests={"claim": "registration"})
     for number, email in enumerate((EMAIL.lower(), EMAIL.upper())):
         medusa.add_customer(f"cus_{number}", email, created=real_now() + timedelta(seconds=number))
@@ -336,7 +332,7 @@ def test_of_two_accounts_of_one_mailbox_the_newer_claims_whatever_comes_first(
     assert (balance("cus_0").balance, balance("cus_1").balance) == (0, 10)
 
 
-def test_an_account_deleted_and_made_anew_claims_as_a_new_one(api: TestClient, medusa: FakeMedusa) -> None:
+def test_an_account_that_was_deleted_and_created_again_claims_as_a_new_one(api: TestClient, medusa: FakeMedusa) -> None:
     set_rules(guests={"claim": "registration"})
     register(api, medusa, "cus_1")
     delete(api, medusa, "cus_1")
@@ -364,15 +360,15 @@ def state(api: TestClient, customer_id: str, by: str) -> httpx.Response:
     return api.post(REFERRAL, json={"code": code_of(api, by)}, headers=tokens.customer(customer_id))
 
 
-def refusal(answer: httpx.Response) -> tuple[int, str]:
-    return answer.status_code, answer.json().get("code", "")
+def refusal(response: httpx.Response) -> tuple[int, str]:
+    return response.status_code, response.json().get("code", "")
 
 
 @pytest.mark.parametrize("heard_of", [True, False])
-def test_nobody_refers_themselves_by_a_second_account_of_their_mailbox(
+def test_a_second_account_of_the_same_mailbox_cannot_be_referred(
     api: TestClient, medusa: FakeMedusa, heard_of: bool
 ) -> None:
-    """Also where neither account's event has come yet, and in both directions."""
+    """Also if neither account's event has arrived yet, and in both directions."""
     offer_referral_bonus()
     for number, email in enumerate((EMAIL, EMAIL.upper())):
         medusa.add_customer(f"cus_{number}", email, created=real_now() + timedelta(seconds=number))
@@ -394,7 +390,7 @@ def test_a_mailbox_that_had_an_account_is_no_new_customer(api: TestClient, medus
     assert refusal(state(api, "cus_2", by="cus_old")) == (409, "not_new")
 
 
-def test_a_code_stated_before_the_account_is_heard_of_counts(api: TestClient, medusa: FakeMedusa) -> None:
+def test_a_code_stated_before_the_account_is_known_counts(api: TestClient, medusa: FakeMedusa) -> None:
     offer_referral_bonus()
     settle(guest())
     medusa.add_customer("cus_old", "old@example.com", created=real_now())
@@ -404,14 +400,14 @@ def test_a_code_stated_before_the_account_is_heard_of_counts(api: TestClient, me
     assert balance("cus_1").balance == 10, "stating a code is not what the account is known by"
 
 
-def test_no_code_is_taken_while_medusa_cannot_say_whose_account_it_is(api: TestClient, medusa: FakeMedusa) -> None:
+def test_no_referral_code_is_accepted_while_medusa_is_away(api: TestClient, medusa: FakeMedusa) -> None:
     offer_referral_bonus()
     register(api, medusa, "cus_old", "old@example.com")
     register(api, medusa, "cus_1")
     medusa.away = True
-    answer = state(api, "cus_1", by="cus_old")
-    assert answer.status_code == 503
-    assert int(answer.headers["retry-after"]) > 0
+    response = state(api, "cus_1", by="cus_old")
+    assert response.status_code == 503
+    assert int(response.headers["retry-after"]) > 0
     medusa.away = False
     assert state(api, "cus_1", by="cus_old").status_code == 201
 
@@ -429,9 +425,7 @@ def test_accounts_that_were_merged_are_one_person(api: TestClient, medusa: FakeM
     assert refusal(state(api, "cus_c", by="cus_a")) == (409, "referral_circle")
 
 
-def test_accounts_merged_after_the_code_was_stated_bring_each_other_nothing(
-    api: TestClient, medusa: FakeMedusa
-) -> None:
+def test_accounts_merged_after_the_code_was_stated_get_no_referral_bonus(api: TestClient, medusa: FakeMedusa) -> None:
     offer_referral_bonus()
     register(api, medusa, "cus_a", "a@example.com")
     register(api, medusa, "cus_b", "b@example.com")

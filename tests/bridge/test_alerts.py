@@ -1,4 +1,4 @@
-"""Open alerts: each appears with its cause, says since when and what to do, and goes away with it."""
+"""Open alerts: each appears with its cause, says since when and what to do, and disappears with the cause."""
 
 import re
 from datetime import timedelta
@@ -48,9 +48,9 @@ def run_jobs() -> None:
 
 
 def alerts(api: TestClient) -> list[dict[str, Any]]:
-    answer = api.get("/admin/dust/alerts", headers=tokens.admin())
-    assert answer.status_code == 200, answer.text
-    return list(answer.json()["alerts"])
+    response = api.get("/admin/dust/alerts", headers=tokens.admin())
+    assert response.status_code == 200, response.text
+    return list(response.json()["alerts"])
 
 
 def codes(api: TestClient) -> list[str]:
@@ -61,7 +61,7 @@ def rule_of(code: AlertCode) -> dict[str, Any]:
     return dict(BY_NAME["Dust" + "".join(word.capitalize() for word in code.split("_"))])
 
 
-def test_when_all_is_well_there_is_none(healthy: TestClient) -> None:
+def test_without_problems_there_are_no_alerts(healthy: TestClient) -> None:
     deliver(healthy, order_event(order()))
     process_batch()
     assert alerts(healthy) == []
@@ -123,9 +123,9 @@ def test_jobs_that_are_late(healthy: TestClient) -> None:
     with moved(alert_limits.AUDIT_STOPPED):
         assert codes(healthy) == ["beat_stopped", "reconcile_stopped"]
     with moved(alert_limits.AUDIT_STOPPED + SECOND):
-        found = alerts(healthy)
-        assert [alert["code"] for alert in found] == ["beat_stopped", "reconcile_stopped", "audit_stopped"]
-        assert {alert["since"] for alert in found} == {before.isoformat().replace("+00:00", "Z")}
+        raised = alerts(healthy)
+        assert [alert["code"] for alert in raised] == ["beat_stopped", "reconcile_stopped", "audit_stopped"]
+        assert {alert["since"] for alert in raised} == {before.isoformat().replace("+00:00", "Z")}
         run_jobs()
         assert alerts(healthy) == []
 
@@ -138,7 +138,9 @@ def test_jobs_that_never_ran(api: TestClient) -> None:
         assert codes(api) == ["beat_stopped", "reconcile_stopped", "audit_stopped"]
 
 
-def test_without_a_medusa_nothing_asks_it(healthy: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_configured_medusa_its_poll_is_never_late(
+    healthy: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("DUST_MEDUSA_URL")
     get_settings.cache_clear()
     with moved(alert_limits.RECONCILE_STOPPED + SECOND):
@@ -182,12 +184,12 @@ def test_outgoing_webhooks(healthy: TestClient, receiver: Receiver) -> None:
 def test_a_test_webhook_is_sent_and_its_answer_is_kept(
     api: TestClient, receiver: Receiver, enqueued: list[Any]
 ) -> None:
-    answer = api.post("/admin/dust/outgoing-webhooks/ping", headers=tokens.admin())
-    assert (answer.status_code, enqueued) == (202, [(OUTGOING_SEND,)])
+    response = api.post("/admin/dust/outgoing-webhooks/ping", headers=tokens.admin())
+    assert (response.status_code, enqueued) == (202, [(OUTGOING_SEND,)])
     assert send_waiting(seconds=20) == 1
-    assert (receiver.types, receiver.ids) == (["dust.test"], [answer.json()["id"]])
-    found = api.get(f"/admin/dust/outgoing-webhooks/{answer.json()['id']}", headers=tokens.admin()).json()
-    assert [delivery["status"] for delivery in found["deliveries"]] == [204]
+    assert (receiver.types, receiver.ids) == (["dust.test"], [response.json()["id"]])
+    webhook = api.get(f"/admin/dust/outgoing-webhooks/{response.json()['id']}", headers=tokens.admin()).json()
+    assert [delivery["status"] for delivery in webhook["deliveries"]] == [204]
 
 
 def test_a_test_webhook_does_not_wait_for_a_receiver_that_was_away(api: TestClient, receiver: Receiver) -> None:
@@ -200,14 +202,14 @@ def test_a_test_webhook_does_not_wait_for_a_receiver_that_was_away(api: TestClie
 
 
 def test_without_a_receiver_there_is_no_test(api: TestClient) -> None:
-    answer = api.post("/admin/dust/outgoing-webhooks/ping", headers=tokens.admin())
-    assert (answer.status_code, answer.json()["code"]) == (409, "outgoing_webhooks_off")
+    response = api.post("/admin/dust/outgoing-webhooks/ping", headers=tokens.admin())
+    assert (response.status_code, response.json()["code"]) == (409, "outgoing_webhooks_off")
 
 
 def replay(api: TestClient, **window: Any) -> Any:
-    answer = api.post("/admin/dust/outgoing-webhooks/replay", json=window, headers=tokens.admin())
-    assert answer.status_code == 202, answer.text
-    return answer.json()["webhooks"]
+    response = api.post("/admin/dust/outgoing-webhooks/replay", json=window, headers=tokens.admin())
+    assert response.status_code == 202, response.text
+    return response.json()["webhooks"]
 
 
 def test_a_window_is_counted_and_then_sent_again_with_the_same_ids(
@@ -234,6 +236,6 @@ def test_a_window_is_counted_and_then_sent_again_with_the_same_ids(
 
 
 @pytest.mark.parametrize("window", [{}, {"since": "yesterday"}, {"since": "2026-11-01T00:00:00"}, {"since": 1, "x": 2}])
-def test_a_window_that_makes_no_sense_is_refused(api: TestClient, window: dict[str, Any]) -> None:
-    answer = api.post("/admin/dust/outgoing-webhooks/replay", json=window, headers=tokens.admin())
-    assert answer.status_code == 422
+def test_an_invalid_time_window_is_refused(api: TestClient, window: dict[str, Any]) -> None:
+    response = api.post("/admin/dust/outgoing-webhooks/replay", json=window, headers=tokens.admin())
+    assert response.status_code == 422

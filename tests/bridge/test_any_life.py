@@ -47,7 +47,7 @@ _KINDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
-    """What the rules say beside the rate. An order keeps those that it first met."""
+    """The rules apart from the rate. An order keeps those of its first settlement."""
 
     pending_days: int = 0
     expires_after_days: int | None = None
@@ -56,7 +56,7 @@ class Terms:
 
 @dataclass(kw_only=True)
 class Share:
-    """What one customer has of an order: booked for them, and of that left with them or expired before a return."""
+    """One customer's share of an order: what is booked, and what of it a return left with them or had expired."""
 
     booked: int = 0
     waived: int = 0
@@ -75,7 +75,7 @@ class Share:
 
 @dataclass(kw_only=True)
 class Account:
-    """What is booked for one order, for whom."""
+    """What is booked for one order, by customer."""
 
     terms: Terms
     owner: str | None = None
@@ -92,7 +92,7 @@ class AnyLife(AnySequence):
         self.open: dict[str, Redemption] = {}
         self.dates: dict[str, Any] = {}
         super().__init__()
-        self.models = {who: AccountModel() for who in self.customers}
+        self.models = {customer: AccountModel() for customer in self.customers}
 
     def earning_rules(self) -> dict[str, Any]:
         rules = super().earning_rules()
@@ -112,31 +112,31 @@ class AnyLife(AnySequence):
         self.time.enter_context(moved(timedelta(minutes=1)))
         super().changed(purchase, delivered)
 
-    def hear(self, facts: dict[str, Any], stood: Purchase) -> bool:
+    def receive(self, facts: dict[str, Any], stood: Purchase) -> bool:
         known = self.orders[facts["id"]]
         account = self.accounts.setdefault(known.id, Account(terms=self.terms))
-        if not super().hear(facts, stood):
+        if not super().receive(facts, stood):
             return False
-        # What was true then, by the rules that it met first.
+        # The facts at that time, by the rules of its first settlement.
         stood.rate, stood.waits_for_payment, stood.due = known.rate, known.waits_for_payment, known.due
         self._hand_over(known, account, stood.customer)
         worth, own = stood.earned(), account.shares[stood.customer]
-        others = {who: share for who, share in account.shares.items() if who != stood.customer}
+        others = {customer: share for customer, share in account.shares.items() if customer != stood.customer}
         # Two customers: there is one other at most.
-        for who, share in others.items():
+        for customer, share in others.items():
             if worth > account.worth:
-                self._bring(known, account, who, share.stands + min(worth - account.worth, share.lost))
+                self._bring(known, account, customer, share.stands + min(worth - account.worth, share.lost))
             elif worth < share.stands:
-                self._bring(known, account, who, worth)
+                self._bring(known, account, customer, worth)
         self._bring(known, account, stood.customer, worth - sum(share.stands for share in others.values()))
         account.worth = worth
         assert own.stands >= 0
         if stood.code:
-            self._hear_of_the_code(stood)
+            self._learn_of_the_code(stood)
         return True
 
     def _hand_over(self, known: Purchase, account: Account, to: str) -> None:
-        """The order is the other one's now, with what is free of it."""
+        """The order and its free points go to the other customer."""
         own = account.shares.setdefault(to, Share())
         if account.owner not in {None, to}:
             share = account.shares[str(account.owner)]
@@ -146,11 +146,11 @@ class AnyLife(AnySequence):
             own.booked += free
         account.owner = to
 
-    def _bring(self, known: Purchase, account: Account, who: str, stands: int) -> None:
-        share, model = account.shares[who], self.models[who]
+    def _bring(self, known: Purchase, account: Account, customer: str, stands: int) -> None:
+        share, model = account.shares[customer], self.models[customer]
         change = stands - share.stands
         if change < 0:
-            left = self._expired_for(known, who)
+            left = self._expired_for(known, customer)
             expired = max(0, min(-change, left, model.expired_of(known.id, now()) - share.expired))
             missing = -change - expired - model.free_for(known.id)
             expired += max(0, min(missing, left - expired))
@@ -177,12 +177,12 @@ class AnyLife(AnySequence):
             model.earn(known.id, new, now=now(), **dates)
         share.booked += restored + new
 
-    def _expired_for(self, known: Purchase, who: str) -> int:
+    def _expired_for(self, known: Purchase, customer: str) -> int:
         """The customer's expired coins that no return of another order has counted, or can still count as its own."""
         left = 0
         for order_id, account in self.accounts.items():
-            if share := account.shares.get(who):
-                over = self.models[who].expired_of(order_id, now()) - share.expired
+            if share := account.shares.get(customer):
+                over = self.models[customer].expired_of(order_id, now()) - share.expired
                 left += over if order_id == known.id else over - max(0, min(over, share.stands))
         return max(0, left)
 
@@ -195,7 +195,7 @@ class AnyLife(AnySequence):
         midnight = purchase.placed.replace(hour=0, minute=0, second=0, microsecond=0)
         return matures_at, midnight + timedelta(days=terms.expires_after_days + 1) - timedelta.resolution
 
-    def _hear_of_the_code(self, stood: Purchase) -> None:
+    def _learn_of_the_code(self, stood: Purchase) -> None:
         redemption_id = next(redemption_id for redemption_id, order in self.used_by.items() if order.id == stood.id)
         redemption = self.redemptions[redemption_id]
         used, before = stood.dust_used(redemption.dust, Fraction(redemption.value or 1)), 0
@@ -247,7 +247,7 @@ class AnyLife(AnySequence):
 
     @rule()
     def upkeep(self) -> None:
-        """What has become due is booked, and codes that nobody used in time are withdrawn."""
+        """Book what is due, and withdraw the codes of expired redemptions."""
         self.touched = True
         with transaction() as connection:
             post_due_lots(connection, now=now(), customers=200)
@@ -258,12 +258,12 @@ class AnyLife(AnySequence):
                 self._withdraw(redemption)
 
     def _withdraw(self, redemption: Redemption) -> None:
-        found = advance(redemption.id, get_medusa()).orders
-        if not found:
+        orders = advance(redemption.id, get_medusa()).orders
+        if not orders:
             self.released(redemption)
-        for facts in found:
+        for facts in orders:
             # An order whose event Dust did not receive has used it.
-            self.tell(facts, self.orders[facts["id"]])
+            self.deliver_facts(facts, self.orders[facts["id"]])
 
     def all_is_as_the_model_says(self) -> None:
         self.the_ledger_has_what_the_models_have()
@@ -273,27 +273,27 @@ class AnyLife(AnySequence):
         if not self.touched:
             return
         figures = dict.fromkeys(self.customers, (0, 0, 0, 0))
-        lots: dict[str, dict[Any, tuple[int, int]]] = {who: {} for who in self.customers}
+        lots: dict[str, dict[Any, tuple[int, int]]] = {customer: {} for customer in self.customers}
         dates = {}
         for row in self._read():
-            who = row.customer_id
-            figures[who] = row.balance, row.held, row.pending, row.debt
+            customer = row.customer_id
+            figures[customer] = row.balance, row.held, row.pending, row.debt
             if row.id:
                 dates[row.id] = row.created_at, row.matures_at, row.expires_at, row.amount
             if row.remaining:
                 key = row.source_id, row.matures_at, row.expires_at
-                left, held = lots[who].get(key, (0, 0))
-                lots[who][key] = left + row.remaining, held + row.held_of_lot
-        for who, model in self.models.items():
+                left, held = lots[customer].get(key, (0, 0))
+                lots[customer][key] = left + row.remaining, held + row.held_of_lot
+        for customer, model in self.models.items():
             model.due(now())
-            assert figures[who] == (model.balance, model.held, model.pending, model.debt)
-            assert lots[who] == model.lots()
+            assert figures[customer] == (model.balance, model.held, model.pending, model.debt)
+            assert lots[customer] == model.lots()
         assert self.dates.items() <= dates.items(), "a lot is gone, or has other dates than it was given"
         self.dates = dates
         self.touched = False
 
     def held_is_what_open_redemptions_ask_for(self) -> None:
-        """The models know that as well."""
+        """The held points equal those of the models."""
 
     def _read(self) -> Sequence[Row[Any]]:
         """The customers' figures, with a lot each; a customer without lots once.
@@ -331,10 +331,12 @@ class AnyLife(AnySequence):
         )
         with transaction() as connection:
             rows = connection.execute(query.group_by(columns.customer_id, columns.kind)).all()
-        moved_by_kind = {(who, kind): abs(int(dust)) for who, kind, dust in rows}
-        for who, model in self.models.items():
-            for what, kinds in _KINDS.items():
-                assert sum(moved_by_kind.pop((who, kind), 0) for kind in kinds) == abs(model.moved[what]), what
+        moved_by_kind = {(customer, kind): abs(int(dust)) for customer, kind, dust in rows}
+        for customer, model in self.models.items():
+            for movement, kinds in _KINDS.items():
+                assert sum(moved_by_kind.pop((customer, kind), 0) for kind in kinds) == abs(model.moved[movement]), (
+                    movement
+                )
         assert moved_by_kind == {}
 
 

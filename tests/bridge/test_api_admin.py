@@ -103,7 +103,7 @@ def test_wrong_product_settings_are_refused_by_name(api: TestClient, body: Any, 
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 100_000, b'{"dust_price": NaN}'])
-def test_a_body_that_is_no_json_is_a_problem_and_no_fault_of_ours(api: TestClient, body: bytes) -> None:
+def test_a_body_that_is_no_json_is_a_client_error(api: TestClient, body: bytes) -> None:
     answer = call(api, "PUT", f"{PRODUCTS}/prod_mug", content=body, headers={"content-type": "application/json"})
     assert answer.status_code in {400, 422}
     assert answer.headers["content-type"] == "application/problem+json"
@@ -114,7 +114,7 @@ def test_what_cannot_be_an_id_is_refused_by_name(api: TestClient, product_id: st
     assert fields(call(api, "GET", f"{PRODUCTS}/{product_id}")) == {"product_id"}
 
 
-def test_settings_are_mirrored_into_medusas_product_and_taken_out_again(api: TestClient, medusa: FakeMedusa) -> None:
+def test_settings_are_mirrored_into_medusas_product_and_removed_again(api: TestClient, medusa: FakeMedusa) -> None:
     medusa.products["prod_mug"] = {"id": "prod_mug", "metadata": {"care": "by hand"}}
     call(api, "PUT", f"{PRODUCTS}/prod_mug", json={"dust_only": True, "dust_price": 500})
     assert mirror() == 1
@@ -134,7 +134,7 @@ def test_settings_are_mirrored_into_medusas_product_and_taken_out_again(api: Tes
         assert connection.scalar(text("SELECT count(*) FROM dust_product")) == 0
 
 
-def test_a_mirror_that_cannot_be_is_said_or_waits(api: TestClient, medusa: FakeMedusa) -> None:
+def test_a_copy_that_fails_waits_or_has_an_error(api: TestClient, medusa: FakeMedusa) -> None:
     call(api, "PUT", f"{PRODUCTS}/prod_gone", json={"dust_price": 300})
     medusa.away = True
     assert mirror() == 0
@@ -180,7 +180,7 @@ def test_the_storefront_reads_settings_without_a_token_and_caches_them(api: Test
 # Adjustments
 
 
-def test_an_adjustment_is_a_row_of_the_book_and_the_same_key_gives_it_again(api: TestClient) -> None:
+def test_an_adjustment_is_a_ledger_row_and_the_same_key_returns_it_again(api: TestClient) -> None:
     first = adjust(api, 100, description="Sorry for the delay")
     assert first.status_code == 201
     row = first.json()
@@ -219,13 +219,13 @@ def test_a_debit_beyond_what_is_available_is_409_and_says_how_much_is(api: TestC
 
 
 @pytest.mark.parametrize("amount", [0, 0.5, 1.0, "5", True, None, [], 10**12 + 1, -(10**12) - 1, 10**100])
-def test_an_amount_that_is_none_is_refused_by_name(api: TestClient, amount: Any) -> None:
+def test_an_invalid_amount_is_refused_with_its_field(api: TestClient, amount: Any) -> None:
     assert fields(adjust(api, amount)) == {"amount"}
     assert call(api, "GET", "/admin/dust/customers/cus_1").json()["balance"] == 0
 
 
 @pytest.mark.parametrize("reason", ["", "   ", "x" * 201, "a\x00b", None, 7])
-def test_a_reason_must_be_one(api: TestClient, reason: Any) -> None:
+def test_an_invalid_reason_is_refused_with_its_field(api: TestClient, reason: Any) -> None:
     assert fields(adjust(api, 5, reason=reason)) == {"reason"}
 
 
@@ -273,7 +273,7 @@ def test_what_was_read_can_be_edited_and_put_back_as_a_new_version(api: TestClie
     assert [version["version"] for version in versions] == [2, 1]
 
 
-def test_the_defaults_are_the_last_of_the_versions_for_who_asks(api: TestClient) -> None:
+def test_the_list_of_versions_ends_with_the_defaults(api: TestClient) -> None:
     def listed(query: str) -> tuple[list[int], str | None]:
         answer = call(api, "GET", f"/admin/dust/programme/versions?defaults=true{query}").json()
         return [version["version"] for version in answer["versions"]], answer["next_cursor"]
@@ -372,8 +372,8 @@ def test_two_rules_that_contradict_each_other_are_both_named(
 ) -> None:
     answer = call(api, "PUT", "/admin/dust/programme", json=document)
     assert answer.status_code == 422
-    said = json.dumps(answer.json()["errors"])
-    assert all(name in said for name in named), said
+    errors = json.dumps(answer.json()["errors"])
+    assert all(name in errors for name in named), errors
     assert call(api, "GET", "/admin/dust/programme").json()["version"] == 0
 
 
@@ -423,7 +423,7 @@ def handle(event_id: str) -> None:
 
 
 @pytest.mark.parametrize("method_and_path", ["GET /admin/dust/events/msg_0", "POST /admin/dust/events/msg_0/retry"])
-def test_an_event_that_is_not_there_is_404(api: TestClient, method_and_path: str) -> None:
+def test_an_unknown_event_is_404(api: TestClient, method_and_path: str) -> None:
     method, path = method_and_path.split()
     answer = call(api, method, path)
     assert (answer.status_code, answer.json()["code"]) == (404, "unknown_event")
@@ -441,7 +441,7 @@ def test_an_event_that_is_not_there_is_404(api: TestClient, method_and_path: str
         ("cursor=%00", "cursor"),
     ],
 )
-def test_a_wrong_question_about_events_is_refused_by_name(api: TestClient, query: str, field: str) -> None:
+def test_an_invalid_filter_of_events_is_refused_with_its_field(api: TestClient, query: str, field: str) -> None:
     assert fields(call(api, "GET", f"/admin/dust/events?{query}")) == {field}
 
 
@@ -452,8 +452,8 @@ def test_reconcile_finds_an_order_without_a_webhook(api: TestClient, medusa: Fak
     medusa.orders["order_1"] = order(placed=now())
     dry = call(api, "POST", "/admin/dust/reconcile", json={"dry_run": True}).json()
     assert (dry["orders_seen"], dry["drifted"], enqueued) == (1, ["order_1"], [])
-    found = call(api, "POST", "/admin/dust/reconcile").json()
-    assert (found["drifted"], found["dry_run"], enqueued) == (["order_1"], False, [(INBOX_DRAIN,)])
+    report = call(api, "POST", "/admin/dust/reconcile").json()
+    assert (report["drifted"], report["dry_run"], enqueued) == (["order_1"], False, [(INBOX_DRAIN,)])
     process_batch()
     assert call(api, "GET", "/admin/dust/customers/cus_1").json()["balance"] == 10
     assert call(api, "POST", "/admin/dust/reconcile").json()["drifted"] == []
@@ -466,13 +466,13 @@ def test_reconcile_looks_back_as_far_as_requested(api: TestClient, medusa: FakeM
     assert call(api, "POST", "/admin/dust/reconcile", json={"since": since}).json()["drifted"] == ["order_1"]
 
 
-def test_the_next_poll_goes_on_where_the_last_one_ended(api: TestClient, medusa: FakeMedusa) -> None:
+def test_the_next_poll_continues_where_the_last_one_ended(api: TestClient, medusa: FakeMedusa) -> None:
     call(api, "POST", "/admin/dust/reconcile")
     medusa.orders["order_1"] = order(placed=now() + timedelta(hours=30))
     with moved(timedelta(hours=48)):
-        # Longer ago than the first poll looks back, but not than the last poll.
-        found = call(api, "POST", "/admin/dust/reconcile").json()
-        assert found["drifted"] == ["order_1"]
+        # Older than what a first poll reads, but newer than the last poll.
+        report = call(api, "POST", "/admin/dust/reconcile").json()
+        assert report["drifted"] == ["order_1"]
         again = call(api, "POST", "/admin/dust/reconcile").json()
         assert again["orders_seen"] == 0
 
@@ -520,7 +520,7 @@ def _redemptions(api: TestClient) -> None:
 
 
 def _events(api: TestClient) -> None:
-    # All received at one moment: the id has to tell them apart.
+    # All were received at the same time, so the id decides their order.
     for number in range(23):
         deliver(api, event("cart.updated", {"id": "cart_1"}), event_id=f"msg_{number:02}")
     with transaction() as connection:
@@ -546,7 +546,7 @@ _LISTS: dict[str, tuple[Callable[[TestClient], None], str, str, dict[str, str]]]
 
 @pytest.mark.usefixtures("_many_open_redemptions")
 @pytest.mark.parametrize("path", _LISTS)
-def test_pages_lose_and_double_no_row(api: TestClient, path: str) -> None:
+def test_pages_have_each_row_once(api: TestClient, path: str) -> None:
     make, _, _, headers = _LISTS[path]
     make(api)
     whole = rows_of_page(api, path, {"limit": 100})
@@ -575,7 +575,7 @@ _STRANGE_CURSORS = ("", "x", "!!!", "é", "YQ==", "AAAA", "OTk5", "2026-11-22", 
 
 
 @pytest.mark.parametrize("path", _LISTS)
-def test_a_cursor_that_nobody_gave_out_is_422(api: TestClient, path: str) -> None:
+def test_an_invented_cursor_is_422(api: TestClient, path: str) -> None:
     *_, headers = _LISTS[path]
     for cursor in _STRANGE_CURSORS:
         assert fields(api.get(path, params={"cursor": cursor}, headers=headers)) == {"cursor"}, cursor
@@ -661,10 +661,10 @@ def use_database(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     dispose_engine()
 
 
-# What Medusa says no to
+# Requests that Medusa refuses
 
 
-def test_a_medusa_that_refuses_our_publishable_key_is_a_problem_and_no_fault_of_ours(
+def test_a_refused_publishable_key_is_503(
     api: TestClient, medusa: FakeMedusa, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("DUST_MEDUSA_PUBLISHABLE_KEY", "pk_of_another_shop")

@@ -62,7 +62,7 @@ def a_lot_loses_a_point(connection: Connection) -> None:
 
 
 def hold_of(change: str) -> Callable[[Connection], None]:
-    """Points were put on hold and spent, and `change` is how their lot was all the time."""
+    """Points were held and spent, while their lot had the values in `change` all the time."""
 
     def plant(connection: Connection) -> None:
         account = open_accounts(connection, [CustomerId("cus_3")])[CustomerId("cus_3")]
@@ -123,6 +123,6 @@ def test_a_planted_breach_is_found(plant: Callable[[Connection], None], checks: 
     assert audit() == []
     with suppress(Planted), transaction() as connection:
         plant(connection)
-        found = {breach.check for breach in find_breaches(connection)}
+        breached = {breach.check for breach in find_breaches(connection)}
         raise Planted
-    assert checks <= found
+    assert checks <= breached

@@ -1,4 +1,4 @@
-"""What the audit allows for a while, and then no more."""
+"""Violations that the audit reports only after a grace period."""
 
 from datetime import timedelta
 
@@ -11,7 +11,7 @@ from tests.support.deliveries import deliver
 from tests.support.orders import order, order_event
 
 
-def test_an_event_may_wait_but_not_for_ever(api: TestClient) -> None:
+def test_an_event_that_waits_is_a_violation_after_a_grace_period(api: TestClient) -> None:
     deliver(api, order_event(order()), event_id="msg_1")
     assert audit() == []
     with moved(timedelta(hours=2)):

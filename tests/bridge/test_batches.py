@@ -1,4 +1,4 @@
-"""However events are batched, the end is the same as if they were settled one by one."""
+"""Events in batches of any size give the same result as one by one."""
 
 import itertools
 import random
@@ -33,7 +33,7 @@ def bought(number: int, price: int, *, customer: str, version: int = 1, **more: 
 
 
 def rows(customer: str) -> list[tuple[Any, ...]]:
-    """What is remembered of the customer's orders, without what names the customer."""
+    """The stored rows of the customer's orders, without the customer's id."""
     query = """SELECT right(order_id, -%(skip)s), booked, not_taken, worth, spent, tier, paid, earning_due, note
         FROM order_settlement WHERE order_id LIKE %(name)s || '%%' ORDER BY 1"""
     name = f"order_{customer}_"
@@ -81,25 +81,27 @@ def test_no_more_referrals_bring_a_bonus_than_the_limit_allows(together: bool) -
     brought = ["cus_c", "cus_a", "cus_b"]
     with transaction() as connection:
         code = own_code(connection, CustomerId("cus_old"), now=PLACED)
-        for who in brought:
-            state_code(connection, CustomerId(who), code, now=PLACED)
-    documents = [bought(n, 10, customer=who, payment_status="captured") for n, who in enumerate(brought)]
+        for customer_id in brought:
+            state_code(connection, CustomerId(customer_id), code, now=PLACED)
+    documents = [
+        bought(n, 10, customer=customer_id, payment_status="captured") for n, customer_id in enumerate(brought)
+    ]
     for batch in [documents] if together else [[document] for document in documents]:
         settle(*batch)
     assert figures("cus_old") == (200, 0, 0, 0)
-    assert [figures(who) for who in brought] == [(60, 0, 0, 0)] * len(brought)
+    assert [figures(customer_id) for customer_id in brought] == [(60, 0, 0, 0)] * len(brought)
     with transaction() as connection:
         query = "SELECT customer_id FROM referral WHERE referrer_booked > 0"
         assert connection.exec_driver_sql(query).scalars().all() == ["cus_c"]
 
 
-def test_facts_of_a_batch_that_come_after_one_another_count_in_that_sequence() -> None:
-    """An order met the tier that another one had made before it was canceled, in the same batch."""
+def test_facts_of_a_batch_count_in_their_sequence() -> None:
+    """An order has the tier that another order gave before its cancel in the same batch."""
     set_rules(tiers={"window_days": 30, "levels": [GOLD]})
     story = [(0, 700, 1, "pending"), (1, 10, 1, "pending"), (0, 700, 2, "canceled")]
-    for who, together in (("cus_1", False), ("cus_2", True)):
+    for customer_id, together in (("cus_1", False), ("cus_2", True)):
         documents = [
-            bought(number, price, customer=who, version=version, status=status)
+            bought(number, price, customer=customer_id, version=version, status=status)
             for number, price, version, status in story
         ]
         for batch in [documents] if together else [[document] for document in documents]:
@@ -135,7 +137,7 @@ tiers = st.fixed_dictionaries(
         "levels": st.sampled_from([[], [GOLD], [{"name": "silver", "from": 100, "factor": "1.5"}, GOLD]]),
     }
 )
-# What happens to which of six orders: its price, and whether it is captured or canceled.
+# Steps: which of six orders changes, its price, and whether it is captured or canceled.
 steps = st.lists(
     st.tuples(st.integers(0, 5), st.sampled_from([10, 300, 700]), st.sampled_from(["placed", "captured", "canceled"])),
     min_size=2,
@@ -157,9 +159,9 @@ def test_any_orders_in_any_batches_end_as_one_by_one(
     limits: dict[str, Any], tiers: dict[str, Any], when: str, steps: list[tuple[int, int, str]], merged: bool, seed: int
 ) -> None:
     set_rules(earn={"limits": limits, "when": when}, tiers=tiers)
-    found = []
+    results = []
     for batches in ("alone", "all", "random"):
-        who = f"cus_{batches}_{next(numbers)}"
+        customer_id = f"cus_{batches}_{next(numbers)}"
         versions: dict[int, int] = {}
         documents = []
         for number, price, change in steps:
@@ -167,12 +169,17 @@ def test_any_orders_in_any_batches_end_as_one_by_one(
             status = "canceled" if change == "canceled" else "pending"
             payment = "captured" if change == "captured" else "authorized"
             # Half of them are placed by another account of the same person.
-            customer = f"{who}_other" if merged and number % 2 else who
-            document = bought(number, price, customer=who, version=versions[number], status=status)
+            customer = f"{customer_id}_other" if merged and number % 2 else customer_id
+            document = bought(number, price, customer=customer_id, version=versions[number], status=status)
             documents.append(document | {"payment_status": payment, "customer_id": customer})
         if merged:
             with transaction() as connection:
-                merge = {"id": new_id("dmrg"), "customer_id": f"{who}_other", "survivor_id": who, "at": PLACED}
+                merge = {
+                    "id": new_id("dmrg"),
+                    "customer_id": f"{customer_id}_other",
+                    "survivor_id": customer_id,
+                    "at": PLACED,
+                }
                 connection.exec_driver_sql(
                     "INSERT INTO customer_merge (id, customer_id, survivor_id, merged_at, merged_by)"
                     " VALUES (%(id)s, %(customer_id)s, %(survivor_id)s, %(at)s, 'test')",
@@ -183,8 +190,8 @@ def test_any_orders_in_any_batches_end_as_one_by_one(
             size = {"alone": 1, "all": len(documents), "random": chance.randint(1, 4)}[batches]
             settle(*documents[:size])
             del documents[:size]
-        found.append((rows(who), figures(who)))
-    assert found[0] == found[1] == found[2]
+        results.append((rows(customer_id), figures(customer_id)))
+    assert results[0] == results[1] == results[2]
     assert audit() == []
 
 

@@ -37,7 +37,7 @@ def test_a_bonus_is_a_credit_with_a_lot_and_the_same_key_gives_it_again(api: Tes
     assert balance().expiring[0].amount == 100
 
 
-def test_many_get_it_at_once_and_a_customer_named_twice_gets_it_once(api: TestClient) -> None:
+def test_a_bonus_for_many_customers_is_given_once_to_each(api: TestClient) -> None:
     answer = give_many(api, "cus_2", "cus_1", "cus_2").json()
     assert [row["customer_id"] for row in answer["transactions"]] == ["cus_1", "cus_2"]
     assert (balance("cus_1").balance, balance("cus_2").balance) == (100, 100)
@@ -86,16 +86,16 @@ def test_it_can_be_pending_at_first(api: TestClient) -> None:
 )
 def test_the_same_key_with_another_body_is_409(api: TestClient, other: dict[str, Any]) -> None:
     give(api)
-    answer = give(api, **other)
-    assert (answer.status_code, answer.json()["code"]) == (409, "idempotency_key_reused")
+    response = give(api, **other)
+    assert (response.status_code, response.json()["code"]) == (409, "idempotency_key_reused")
     assert (balance("cus_1").balance, balance("cus_2").balance) == (100, 0)
 
 
 def test_ten_clicks_at_once_are_one_bonus(api: TestClient) -> None:
     with ThreadPoolExecutor(5) as pool:
         answers = list(pool.map(lambda _: give_many(api, "cus_1", "cus_2"), range(10)))
-    assert {answer.status_code for answer in answers} == {201}
-    assert len({answer.text for answer in answers}) == 1
+    assert {response.status_code for response in answers} == {201}
+    assert len({response.text for response in answers}) == 1
     assert history() == [("bonus", 100)]
 
 
@@ -115,15 +115,15 @@ def test_ten_clicks_at_once_are_one_bonus(api: TestClient) -> None:
         ({"dust": 5}, "dust"),
     ],
 )
-def test_what_is_wrong_is_named(api: TestClient, wrong: dict[str, Any], field: str) -> None:
+def test_an_invalid_value_is_refused_with_its_field(api: TestClient, wrong: dict[str, Any], field: str) -> None:
     assert fields(give(api, **wrong)) == {field}
 
 
 def test_it_may_not_expire_by_the_programme_before_it_matures(api: TestClient) -> None:
     set_rules(earn={"expires_after_days": 30})
-    answer = give(api, matures_after_days=30)
-    assert fields(answer) == {"matures_after_days"}
-    assert "expires_after_days" in answer.text
+    response = give(api, matures_after_days=30)
+    assert fields(response) == {"matures_after_days"}
+    assert "expires_after_days" in response.text
     assert give(api, matures_after_days=29).status_code == 201
     assert give(api, key="own", matures_after_days=30, expires_after_days=31).status_code == 201
 
@@ -139,10 +139,10 @@ def test_a_repeated_request_gets_the_first_answer_also_when_the_programme_would_
     assert (balance().balance, balance().pending) == (0, 100)
 
 
-def test_without_a_key_nothing_is_given(api: TestClient) -> None:
-    answer = call(api, "POST", BONUSES, json={"customer_id": "cus_1", "amount": 5, "reason": "r"})
-    assert (answer.status_code, answer.json()["code"]) == (400, "idempotency_key_missing")
+def test_without_an_idempotency_key_a_bonus_is_refused(api: TestClient) -> None:
+    response = call(api, "POST", BONUSES, json={"customer_id": "cus_1", "amount": 5, "reason": "r"})
+    assert (response.status_code, response.json()["code"]) == (400, "idempotency_key_missing")
 
 
-def test_it_is_the_merchants_to_give(api: TestClient) -> None:
+def test_giving_a_bonus_requires_authentication(api: TestClient) -> None:
     assert api.post(BONUSES, json={"customer_id": "cus_1", "amount": 5, "reason": "r"}).status_code == 401

@@ -39,10 +39,10 @@ def redemption(api: TestClient, medusa: FakeMedusa) -> dict[str, Any]:
     """Points for a discount that is in the cart `cart_1`."""
     give(POINTS)
     medusa.add_cart(lines=[cart_line(total=PRICE)])
-    made = redeemed(api, {"cart_id": "cart_1", "dust": POINTS})
-    assert codes_in(medusa.carts["cart_1"]) == {made["code"]}
+    redemption = redeemed(api, {"cart_id": "cart_1", "dust": POINTS})
+    assert codes_in(medusa.carts["cart_1"]) == {redemption["code"]}
     medusa.calls.clear()
-    return made
+    return redemption
 
 
 def add_code(medusa: FakeMedusa, code: str, cart_id: str = "cart_1") -> None:
@@ -51,12 +51,12 @@ def add_code(medusa: FakeMedusa, code: str, cart_id: str = "cart_1") -> None:
 
 
 def remove_code(medusa: FakeMedusa, code: str, cart_id: str = "cart_1") -> None:
-    """The trash icon at the code."""
+    """The shopper removes the code with the trash icon."""
     medusa.handle("DELETE", f"/store/carts/{cart_id}/promotions", {}, {"promo_codes": [code]}, STORE)
 
 
 def report_codes(api: TestClient, *codes: str, cart_id: str = "cart_1") -> None:
-    """What the plugin sends when codes have left a cart."""
+    """Deliver the event that the plugin sends when codes have left a cart."""
     event = {
         "type": "dust.code_removed",
         "timestamp": now().isoformat(),
@@ -72,14 +72,14 @@ def due() -> list[str]:
 
 
 def visit_when_due() -> None:
-    """What the sweep does after the short wait."""
+    """Run the check of a cart, as the sweep does after the short wait."""
     with moved(CART_CHECK_DELAY):
         for redemption_id in due():
             advance(redemption_id, get_medusa())
 
 
 def assert_clean(medusa: FakeMedusa, cart_id: str = "cart_1") -> None:
-    """The cart costs its full price, and nothing is left of any code."""
+    """The cart costs its full price and has no code."""
     cart = medusa.carts[cart_id]
     assert cart["promotions"] == []
     assert codes_in(cart) == set()
@@ -96,7 +96,7 @@ def release_by_time(api: TestClient, redemption_id: str) -> None:
 
 
 @pytest.mark.parametrize("release", [release_by_request, release_by_time])
-def test_a_release_takes_the_code_out_of_its_cart_before_it_deletes_the_promotion(
+def test_a_release_removes_the_code_from_its_cart_before_it_deletes_the_promotion(
     api: TestClient, medusa: FakeMedusa, redemption: dict[str, Any], release: Callable[[TestClient, str], None]
 ) -> None:
     release(api, redemption["id"])
@@ -114,8 +114,8 @@ def test_a_release_takes_the_code_out_of_its_cart_before_it_deletes_the_promotio
 def test_an_erased_customers_code_leaves_its_cart_first_too(
     api: TestClient, medusa: FakeMedusa, redemption: dict[str, Any]
 ) -> None:
-    answer = api.post("/admin/dust/customers/cus_1/erase", headers=tokens.admin())
-    assert answer.is_success, answer.text
+    response = api.post("/admin/dust/customers/cus_1/erase", headers=tokens.admin())
+    assert response.is_success, response.text
     for redemption_id in due():
         advance(redemption_id, get_medusa())
 
@@ -126,8 +126,8 @@ def test_an_erased_customers_code_leaves_its_cart_first_too(
     assert medusa.live_codes() == set()
 
 
-def test_a_failed_redemption_takes_the_codes_that_were_made_out_of_carts(api: TestClient, medusa: FakeMedusa) -> None:
-    """A second code is refused; the first may be in a cart from a visit that was cut off."""
+def test_a_failed_redemption_removes_its_created_codes_from_carts(api: TestClient, medusa: FakeMedusa) -> None:
+    """A second code is refused; an interrupted run may have put the first one into a cart."""
     prices = {"products": [{"product_id": product_id, "dust_price": 100} for product_id in ("prod_mug", "prod_pin")]}
     assert api.post("/admin/dust/products", json=prices, headers=tokens.admin()).status_code == 200
     give(POINTS)
@@ -169,7 +169,7 @@ def test_carts_that_dust_does_not_know_are_found_by_the_plugin(api: TestClient, 
     assert calls.index("/admin/dust/codes/withdraw") < calls.index(promotion)
 
 
-def test_a_code_in_very_many_carts_is_taken_out_in_several_visits(api: TestClient, medusa: FakeMedusa) -> None:
+def test_a_code_in_very_many_carts_is_removed_in_several_runs(api: TestClient, medusa: FakeMedusa) -> None:
     medusa.plugin, medusa.carts_a_call = True, 2
     give(POINTS)
     code = redeemed(api, {"dust": POINTS, "currency_code": "eur"})
@@ -221,10 +221,10 @@ def test_a_code_that_is_put_back_before_the_promotion_is_gone_is_taken_out_again
     assert_clean(medusa)
 
 
-def test_a_cart_that_is_gone_holds_no_release_up(
+def test_a_deleted_cart_does_not_delay_a_release(
     api: TestClient, medusa: FakeMedusa, redemption: dict[str, Any]
 ) -> None:
-    """Medusa answers 500 to a removal from a cart that it does not have, and 404 to a look at it."""
+    """For a cart that does not exist, Medusa answers 500 to a removal and 404 to a read."""
     del medusa.carts["cart_1"]
     release_by_request(api, redemption["id"])
     assert figures(api) == (POINTS, 0, POINTS)
@@ -263,7 +263,7 @@ def test_a_locked_cart_is_waited_for_with_the_promotion_still_there(
     assert figures(api) == (POINTS, 0, POINTS)
 
 
-def test_a_cart_that_medusa_can_never_change_does_not_hold_the_points_for_good(
+def test_points_are_released_although_medusa_can_never_change_the_cart(
     api: TestClient, medusa: FakeMedusa, redemption: dict[str, Any]
 ) -> None:
     medusa.locked_carts.add("cart_1")
@@ -278,7 +278,7 @@ def test_a_cart_that_medusa_can_never_change_does_not_hold_the_points_for_good(
     assert figures(api) == (POINTS, 0, POINTS)
 
 
-def test_a_plugin_that_refuses_does_not_hold_the_points_for_good(
+def test_points_are_released_although_the_plugin_refuses(
     api: TestClient, medusa: FakeMedusa, redemption: dict[str, Any]
 ) -> None:
     refusal = (400, {"type": "invalid_data", "message": "Unrecognized fields: 'dry_run'"})
@@ -311,7 +311,7 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize("how", [Killed, httpx.ReadTimeout])
 @pytest.mark.parametrize("plugin", [True, False])
-def test_a_release_that_is_cut_off_after_any_call_is_completed_by_the_next_visit(
+def test_a_release_that_is_interrupted_after_any_call_is_completed_by_the_next_run(
     api: TestClient, medusa: FakeMedusa, redemption: dict[str, Any], plugin: bool, how: type[BaseException]
 ) -> None:
     medusa.plugin = plugin
@@ -368,8 +368,8 @@ def test_a_code_that_leaves_its_cart_frees_its_points(
 
     visit_when_due()
 
-    found = show(api, redemption["id"])
-    assert (found["state"], found["reason"]) == ("released", "The code was removed from the cart.")
+    shown = show(api, redemption["id"])
+    assert (shown["state"], shown["reason"]) == ("released", "The code was removed from the cart.")
     assert figures(api) == (POINTS, 0, POINTS)
     assert medusa.live_codes() == set()
 
@@ -407,10 +407,10 @@ def test_a_code_that_left_its_cart_stays_held_until_medusa_could_be_asked(
     assert figures(api) == (POINTS, 0, POINTS)
 
 
-def test_a_code_that_leaves_while_medusa_is_asked_is_looked_at_again(
+def test_a_code_that_leaves_its_cart_during_the_check_is_checked_again(
     api: TestClient, medusa: FakeMedusa, redemption: dict[str, Any]
 ) -> None:
-    """It was put back, and is removed a second time just after Medusa has said that it is there."""
+    """It was put back, and is removed again just after Medusa has answered that it is in the cart."""
     report_codes(api, redemption["code"])
 
     def remove_again(method: str, path: str) -> None:
@@ -456,7 +456,7 @@ def test_a_code_that_leaves_another_cart_or_belongs_to_none_is_kept(
     report_codes(api, unbound["code"])
     report_codes(api, "DUST-0000000000000000")
     visit_when_due()
-    assert [show(api, made["id"])["state"] for made in (redemption, unbound)] == ["active", "active"]
+    assert [show(api, kept["id"])["state"] for kept in (redemption, unbound)] == ["active", "active"]
 
 
 def test_a_redemption_that_is_still_being_put_into_its_cart_is_left_alone(api: TestClient, medusa: FakeMedusa) -> None:
@@ -523,7 +523,7 @@ def test_an_event_without_a_cart_is_refused_and_one_without_codes_changes_nothin
 
 
 @pytest.mark.parametrize("odd", [["\x00"], ["\ud800"], ["x" * 100_000], [1, None, {}], ["DUST-1"] * 70_000])
-def test_an_event_with_texts_that_are_no_codes_is_handled_by_those_that_are(
+def test_invalid_codes_in_an_event_are_ignored(
     api: TestClient, medusa: FakeMedusa, redemption: dict[str, Any], odd: list[Any]
 ) -> None:
     remove_code(medusa, redemption["code"])
@@ -550,7 +550,7 @@ def test_the_audit_names_open_carts_with_a_code_of_a_deleted_promotion(
     assert redemption["id"] in breach.detail
 
 
-def test_the_worker_looks_at_the_cart_without_waiting_for_the_sweep(
+def test_the_worker_checks_the_cart_without_waiting_for_the_sweep(
     api: TestClient, medusa: FakeMedusa, redemption: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     published: list[tuple[Any, ...]] = []

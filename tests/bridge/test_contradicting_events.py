@@ -1,4 +1,4 @@
-"""Facts of an order that come in an odd order, contradict each other, or were invented: Medusa's order counts."""
+"""Facts of an order that arrive out of sequence, contradict each other or are forged: Medusa's order counts."""
 
 import itertools
 import random
@@ -115,7 +115,7 @@ def test_contradicting_facts_wait_for_medusa_and_lose_nothing(api: TestClient, m
 
 @pytest.mark.parametrize("canceled_first", [True, False])
 @pytest.mark.parametrize(("version", "minutes"), [(1, -2), (2, -2), (2, 8), (1, 8)])
-def test_a_cancel_wins_whatever_the_clocks_say(
+def test_a_cancel_takes_precedence_over_all_times(
     api: TestClient, medusa: FakeMedusa, canceled_first: bool, version: int, minutes: float
 ) -> None:
     canceled = bought(17, version=version, minutes=minutes, status="canceled")
@@ -128,7 +128,7 @@ def test_a_cancel_wins_whatever_the_clocks_say(
 
 
 def test_an_answer_from_before_a_newer_event_does_not_replace_it(api: TestClient, medusa: FakeMedusa) -> None:
-    """The order is canceled, and that is heard of, while Medusa's answer of before is on its way."""
+    """The event of a cancel is settled while an earlier answer of Medusa is being read."""
     medusa.orders["order_1"] = EDIT_UNDONE
     deliver(api, order_event(EDITED_TO_17))
     drain()
@@ -144,7 +144,7 @@ def test_an_answer_from_before_a_newer_event_does_not_replace_it(api: TestClient
     assert points() == 0
 
 
-# Snapshots that an attacker invents who knows the webhook secret.
+# Snapshots forged by an attacker who knows the webhook secret.
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_an_answer_from_before_a_newer_event_does_not_replace_it(api: TestClient
     ids=["version", "many versions", "updated later", "placed later"],
 )
 @pytest.mark.parametrize("known", [True, False])
-def test_a_snapshot_of_the_future_is_not_taken(
+def test_a_snapshot_dated_in_the_future_is_not_used(
     api: TestClient, medusa: FakeMedusa, invented: dict[str, Any], known: bool
 ) -> None:
     medusa.orders["order_1"] = PLACED_FOR_10
@@ -168,7 +168,7 @@ def test_a_snapshot_of_the_future_is_not_taken(
     deliver(api, order_event(invented))
     drain()
     assert points() == 10
-    # What comes afterwards is not blocked.
+    # Later events are not blocked.
     deliver(api, order_event(EDITED_TO_17))
     drain()
     assert points() == 17
@@ -184,7 +184,7 @@ def test_a_snapshot_of_the_future_is_not_taken(
     ],
     ids=["totals", "version", "customer", "canceled"],
 )
-def test_a_snapshot_that_medusa_contradicts_is_set_right_by_the_poll(
+def test_a_snapshot_that_medusa_contradicts_is_corrected_by_the_poll(
     api: TestClient, medusa: FakeMedusa, invented: dict[str, Any]
 ) -> None:
     medusa.orders["order_1"] = PLACED_FOR_10
@@ -193,20 +193,20 @@ def test_a_snapshot_that_medusa_contradicts_is_set_right_by_the_poll(
     drain()
     assert (points(), points("cus_thief")) != (10, 0)
     with moved(CHECK_AFTER):
-        found = poll()
-        assert found.drifted == ["order_1"]
+        report = poll()
+        assert report.drifted == ["order_1"]
         assert (points(), points("cus_thief")) == (10, 0)
         assert (settled("facts_version"), settled("customer_id")) == (1, "cus_1")
     with moved(CHECK_AFTER * 3):
         assert poll().drifted == []
-        # And the order's next true event counts.
+        # The order's next genuine event counts.
         deliver(api, order_event(EDITED_TO_17))
         drain()
         assert points() == 17
 
 
 @pytest.mark.parametrize("invented", ["category", "group", "product"])
-def test_invented_details_of_a_new_order_are_not_believed_for_good(
+def test_forged_details_of_a_new_order_are_corrected_by_medusa(
     api: TestClient, medusa: FakeMedusa, invented: str
 ) -> None:
     """They decide the terms of its lines, which are stored at the first settlement."""
@@ -303,7 +303,7 @@ def test_an_order_is_not_older_than_in_medusa(api: TestClient, medusa: FakeMedus
 
 
 @pytest.mark.parametrize("when", ["payment.captured", "order.completed"])
-def test_an_invented_payment_is_not_believed_for_good(api: TestClient, medusa: FakeMedusa, when: str) -> None:
+def test_a_forged_payment_is_corrected_by_medusa(api: TestClient, medusa: FakeMedusa, when: str) -> None:
     set_rules(earn={"rates": {"eur": "1"}, "when": when})
     status = {"payment_status": "captured"} if when == "payment.captured" else {"status": "completed"}
     medusa.orders["order_1"] = order(payment_status="authorized")
@@ -319,7 +319,7 @@ def test_an_invented_payment_is_not_believed_for_good(api: TestClient, medusa: F
 
 
 def test_an_invented_snapshot_of_long_ago_is_found_by_the_sample(api: TestClient, medusa: FakeMedusa) -> None:
-    """An installation in which it was believed before there was a check: nothing is due."""
+    """An installation that settled it before there was a comparison: no comparison is due."""
     medusa.orders["order_1"] = PLACED_FOR_10
     deliver(api, order_event(bought(5000, version=2, minutes=5)))
     drain()
@@ -329,7 +329,7 @@ def test_an_invented_snapshot_of_long_ago_is_found_by_the_sample(api: TestClient
     assert points() == 10
 
 
-def test_reconcile_since_a_date_sets_right_what_was_believed_then(api: TestClient, medusa: FakeMedusa) -> None:
+def test_reconcile_since_a_date_corrects_forged_snapshots(api: TestClient, medusa: FakeMedusa) -> None:
     for number in range(40):
         document = order(f"order_{number}")
         medusa.orders[document["id"]] = document
@@ -360,7 +360,7 @@ def test_the_check_asks_for_a_hundred_orders_at_once_and_writes_what_is_done(
         assert connection.scalar(text("SELECT count(*) FROM order_settlement WHERE check_at IS NOT NULL")) == 0
 
 
-def test_an_order_that_breaks_the_check_costs_itself_only(
+def test_an_order_that_cannot_be_compared_does_not_stop_the_others(
     api: TestClient, medusa: FakeMedusa, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for order_id in ("order_1", "order_2"):
@@ -369,8 +369,8 @@ def test_an_order_that_breaks_the_check_costs_itself_only(
     drain()
     del medusa.orders["order_1"]["items"]
     with moved(CHECK_AFTER):
-        found = poll()
-    assert "order_1" in found.unreadable
+        report = poll()
+    assert "order_1" in report.unreadable
     assert points() == 5010
 
 
@@ -382,7 +382,7 @@ def declined(medusa: FakeMedusa, order_id: str = "order_1") -> None:
 
 
 def look_until_it_counts_as_deleted() -> None:
-    """A poll that finds it missing, and one some minutes later."""
+    """Poll once, and again after the time in which a missing order counts as deleted."""
     with moved(CHECK_AFTER):
         poll()
     with moved(CHECK_AFTER + MISSING_FOR):
@@ -456,7 +456,7 @@ def test_an_order_that_comes_back_is_settled_as_it_is(api: TestClient, medusa: F
     declined(medusa)
     look_until_it_counts_as_deleted()
     assert points() == 10
-    # What was on its way for it does not bring it back while Medusa has it not.
+    # Events of the order that arrive late do not restore it while Medusa does not have it.
     deliver(api, order_event(order()), event_id="late")
     drain()
     assert points() == 10
@@ -480,7 +480,7 @@ def test_an_order_that_comes_back_is_found_by_the_poll(medusa: FakeMedusa) -> No
     assert points() == 20
 
 
-def test_a_guests_deleted_order_keeps_nothing_waiting(medusa: FakeMedusa) -> None:
+def test_a_guests_deleted_order_leaves_no_escrow(medusa: FakeMedusa) -> None:
     medusa.orders["order_1"] = order(guest=True)
     medusa.orders["order_2"] = order("order_2")
     first_poll()
@@ -490,9 +490,7 @@ def test_a_guests_deleted_order_keeps_nothing_waiting(medusa: FakeMedusa) -> Non
     assert settled("escrowed") == 0
 
 
-def test_a_placed_order_that_medusa_never_had_is_ignored_after_a_second_look(
-    api: TestClient, medusa: FakeMedusa
-) -> None:
+def test_a_placed_order_unknown_to_medusa_twice_is_ignored(api: TestClient, medusa: FakeMedusa) -> None:
     deliver(api, event("order.placed", {"id": "order_9"}), event_id="placed")
     with pytest.raises(EventFailed):
         process_event("placed")
@@ -506,7 +504,7 @@ def test_a_placed_order_that_medusa_never_had_is_ignored_after_a_second_look(
     assert "order_9" in reason
 
 
-def test_a_placed_order_that_medusa_has_at_the_second_look_earns(api: TestClient, medusa: FakeMedusa) -> None:
+def test_a_placed_order_that_medusa_has_at_the_second_request_earns(api: TestClient, medusa: FakeMedusa) -> None:
     deliver(api, event("order.placed", {"id": "order_1"}), event_id="placed")
     with pytest.raises(EventFailed):
         process_event("placed")
@@ -517,7 +515,7 @@ def test_a_placed_order_that_medusa_has_at_the_second_look_earns(api: TestClient
     assert points() == 10
 
 
-def test_a_payment_that_medusa_never_had_is_ignored_after_a_second_look(api: TestClient) -> None:
+def test_a_payment_unknown_to_medusa_twice_is_ignored(api: TestClient) -> None:
     deliver(api, event("payment.captured", {"id": "pay_9"}), event_id="paid")
     with pytest.raises(EventFailed):
         process_event("paid")
@@ -555,7 +553,7 @@ def test_a_payment_with_the_snapshot_of_another_order_settles_its_own(api: TestC
 
 
 @pytest.mark.parametrize("field", ["id", "customer_id"])
-def test_an_order_with_an_id_of_thousands_of_characters_stops_no_other(
+def test_an_order_with_an_id_of_thousands_of_characters_does_not_stop_the_others(
     api: TestClient, medusa: FakeMedusa, field: str
 ) -> None:
     """Postgres refuses an index entry of that size. Random, because it compresses others."""

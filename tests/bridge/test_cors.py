@@ -50,16 +50,16 @@ def test_a_browser_may_read_answers_and_errors(browser: TestClient) -> None:
         413: browser.post("/store/dust/quote", content=b" " * 2_000_000, headers=tokens.customer()),
         422: browser.get("/store/dust/products?limit=0"),
     }
-    for status, answer in answers.items():
-        assert answer.status_code == status
-        assert answer.headers["access-control-allow-origin"] == SHOP, status
-        assert {"etag", "retry-after"} <= set(answer.headers["access-control-expose-headers"].split(", ")), status
+    for status, response in answers.items():
+        assert response.status_code == status
+        assert response.headers["access-control-allow-origin"] == SHOP, status
+        assert {"etag", "retry-after"} <= set(response.headers["access-control-expose-headers"].split(", ")), status
 
 
 def test_another_origin_gets_no_permission(browser: TestClient) -> None:
     other = {"origin": "https://other.example"}
-    answer = browser.get("/store/dust/balance", headers={**tokens.customer(), **other})
-    assert "access-control-allow-origin" not in answer.headers
+    response = browser.get("/store/dust/balance", headers={**tokens.customer(), **other})
+    assert "access-control-allow-origin" not in response.headers
     refused = browser.options("/store/dust/balance", headers={**other, "access-control-request-method": "GET"})
     assert refused.status_code == 400
     assert "access-control-allow-origin" not in refused.headers

@@ -34,7 +34,7 @@ def cart(api: TestClient, medusa: FakeMedusa) -> dict[str, Any]:
 def redeemed_at_once(api: TestClient, *requests: dict[str, Any]) -> list[str]:
     """The ids of the redemptions that were accepted, each before Medusa had the code of another one."""
     answers = [redeem(api, {"cart_id": "cart_1", **request}) for request in requests]
-    return [answer.json()["redemption"]["id"] for answer in answers if answer.status_code == 202]
+    return [response.json()["redemption"]["id"] for response in answers if response.status_code == 202]
 
 
 def left_to_pay(cart: dict[str, Any]) -> float:
@@ -68,7 +68,7 @@ def test_what_is_offered_is_the_same_before_and_after_the_code_is_in_the_cart(
     assert before["rewards"] == after["rewards"]
 
 
-def test_points_for_what_only_points_buy_leave_the_rest_as_it_is(api: TestClient, cart: dict[str, Any]) -> None:
+def test_points_for_points_only_products_do_not_change_what_else_is_due(api: TestClient, cart: dict[str, Any]) -> None:
     cart["credit_lines"] = [{"amount": 20}]
     assert quote(api)["max_value"] == "25.00"
     redeemed_at_once(api, {"pay": "dust_only"})

@@ -32,7 +32,7 @@ def put(api: TestClient, document: dict[str, Any]) -> Any:
 @pytest.mark.parametrize(
     ("code", "digits"), [("eur", 2), ("huf", 0), ("jpy", 0), ("kwd", 3), ("bhd", 3), ("irt", 0), ("isk", 0), ("xyz", 2)]
 )
-def test_what_medusa_ships_holds_before_it_was_asked(code: str, digits: int) -> None:
+def test_medusas_default_decimals_are_used_before_the_first_request(code: str, digits: int) -> None:
     assert decimal_digits(code) == digits
 
 
@@ -82,7 +82,7 @@ def test_a_currency_that_the_shop_does_not_have_is_named(
     assert put(api, document).status_code == 200
 
 
-def test_a_default_is_not_held_against_a_shop_without_euros(api: TestClient, medusa: FakeMedusa) -> None:
+def test_the_default_currency_is_not_refused_in_a_shop_without_euros(api: TestClient, medusa: FakeMedusa) -> None:
     del medusa.currencies["eur"]
     assert put(api, {"redeem": {"rates": {"huf": "1"}}}).status_code == 200
     assert put(api, {"redeem": {"rates": {"eur": "1"}}}).status_code == 422
@@ -98,7 +98,9 @@ def test_the_most_that_a_reward_takes_off_has_the_currencys_decimals(api: TestCl
 
 
 @pytest.mark.parametrize("code", ["EUR", "e", "eu1", "euro"])
-def test_what_is_no_code_is_refused_though_medusa_is_away(api: TestClient, medusa: FakeMedusa, code: str) -> None:
+def test_an_invalid_currency_code_is_refused_while_medusa_is_away(
+    api: TestClient, medusa: FakeMedusa, code: str
+) -> None:
     medusa.away = True
     refused = put(api, {"earn": {"rates": {code: "1"}}})
     assert refused.status_code == 422

@@ -1,4 +1,4 @@
-"""A role or a database can have other defaults than Postgres. Dust works with each of them, or says why it does not."""
+"""A role or a database can have other defaults than Postgres. Dust works with each, or reports why it cannot."""
 
 from collections.abc import Callable, Iterator
 
@@ -27,9 +27,9 @@ def alter(settings: dict[str, str]) -> Iterator[Alter]:
     url = settings["DUST_DATABASE_URL"]
     name = sql.Identifier(url.rpartition("/")[2])
 
-    def change(what: str) -> None:
+    def change(clause: str) -> None:
         with psycopg.connect(url, options="-c default_transaction_read_only=off", autocommit=True) as owner:
-            owner.execute(sql.SQL("ALTER DATABASE {} {}").format(name, sql.SQL(what)))  # type: ignore[arg-type]
+            owner.execute(sql.SQL("ALTER DATABASE {} {}").format(name, sql.SQL(clause)))  # type: ignore[arg-type]
         dispose_engine()
 
     yield change
@@ -46,7 +46,7 @@ def alter(settings: dict[str, str]) -> Iterator[Alter]:
         ("PGOPTIONS", "-c timezone=Asia/Kathmandu -c default_transaction_isolation=serializable"),
     ],
 )
-def test_points_are_earned_whatever_psql_is_told(
+def test_points_are_earned_with_any_variable_of_psql(
     api: TestClient, monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setenv(name, value)
@@ -73,7 +73,7 @@ def test_points_are_earned_whatever_psql_is_told(
         "array_nulls = off",
     ],
 )
-def test_points_are_earned_whatever_the_default(api: TestClient, alter: Alter, default: str) -> None:
+def test_points_are_earned_with_any_default_of_the_database(api: TestClient, alter: Alter, default: str) -> None:
     alter(f"SET {default}")
     earn_and_look(api)
 
@@ -98,9 +98,9 @@ def test_each_statement_sees_what_was_committed_before_it(alter: Alter) -> None:
 
 def test_a_read_only_database_is_named_as_such(api: TestClient, alter: Alter) -> None:
     alter("SET default_transaction_read_only = on")
-    answer = deliver(api, order_event(order()))
-    assert (answer.status_code, answer.json()["code"]) == (503, "database_read_only")
-    assert answer.headers["retry-after"]
+    response = deliver(api, order_event(order()))
+    assert (response.status_code, response.json()["code"]) == (503, "database_read_only")
+    assert response.headers["retry-after"]
     with pytest.raises(DatabaseReadOnly, match="accepts no writes"):
         process_batch()
     assert api.get("/store/dust", headers=tokens.customer()).json() == {"points": 0}

@@ -1,4 +1,4 @@
-"""What Postgres gave up on has its own name and reason, and a server that may not be written to is left."""
+"""Errors of Postgres have their own codes and reasons, and connections to a read-only server are dropped."""
 
 import time
 from contextlib import ExitStack, suppress
@@ -54,7 +54,7 @@ def fail_with(sqlstate: str) -> None:
         ("25P04", "transaction_timeout"),
     ],
 )
-def test_it_is_busy_and_says_with_what(sqlstate: str, reason: str) -> None:
+def test_a_busy_database_is_reported_with_its_reason(sqlstate: str, reason: str) -> None:
     with pytest.raises(DatabaseBusy, match=reason):
         fail_with(sqlstate)
 
@@ -139,7 +139,7 @@ def test_a_server_that_shuts_down_or_starts_is_away(sqlstate: str) -> None:
 
 
 @pytest.mark.parametrize("sqlstate", ["54000", "54001", "54011", "54023"])
-def test_what_is_too_large_for_postgres_is_never_tried_again(sqlstate: str) -> None:
+def test_a_value_too_large_for_postgres_is_not_retried(sqlstate: str) -> None:
     with pytest.raises(OperationalError):
         fail_with(sqlstate)
 
@@ -155,7 +155,7 @@ def run(*statements: str) -> None:
             connection.execute(text(statement))
 
 
-def test_locks_and_slow_statements_really_end_so() -> None:
+def test_real_lock_and_statement_timeouts_are_reported() -> None:
     lock = "LOCK TABLE currency IN ACCESS EXCLUSIVE MODE"
     with psycopg.connect(get_engine().url.render_as_string(False).replace("+psycopg", "")) as other:
         other.execute(lock)
@@ -165,7 +165,7 @@ def test_locks_and_slow_statements_really_end_so() -> None:
         run("SET LOCAL statement_timeout = '50ms'", "SELECT pg_sleep(5)")
 
 
-def test_no_connection_to_a_server_that_became_a_standby_is_used_again() -> None:
+def test_no_connection_to_a_server_that_became_a_standby_is_reused() -> None:
     def server_process() -> int:
         with transaction() as connection:
             return int(connection.scalar(text("SELECT pg_backend_pid()")) or 0)

@@ -42,7 +42,7 @@ def with_code(order_id: str, code: str, *, discount: float = 5, minutes: float =
 
 @pytest.fixture
 def code(api: TestClient, medusa: FakeMedusa) -> str:
-    """Of 800 points 500 are redeemed; the first order uses the code, and only the poll tells of it."""
+    """500 of 800 points are redeemed. The first order uses the code, and only the poll reports it."""
     give(800)
     redemption = redeemed(api, FIVE_EUR)
     complete(medusa, with_code("order_1", redemption["code"]))
@@ -65,8 +65,8 @@ def decline(medusa: FakeMedusa, order_id: str = "order_1") -> None:
 
 
 def redemption(api: TestClient) -> dict[str, Any]:
-    found = api.get("/store/dust/redemptions", headers=tokens.customer()).json()["redemptions"][0]
-    return show(api, found["id"])
+    listed = api.get("/store/dust/redemptions", headers=tokens.customer()).json()["redemptions"][0]
+    return show(api, listed["id"])
 
 
 def try_another_card(api: TestClient, medusa: FakeMedusa, code: str) -> None:
@@ -92,10 +92,10 @@ def test_the_second_attempt_uses_the_code(api: TestClient, medusa: FakeMedusa, c
             assert redemption(api)["state"] == "active"
             try_another_card(api, medusa, code)
         assert figures(api) == (315, 0, 315)
-        found = redemption(api)
-        assert (found["state"], found["dust_captured"], found["order_id"]) == ("captured", 500, "order_2")
+        shown = redemption(api)
+        assert (shown["state"], shown["dust_captured"], shown["order_id"]) == ("captured", 500, "order_2")
     with moved(LOOKS[1] + timedelta(minutes=20)):
-        # Once more, and nothing moves.
+        # A second poll changes nothing.
         poll()
         assert figures(api) == (315, 0, 315)
         assert redemption(api)["order_id"] == "order_2"
@@ -127,7 +127,9 @@ def advance_all() -> None:
 
 
 @pytest.mark.parametrize("second", [True, False], ids=["another card", "gives up"])
-def test_a_code_whose_time_is_over_meanwhile(api: TestClient, medusa: FakeMedusa, code: str, second: bool) -> None:
+def test_a_code_that_expires_before_the_deletion_is_known(
+    api: TestClient, medusa: FakeMedusa, code: str, second: bool
+) -> None:
     decline(medusa)
     if second:
         try_another_card(api, medusa, code)
@@ -155,7 +157,7 @@ def test_what_was_spent_elsewhere_meanwhile_stays_spent(api: TestClient, medusa:
     assert figures(api) == (15, 0, 15)
 
 
-def test_a_debt_takes_what_comes_back(api: TestClient, medusa: FakeMedusa) -> None:
+def test_refunded_points_pay_a_debt_first(api: TestClient, medusa: FakeMedusa) -> None:
     earning = order("order_0", lines=[line(price=800)])
     medusa.orders["order_0"] = earning
     deliver(api, order_event(earning))

@@ -1,4 +1,4 @@
-"""A draft counts from the moment in which it becomes an order, not from the day on which it was begun."""
+"""A draft counts from the time when it becomes an order, not from the time when it was created."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -38,8 +38,8 @@ def deliver_order(api: TestClient, document: dict[str, Any], kind: str = "order.
 
 def placed_at() -> datetime:
     with transaction() as connection:
-        found: datetime = connection.exec_driver_sql("SELECT placed_at FROM order_settlement").scalar_one()
-    return found
+        placed: datetime = connection.exec_driver_sql("SELECT placed_at FROM order_settlement").scalar_one()
+    return placed
 
 
 @pytest.mark.parametrize("by", ["category", "collection"])
@@ -70,19 +70,19 @@ def test_the_event_says_when_a_draft_was_placed(api: TestClient) -> None:
     assert expiring.expires_at > PLACED + timedelta(days=30)
 
 
-def test_a_draft_that_dust_has_seen_was_placed_with_the_first_facts_that_are_none(api: TestClient) -> None:
+def test_a_known_draft_is_placed_when_its_facts_first_show_an_order(api: TestClient) -> None:
     deliver_order(api, draft(), "order.updated", BEGUN)
     # The event is lost; the poll brings the order.
     deliver_order(api, converted(), "order.updated")
     assert placed_at() == PLACED
 
 
-def test_in_one_batch_as_well() -> None:
+def test_a_draft_and_its_order_in_one_batch() -> None:
     settle(draft(), converted())
     assert placed_at() == PLACED
 
 
-def test_it_stays_when_it_was_placed(api: TestClient) -> None:
+def test_the_time_of_placement_does_not_change(api: TestClient) -> None:
     deliver_order(api, converted())
     later = PLACED + timedelta(hours=20)
     deliver_order(api, converted(later, version=3), "order.updated", later)
@@ -93,7 +93,7 @@ def test_it_stays_when_it_was_placed(api: TestClient) -> None:
 
 @pytest.mark.parametrize("late", [timedelta(0), timedelta(minutes=5)])
 def test_an_ordinary_order_was_placed_when_it_was_made(api: TestClient, late: timedelta) -> None:
-    # Its event is read late, and the snapshot with it is newer.
+    # Its event is processed late, and its snapshot is newer.
     deliver_order(api, order(updated=PLACED + timedelta(hours=20)), at=PLACED + late)
     assert placed_at() == PLACED
 
@@ -103,7 +103,7 @@ def test_an_old_order_whose_event_is_sent_again_was_placed_when_it_was_made(api:
     assert placed_at() == BEGUN
 
 
-def test_multipliers_limits_and_tiers_go_by_it(api: TestClient) -> None:
+def test_multipliers_limits_and_tiers_use_the_time_of_placement(api: TestClient) -> None:
     week = {"starts_at": (PLACED - timedelta(days=3)).isoformat(), "ends_at": (PLACED + timedelta(days=3)).isoformat()}
     set_rules(
         earn={"multipliers": [{"name": "double week", "factor": "2", **week}], "limits": {"per_day": 25}},
@@ -111,14 +111,14 @@ def test_multipliers_limits_and_tiers_go_by_it(api: TestClient) -> None:
     )
     deliver_order(api, converted())
     assert balance().balance == 20
-    # It made the customer gold, and left 5 of the day.
+    # It made the customer gold, and left 5 points of the daily limit.
     settle(order("order_2", placed=PLACED + timedelta(minutes=1), lines=[line("line_2")]))
     with transaction() as connection:
         query = "SELECT worth, booked FROM order_settlement WHERE order_id = 'order_2'"
         assert tuple(connection.exec_driver_sql(query).one()) == (30, 5)
 
 
-def test_a_guests_wait_begins_with_it(api: TestClient) -> None:
+def test_a_guests_escrow_starts_at_the_time_of_placement(api: TestClient) -> None:
     set_rules(guests={"escrow_days": 30})
     deliver_order(api, converted(guest=True))
     with transaction() as connection:
@@ -126,7 +126,7 @@ def test_a_guests_wait_begins_with_it(api: TestClient) -> None:
     assert tuple(row) == ("waiting", PLACED + timedelta(days=30))
 
 
-def test_a_guests_draft_that_dust_has_seen_waits_from_then_on_as_well(api: TestClient) -> None:
+def test_the_escrow_of_a_known_guest_draft_starts_at_the_time_of_placement(api: TestClient) -> None:
     set_rules(guests={"escrow_days": 5})
     deliver_order(api, draft(guest=True), "order.updated", BEGUN)
     with transaction() as connection:
@@ -138,7 +138,7 @@ def test_a_guests_draft_that_dust_has_seen_waits_from_then_on_as_well(api: TestC
 
 
 @pytest.mark.usefixtures("medusa")
-def test_a_draft_is_no_first_order_yet(api: TestClient) -> None:
+def test_a_draft_does_not_count_as_a_first_order(api: TestClient) -> None:
     set_referral_bonus()
     deliver_order(api, draft(customer_id="cus_new"), "order.updated", BEGUN)
     refer(api)

@@ -10,8 +10,8 @@ from tests.support.orders import order_event, sample
 
 def test_the_captured_order_earns_its_net_items(api: TestClient) -> None:
     document = sample("order_with_promotion_full_fields")
-    answer = deliver(api, order_event(document))
-    assert (answer.status_code, answer.json()["status"]) == (202, "accepted")
+    response = deliver(api, order_event(document))
+    assert (response.status_code, response.json()["status"]) == (202, "accepted")
     process_batch()
     balance = api.get("/store/dust", headers=tokens.customer(document["customer_id"]))
     assert balance.json() == {"points": 27}

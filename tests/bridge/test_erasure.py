@@ -1,4 +1,4 @@
-"""A person is erased, and the ledger stays."""
+"""Erasure of a customer's personal data. The ledger does not change."""
 
 from typing import Any
 
@@ -41,8 +41,8 @@ def test_erasing_leaves_no_personal_data_and_the_same_liability(api: TestClient,
     assert EMAIL in everything_in_the_database()
     with transaction() as connection:
         before = liability(connection, now())
-    answer = api.post("/admin/dust/customers/cus_1/erase", headers=tokens.admin())
-    assert (answer.status_code, answer.json()["events_stripped"]) == (200, 2)
+    response = api.post("/admin/dust/customers/cus_1/erase", headers=tokens.admin())
+    assert (response.status_code, response.json()["events_stripped"]) == (200, 2)
     left = everything_in_the_database()
     assert EMAIL not in left
     assert "Lovelace" not in left
@@ -60,8 +60,8 @@ def test_an_event_that_is_being_handled_is_not_waited_for_but_stripped_later(
     process_batch()
     with transaction() as connection:
         connection.execute(text("SELECT FROM webhook_event WHERE id = 'msg_1' FOR UPDATE"))
-        answer = api.post("/admin/dust/customers/cus_1/erase", headers=tokens.admin())
-    assert (answer.status_code, answer.json()["events_stripped"]) == (200, 1)
+        response = api.post("/admin/dust/customers/cus_1/erase", headers=tokens.admin())
+    assert (response.status_code, response.json()["events_stripped"]) == (200, 1)
     assert EMAIL in everything_in_the_database()
     assert erase_late_data() == 1
     assert EMAIL not in everything_in_the_database()
@@ -94,7 +94,7 @@ def test_a_stripped_event_can_still_be_retried(api: TestClient, medusa: FakeMedu
     assert api.get("/admin/dust/customers/cus_1", headers=tokens.admin()).json()["balance"] == 10
 
 
-def test_an_export_holds_every_row_of_the_customer_and_of_nobody_else(api: TestClient, medusa: FakeMedusa) -> None:
+def test_an_export_has_every_row_of_the_customer_and_of_no_other(api: TestClient, medusa: FakeMedusa) -> None:
     deliver(api, order_event(order_of_ada()))
     deliver(api, order_event(order("order_9", customer_id="cus_9")))
     process_batch()

@@ -38,19 +38,19 @@ TRACES = ("ada.lovelace", "augusta", "lovelace-byron", "12 34 56 78", "nyhavn", 
 
 
 def hers(order_id: str, customer_id: str = "cus_1", **more: Any) -> dict[str, Any]:
-    """An order with everything that a snapshot could bring along."""
+    """An order with all personal data that a snapshot can contain."""
     document = order(order_id, customer_id=customer_id, email=EMAIL, **more)
     document["customer"] |= {**ADDRESS, "email": EMAIL}
     return {**document, "shipping_address": ADDRESS, "billing_address": ADDRESS, "metadata": {"note": f"For {EMAIL}"}}
 
 
 def found_in() -> set[str]:
-    """Every column in which a trace of her is found, as `table.column`."""
+    """Every column that contains one of `TRACES`, as `table.column`."""
     columns = """
         SELECT table_name, column_name FROM information_schema.columns
         WHERE table_schema = 'public' AND data_type IN ('text', 'json', 'jsonb', 'bytea', 'ARRAY', 'character varying')
     """
-    found = set()
+    columns_with_traces = set()
     with transaction() as connection:
         searched = connection.execute(text(columns)).all()
         assert len({table for table, _ in searched}) > 15
@@ -58,8 +58,8 @@ def found_in() -> set[str]:
             for value in connection.scalars(text(f'SELECT "{column}" FROM "{table}" WHERE "{column}" IS NOT NULL')):
                 plain = bytes(value).decode("latin-1") if isinstance(value, bytes | memoryview) else json.dumps(value)
                 if any(trace in plain.lower() for trace in TRACES):
-                    found.add(f"{table}.{column}")
-    return found
+                    columns_with_traces.add(f"{table}.{column}")
+    return columns_with_traces
 
 
 def hashes_left() -> int:
@@ -85,13 +85,13 @@ def work_off() -> None:
 
 
 def ask(api: TestClient, path: str, body: Any = None) -> Any:
-    answer = api.post(f"/admin/dust/customers/{path}", json=body, headers=tokens.admin())
-    assert answer.status_code == 200, answer.text
-    return answer.json()
+    response = api.post(f"/admin/dust/customers/{path}", json=body, headers=tokens.admin())
+    assert response.status_code == 200, response.text
+    return response.json()
 
 
 def live(api: TestClient, medusa: FakeMedusa) -> None:
-    """A customer's life: orders, one as a guest, an account merged, events of every fate."""
+    """A customer's history: orders, one as a guest, a merged account, and events in every state."""
     medusa.customers["cus_1"] = {"id": "cus_1", "email": EMAIL, "has_account": True, **ADDRESS}
     deliver(api, event("customer.created", {"id": "cus_1"}))
     deliver(api, order_event(hers("order_1")))
@@ -99,9 +99,9 @@ def live(api: TestClient, medusa: FakeMedusa) -> None:
     deliver(api, order_event(hers("order_2", "cus_guest", guest=True)))
     deliver(api, order_event(hers("order_3", "cus_guest", guest=True)))
     deliver(api, order_event(hers("order_4", "cus_old")))
-    # Of no use to Dust, but kept.
+    # An ignored event; its body is stored too.
     deliver(api, order_event(hers("order_1"), "order.archived"))
-    # Nobody can read it, so no settled order leads to it.
+    # It cannot be read, so it belongs to no settled order.
     deliver(api, order_event({**hers("order_5"), "items": [{"title": "?"}]}))
     medusa.orders["order_5"] = {**hers("order_5"), "items": "none"}
     work_off()
@@ -116,7 +116,7 @@ def live(api: TestClient, medusa: FakeMedusa) -> None:
     work_off()
 
 
-def test_erasing_a_person_leaves_no_trace_in_any_column_and_the_books_as_they_were(
+def test_erasure_leaves_no_personal_data_in_any_column_and_the_ledger_unchanged(
     api: TestClient, medusa: FakeMedusa, logged: io.StringIO
 ) -> None:
     live(api, medusa)
@@ -135,7 +135,7 @@ def test_erasing_a_person_leaves_no_trace_in_any_column_and_the_books_as_they_we
         others = connection.scalar(text("SELECT payload FROM webhook_event WHERE subject = 'order_8'"))
     assert {**vars(after), "at": None} == {**vars(before), "at": None}
     assert b"someone@else.example" in bytes(others)
-    # What comes in late brings nothing back for longer than a day, her guest's order neither.
+    # Personal data of late events is deleted within a day, also that of her guest order.
     deliver(api, order_event(hers("order_4", "cus_old", version=4), "order.updated"))
     deliver(api, order_event(hers("order_7", "cus_guest", guest=True, version=4), "order.updated"))
     deliver(api, order_event(hers("order_9", "cus_guest", guest=True)))
@@ -144,14 +144,12 @@ def test_erasing_a_person_leaves_no_trace_in_any_column_and_the_books_as_they_we
     assert found_in() == {"webhook_event.payload"}
     erase_late_data()
     assert (found_in(), hashes_left()) == (set(), 0)
-    said = logged.getvalue().lower()
-    assert "event_failed" in said
-    assert [trace for trace in TRACES if trace in said] == []
+    log = logged.getvalue().lower()
+    assert "event_failed" in log
+    assert [trace for trace in TRACES if trace in log] == []
 
 
-def test_deleting_the_account_that_is_left_over_after_a_merge_forgets_that_account_alone(
-    api: TestClient, medusa: FakeMedusa
-) -> None:
+def test_deleting_a_merged_account_erases_that_account_only(api: TestClient, medusa: FakeMedusa) -> None:
     deliver(api, order_event(hers("order_1")))
     deliver(api, order_event(order("order_2", customer_id="cus_old", email="other@example.com")))
     work_off()
@@ -163,5 +161,5 @@ def test_deleting_the_account_that_is_left_over_after_a_merge_forgets_that_accou
         bodies = {row.subject: row.body for row in rows}
     assert "other@example.com" not in bodies["order_2"]
     assert EMAIL in bodies["order_1"]
-    answer = api.get("/admin/dust/customers/cus_1", headers=tokens.admin())
-    assert answer.json()["balance"] == 20
+    response = api.get("/admin/dust/customers/cus_1", headers=tokens.admin())
+    assert response.json()["balance"] == 20

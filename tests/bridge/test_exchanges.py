@@ -1,4 +1,4 @@
-"""Claims, exchanges and drafts in the ledger: what was captured from a real Medusa, posted step by step."""
+"""Claims, exchanges and drafts in the ledger: orders captured from a real Medusa, settled step by step."""
 
 import copy
 import json
@@ -30,7 +30,7 @@ CAPTURED: dict[str, dict[str, Any]] = json.loads((SAMPLES / "orders_of_claims_an
 
 
 def post(api: TestClient, *documents: dict[str, Any]) -> None:
-    """Each as a webhook of its own, handled before the next one comes."""
+    """Deliver each document as a webhook and process it before the next one."""
     for document in documents:
         deliver(api, order_event(document, "order.updated")).raise_for_status()
         process_batch()
@@ -59,7 +59,7 @@ def balance(customer_id: str) -> int:
         (("claim_refund_requested", "claim_refund_refunded"), [20, -8]),
     ],
 )
-def test_a_swap_books_only_what_it_changes_in_the_end(
+def test_an_exchange_posts_only_its_final_difference(
     api: TestClient, story: tuple[str, ...], changes: list[int]
 ) -> None:
     steps = [CAPTURED[step] for step in story]
@@ -104,12 +104,12 @@ def test_facts_from_before_a_payment_that_come_late_take_nothing_back(api: TestC
     received, paid = CAPTURED["exchange_dearer_received"], CAPTURED["exchange_dearer_paid"]
     post(api, received, paid, received)
     assert balance(paid["customer_id"]) == 40
-    # Nor do they hide anything from the poll.
+    # The poll finds no difference afterwards.
     medusa.orders = {paid["id"]: paid}
     assert reconcile(get_medusa(), since=now() - timedelta(days=3650)).drifted == []
 
 
-def test_the_poll_sees_that_more_money_has_moved_where_it_meets_the_order(api: TestClient, medusa: FakeMedusa) -> None:
+def test_the_poll_of_orders_detects_a_payment(api: TestClient, medusa: FakeMedusa) -> None:
     received, paid = CAPTURED["exchange_dearer_received"], CAPTURED["exchange_dearer_paid"]
     for document in (received, paid):
         medusa.orders = {paid["id"]: document}
@@ -134,7 +134,7 @@ def test_a_draft_earns_once_it_is_an_order_and_by_the_rules_of_that_day(api: Tes
     assert history("cus_1") == [("earn", 30)]
 
 
-def test_a_draft_is_no_sale_past_the_checkout_yet(api: TestClient) -> None:
+def test_a_draft_is_not_reported_as_a_sale_without_the_checkout(api: TestClient) -> None:
     api.put("/admin/dust/products/prod_mug", json={"dust_only": True, "dust_price": 5}, headers=tokens.admin())
     mug = [line(product_id="prod_mug")]
     post(api, drafted(lines=mug))
@@ -145,7 +145,7 @@ def test_a_draft_is_no_sale_past_the_checkout_yet(api: TestClient) -> None:
         assert orders_with_unpaid_dust_only(connection, limit=5) == ["order_draft"]
 
 
-def test_what_came_back_is_no_sale_past_the_checkout_any_more(api: TestClient) -> None:
+def test_returned_items_are_not_reported_as_a_sale_without_the_checkout(api: TestClient) -> None:
     api.put("/admin/dust/products/prod_mug", json={"dust_only": True, "dust_price": 5}, headers=tokens.admin())
     for version, (returned, expected) in enumerate([(0, ["order_1"]), (1, ["order_1"]), (2, [])], start=1):
         post(api, order(lines=[line(product_id="prod_mug", quantity=2, returned=returned)], version=version))
@@ -176,7 +176,7 @@ def test_an_exchange_makes_no_order_paid_of_which_a_part_was_captured(draft: boo
     assert balance("cus_1") == 100
 
 
-def test_a_canceled_order_waits_for_no_payment(api: TestClient) -> None:
+def test_a_canceled_order_does_not_wait_for_a_payment(api: TestClient) -> None:
     document = {**CAPTURED["exchange_dearer_received"], "version": 6, "status": "canceled"}
     post(api, CAPTURED["exchange_dearer_received"], document)
     assert balance(document["customer_id"]) == 0

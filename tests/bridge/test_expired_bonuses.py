@@ -1,4 +1,4 @@
-"""Points of referrals, imports and orders stand for each other: what expired of one is not taken again for another."""
+"""Reversals of referrals, imports and orders take each other's points: expired points are not taken a second time."""
 
 from datetime import timedelta
 from typing import Any
@@ -18,7 +18,7 @@ from tests.support.orders import PLACED, line, order
 from tests.support.referrals import bought, refer
 from tests.support.settling import balance, set_rules, settle
 
-# Asked whose mailboxes two accounts have; it knows none of these customers.
+# Referrals compare mailboxes, which are read from Medusa. It has none of these customers.
 pytestmark = pytest.mark.usefixtures("settings", "medusa")
 
 DAYS = 30
@@ -87,7 +87,7 @@ def spend(dust: int) -> None:
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("other", ["referral", "import"])
 @pytest.mark.parametrize("order_first", [True, False])
-def test_points_that_stand_for_another_source_and_expire_are_not_taken_again(
+def test_points_that_were_taken_for_another_source_and_expire_are_not_taken_again(
     api: TestClient, policy: str, other: str, order_first: bool, swept: bool
 ) -> None:
     have_rules(policy)
@@ -109,7 +109,7 @@ def test_points_that_stand_for_another_source_and_expire_are_not_taken_again(
     with moved(timedelta(days=3)):
         first()
         assert balance(CUSTOMER).balance == 0
-        # Its own points come back, and stand for the other's.
+        # Its own points come back, and replace those taken from the other source.
         refund(200, CUSTOMER)
         assert balance(CUSTOMER).balance == 200
     with moved(timedelta(days=DAYS + 10)):
@@ -121,7 +121,7 @@ def test_points_that_stand_for_another_source_and_expire_are_not_taken_again(
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_a_bonus_that_comes_back_goes_where_it_was_taken_from(api: TestClient, policy: str, swept: bool) -> None:
+def test_a_restored_bonus_returns_to_its_lots(api: TestClient, policy: str, swept: bool) -> None:
     have_rules(policy)
     refer(api)
     settle(bought())
@@ -142,7 +142,7 @@ def test_a_bonus_that_comes_back_goes_where_it_was_taken_from(api: TestClient, p
         assert balance(CUSTOMER).balance == 0
 
 
-def test_a_bonus_that_comes_back_has_its_old_dates(api: TestClient) -> None:
+def test_a_restored_bonus_has_its_old_dates(api: TestClient) -> None:
     have_rules("allow")
     refer(api)
     settle(bought())
@@ -170,7 +170,7 @@ def test_a_bonus_that_a_later_order_gives_has_new_dates(api: TestClient) -> None
         assert balance(CUSTOMER).balance == 0
 
 
-def test_a_bonus_that_comes_back_was_not_taken_back(api: TestClient) -> None:
+def test_a_restored_bonus_does_not_count_as_taken_back(api: TestClient) -> None:
     have_rules("allow")
     refer(api)
     settle(bought())

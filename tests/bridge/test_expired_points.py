@@ -1,4 +1,4 @@
-"""Points that have expired are not taken a second time, and when sweeps run makes no difference."""
+"""Expired points are not taken a second time, and the result does not depend on when sweeps run."""
 
 from datetime import timedelta
 from typing import Any
@@ -69,7 +69,7 @@ def test_returns_in_steps_are_one_return(price: int, left: int, swept: bool) -> 
 
 
 def test_a_return_that_is_undone_gives_back_the_same_points(swept: bool) -> None:
-    """The order's own dates are over by then: what was taken from another order's points goes back to those."""
+    """The order's own points have expired by then, so points taken from another order go back to that order's lots."""
     have_rules()
     settle(order_of("cus_1", 1))
     spend(400)

@@ -1,4 +1,4 @@
-"""An explanation has the points and the days that the shop has."""
+"""Explanations use the shop's word for points and its time zone."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -27,8 +27,8 @@ EVENING = datetime(2027, 5, 12, 20, tzinfo=UTC)
 
 def sentences(customer_id: str = "cus_1") -> list[str]:
     with transaction() as connection:
-        found = explain(connection, CustomerId(customer_id))
-    return [*(step.sentence for step in found.steps), *found.summary]
+        explanation = explain(connection, CustomerId(customer_id))
+    return [*(step.sentence for step in explanation.steps), *explanation.summary]
 
 
 def test_pending_bonuses_have_their_points(api: TestClient, medusa: FakeMedusa) -> None:

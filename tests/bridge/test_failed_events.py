@@ -25,14 +25,14 @@ from workers import inbox as tasks
 
 @pytest.fixture
 def published(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
-    """What the worker would have sent."""
+    """The messages that the worker would have sent."""
     sent: list[tuple[Any, ...]] = []
-    monkeypatch.setattr(tasks, "publish", lambda *what: sent.append(what))
+    monkeypatch.setattr(tasks, "publish", lambda *task_and_arguments: sent.append(task_and_arguments))
     return sent
 
 
 def spoil(event_id: str) -> None:
-    """As an older version may have kept it, one that was less strict at the endpoint."""
+    """Replace a stored body, as an older version with a less strict endpoint may have stored it."""
     with transaction() as connection:
         connection.execute(update(webhook_event).where(webhook_event.c.id == event_id).values(payload=b"{}"))
 
@@ -117,9 +117,9 @@ def test_a_retry_leaves_the_event_to_the_task_that_is_sent(
     assert tasks.handle.run("again") == "Nothing to do: it is handled."
 
 
-def test_a_task_that_is_ended_from_outside_parks_its_event(api: TestClient) -> None:
+def test_the_event_of_a_killed_task_fails(api: TestClient) -> None:
     def end(event_id: str, exception: Exception) -> None:
-        """As the worker's main process tells it."""
+        """Report the end of the task, as the worker's main process does."""
         task_failure.send(sender=tasks.handle, exception=exception, args=[event_id])
 
     deliver(api, event("customer.created", {"id": "cus_1"}), event_id="endless")

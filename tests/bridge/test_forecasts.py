@@ -78,9 +78,9 @@ def cart_of(document: dict[str, Any]) -> dict[str, Any]:
 
 def forecast_of(document: dict[str, Any]) -> Forecast:
     with transaction() as connection:
-        found = forecast(connection, cart_orders.order_of_cart(read_cart(cart_of(document)), now=now()), now=now())
+        predicted = forecast(connection, cart_orders.order_of_cart(read_cart(cart_of(document)), now=now()), now=now())
         assert connection.scalar(text("SELECT count(*) FROM order_settlement WHERE order_id = 'cart_1'")) == 0
-    return found
+    return predicted
 
 
 def earned(document: dict[str, Any]) -> int:
@@ -92,8 +92,8 @@ def earned(document: dict[str, Any]) -> int:
     return settled.booked + int(waiting or 0)
 
 
-def parts(found: Forecast) -> dict[str, int]:
-    return {part.rule: part.dust for part in found.breakdown}
+def parts(predicted: Forecast) -> dict[str, int]:
+    return {part.rule: part.dust for part in predicted.breakdown}
 
 
 def test_a_category_a_collection_and_a_group_count_as_in_the_order() -> None:
@@ -113,9 +113,9 @@ def test_a_category_a_collection_and_a_group_count_as_in_the_order() -> None:
         line("ordli_3", price=100, collection="pcol_new"),
     ]
     document = order(lines=lines, groups=GROUPS, placed=now())
-    found = forecast_of(document)
-    assert found.dust == earned(document) == 10 * 3 * 2 + 5 * 2
-    assert parts(found) == {"rate": 15, "sale × friends": 50, "friends": 5}
+    predicted = forecast_of(document)
+    assert predicted.dust == earned(document) == 10 * 3 * 2 + 5 * 2
+    assert parts(predicted) == {"rate": 15, "sale × friends": 50, "friends": 5}
 
 
 def test_shipping_and_fixed_points_are_named() -> None:
@@ -127,9 +127,9 @@ def test_shipping_and_fixed_points_are_named() -> None:
         }
     )
     document = order(lines=[line(product_id="prod_mug", quantity=2, price=7)], shipping=4, placed=now())
-    found = forecast_of(document)
-    assert found.dust == earned(document) == 104
-    assert parts(found) == {"fixed points": 100, "shipping": 4}
+    predicted = forecast_of(document)
+    assert predicted.dust == earned(document) == 104
+    assert parts(predicted) == {"fixed points": 100, "shipping": 4}
 
 
 def test_a_tier_and_a_limit_are_named_and_add_up() -> None:
@@ -140,9 +140,9 @@ def test_a_tier_and_a_limit_are_named_and_add_up() -> None:
     before = order("order_0", lines=[line(price=100)], placed=now() - timedelta(minutes=1))
     assert earned(before) == 100
     document = order(lines=[line(price=90)], placed=now())
-    found = forecast_of(document)
-    assert found.dust == earned(document) == 150
-    assert parts(found) == {"rate": 90, "gold": 90, "limit": -30}
+    predicted = forecast_of(document)
+    assert predicted.dust == earned(document) == 150
+    assert parts(predicted) == {"rate": 90, "gold": 90, "limit": -30}
 
 
 def test_a_guests_cart_forecasts_what_goes_into_escrow() -> None:
@@ -245,9 +245,9 @@ def play(api: TestClient, shop: dict[str, Any]) -> None:
             payment_status="captured",
         )
         document["summary"] = None
-        found = forecast_of(document)
-        assert found.dust == sum(parts(found).values())
-        assert found.dust == earned(document), found
+        predicted = forecast_of(document)
+        assert predicted.dust == sum(parts(predicted).values())
+        assert predicted.dust == earned(document), predicted
         advance(timedelta(hours=20))
 
 
@@ -262,9 +262,9 @@ def line_of(api: TestClient, customer: str, line_id: str, *, paid_with: str, **w
 
 def code_for_one_euro(api: TestClient, customer: str) -> str:
     """A code for points that is not limited to one cart."""
-    made = redeem(api, {"dust": 100, "currency_code": "eur"}, customer_id=customer)
-    assert made.status_code == 202, made.text
-    redemption_id = made.json()["redemption"]["id"]
+    response = redeem(api, {"dust": 100, "currency_code": "eur"}, customer_id=customer)
+    assert response.status_code == 202, response.text
+    redemption_id = response.json()["redemption"]["id"]
     advance_redemption(redemption_id, get_medusa())
     path = f"/store/dust/redemptions/{redemption_id}"
     return str(api.get(path, headers=tokens.customer(customer)).json()["redemption"]["code"])
@@ -368,9 +368,9 @@ def test_a_rule_that_the_forecast_misses_is_found(rule: str, api: TestClient, mo
 def ask(api: TestClient, items: list[dict[str, Any]], *, customer: str | None = None, currency: str = "eur") -> Any:
     headers = tokens.customer(customer) if customer else {}
     body = {"currency_code": currency, "items": items}
-    answer = api.post("/store/dust/forecast", json=body, headers=headers)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
+    response = api.post("/store/dust/forecast", json=body, headers=headers)
+    assert response.status_code == 200, response.text
+    return response.json()
 
 
 def test_products_forecast_alone_and_together(api: TestClient) -> None:
@@ -380,14 +380,14 @@ def test_products_forecast_alone_and_together(api: TestClient) -> None:
         {"product_id": "prod_mug", "amount": 3},
         {"product_id": "prod_shirt", "amount": 0.5},
     ]
-    found = ask(api, items)
-    assert [(item["product_id"], item["earn"]) for item in found["items"]] == [
+    predicted = ask(api, items)
+    assert [(item["product_id"], item["earn"]) for item in predicted["items"]] == [
         ("prod_shirt", 21),
         ("prod_mug", 50),
         ("prod_shirt", 0),
     ]
-    assert found["items"][1]["breakdown"] == [{"rule": "fixed points", "dust": 50}]
-    assert found["total"] == 71
+    assert predicted["items"][1]["breakdown"] == [{"rule": "fixed points", "dust": 50}]
+    assert predicted["total"] == 71
 
 
 def test_categories_come_from_medusa_when_a_rule_needs_them(api: TestClient, medusa: FakeMedusa) -> None:
@@ -398,9 +398,9 @@ def test_categories_come_from_medusa_when_a_rule_needs_them(api: TestClient, med
     assert not medusa.calls
     multiplier = {"name": "sale", "factor": "2", "category_ids": ["pcat_sale"]}
     set_rules(earn={"rates": {"eur": "1"}, "multipliers": [multiplier]})
-    found = ask(api, [item, {"product_id": "prod_unknown", "amount": 10}])
-    assert [item["earn"] for item in found["items"]] == [20, 10]
-    assert found["items"][0]["breakdown"] == [{"rule": "rate", "dust": 10}, {"rule": "sale", "dust": 10}]
+    predicted = ask(api, [item, {"product_id": "prod_unknown", "amount": 10}])
+    assert [item["earn"] for item in predicted["items"]] == [20, 10]
+    assert predicted["items"][0]["breakdown"] == [{"rule": "rate", "dust": 10}, {"rule": "sale", "dust": 10}]
 
 
 def test_a_customers_token_brings_their_tier_and_groups(api: TestClient, medusa: FakeMedusa) -> None:
@@ -435,9 +435,9 @@ def test_a_forecast_refuses_what_it_cannot_compute(api: TestClient) -> None:
 
 def quoted_cart(api: TestClient, medusa: FakeMedusa, *, total: float = 10, cart_id: str = "cart_1") -> int:
     medusa.add_cart(cart_id, lines=[cart_line(total=total)])
-    answer = api.post("/store/dust/quote", json={"cart_id": cart_id}, headers=tokens.customer())
-    assert answer.status_code == 200, answer.text
-    return int(answer.json()["earn"])
+    response = api.post("/store/dust/quote", json={"cart_id": cart_id}, headers=tokens.customer())
+    assert response.status_code == 200, response.text
+    return int(response.json()["earn"])
 
 
 def ordered(order_id: str = "order_1", *, price: float = 10, cart_id: str = "cart_1") -> dict[str, Any]:
@@ -446,9 +446,9 @@ def ordered(order_id: str = "order_1", *, price: float = 10, cart_id: str = "car
 
 def outcomes() -> dict[str, int]:
     with transaction() as connection:
-        found = read_forecast_outcomes(connection, since=now() - timedelta(days=1))
-    assert found.orders == sum(found.outcomes.values())
-    return {outcome.value: orders for outcome, orders in found.outcomes.items() if orders}
+        summary = read_forecast_outcomes(connection, since=now() - timedelta(days=1))
+    assert summary.orders == sum(summary.outcomes.values())
+    return {outcome.value: orders for outcome, orders in summary.outcomes.items() if orders}
 
 
 def test_a_quote_is_kept_when_its_order_earns_what_it_said(api: TestClient, medusa: FakeMedusa) -> None:
@@ -523,17 +523,17 @@ def test_old_forecasts_are_deleted(api: TestClient, medusa: FakeMedusa) -> None:
 def test_the_admin_api_reports_what_came_of_forecasts(api: TestClient, medusa: FakeMedusa) -> None:
     quoted_cart(api, medusa)
     settle(ordered())
-    answer = api.get("/admin/dust/reports/forecasts", headers=tokens.admin())
-    assert answer.status_code == 200
-    found = answer.json()
-    assert (found["orders"], found["kept"], found["unexplained"], found["unexplained_orders"]) == (1, 1, 0, [])
+    response = api.get("/admin/dust/reports/forecasts", headers=tokens.admin())
+    assert response.status_code == 200
+    summary = response.json()
+    assert (summary["orders"], summary["kept"], summary["unexplained"], summary["unexplained_orders"]) == (1, 1, 0, [])
 
 
-def test_more_than_anybody_can_have_is_forecast_as_the_most(api: TestClient) -> None:
+def test_a_forecast_is_at_most_the_maximum_of_points(api: TestClient) -> None:
     set_rules(earn={"rates": {"eur": "1000"}})
     items = [{"product_id": f"prod_{n}", "amount": 10**15, "quantity": 1000} for n in range(100)]
-    found = ask(api, items)
-    assert found["total"] == found["items"][0]["earn"] == MAX_DUST
+    predicted = ask(api, items)
+    assert predicted["total"] == predicted["items"][0]["earn"] == MAX_DUST
 
 
 def test_a_canceled_order_is_no_broken_forecast(api: TestClient, medusa: FakeMedusa) -> None:

@@ -43,7 +43,7 @@ def due() -> list[str]:
 
 
 def after_the_clock_was_corrected(work: Callable[[], int]) -> int:
-    """What is done then, of what is done once the times are corrected too."""
+    """Nothing is due while the times are ahead. Returns how much is due once they are corrected."""
     assert work() == 0
     upkeep.correct_future_times.run()
     return work()
@@ -117,8 +117,8 @@ def test_an_order_that_medusa_has_deleted(api: TestClient, medusa: FakeMedusa) -
 
 def test_a_simulation_whose_worker_died(api: TestClient, medusa: FakeMedusa) -> None:
     body = {"document": {}, "since": str(now() - timedelta(days=90))}
-    answer = api.post("/admin/dust/programme/simulate", json=body, headers=tokens.admin())
-    assert answer.status_code == 202
+    response = api.post("/admin/dust/programme/simulate", json=body, headers=tokens.admin())
+    assert response.status_code == 202
     with moved(AHEAD), transaction() as connection:
         assert requests._start(connection, now=now())
     advance_clock(timedelta(seconds=MAX_SECONDS + 1))
@@ -135,7 +135,7 @@ def test_times_that_dust_plans_itself_stay(api: TestClient, medusa: FakeMedusa, 
 
 
 @pytest.mark.usefixtures("settings")
-def test_nothing_is_no_error() -> None:
+def test_correcting_no_times_is_no_error() -> None:
     assert correct_future_times(now=now()) == 0
 
 

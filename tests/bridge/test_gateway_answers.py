@@ -1,4 +1,4 @@
-"""A gateway in front of Medusa answers in its place: its JSON says nothing about orders, carts and promotions."""
+"""A gateway in front of Medusa answers instead of it: its JSON does not count as an answer about orders or carts."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ def gateway(request: pytest.FixtureRequest) -> tuple[int, Any]:
     return GATEWAYS[request.param]
 
 
-def test_its_refusals_are_not_medusas(medusa: FakeMedusa, gateway: tuple[int, Any]) -> None:
+def test_refusals_of_a_gateway_are_not_those_of_medusa(medusa: FakeMedusa, gateway: tuple[int, Any]) -> None:
     medusa.before = lambda *_: gateway
     client = get_medusa()
     for call in (
@@ -53,7 +53,7 @@ def test_its_refusals_are_not_medusas(medusa: FakeMedusa, gateway: tuple[int, An
             call()
 
 
-def test_medusas_own_refusals_are(medusa: FakeMedusa) -> None:
+def test_refusals_of_medusa_are_recognised(medusa: FakeMedusa) -> None:
     with pytest.raises(UnknownInMedusa):
         get_medusa().order(OrderId("order_1"))
     medusa.before = lambda *_: (400, {"type": "invalid_data", "message": "no"})

@@ -1,4 +1,4 @@
-"""Guests: their points wait in escrow, follow the order, are claimed once with proof, and expire."""
+"""Points of guests: held in escrow, adjusted with the order, claimed once with a proof, and expired."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -42,7 +42,7 @@ def claim(customer_id: str = "cus_1", email: str = EMAIL) -> Claimed:
         return claim_orders(connection, CustomerId(customer_id), orders, Proof.SUPPORT, now=now())
 
 
-def test_a_guests_order_sets_its_dust_aside_and_books_none() -> None:
+def test_a_guests_order_puts_points_into_escrow_and_posts_none() -> None:
     settled = settle(guest())["order_1"]
     end = PLACED + timedelta(days=90)
     note = f"A guest's order: 10 points can be claimed until {end:%d %b %Y}."
@@ -51,7 +51,7 @@ def test_a_guests_order_sets_its_dust_aside_and_books_none() -> None:
     assert balance("cus_guest").balance == 0
 
 
-def test_what_waits_follows_the_order() -> None:
+def test_the_escrow_follows_the_order() -> None:
     settle(guest(lines=[line(quantity=5)]))
     settle(guest(version=2, lines=[line(quantity=5, returned=2)]))
     assert escrow().dust == 30
@@ -60,7 +60,7 @@ def test_what_waits_follows_the_order() -> None:
     assert settle(guest(version=2))["order_1"].stale
 
 
-def test_what_waits_is_counted_at_any_moment_and_is_no_balance() -> None:
+def test_points_in_escrow_are_reported_at_any_moment_and_are_no_balance() -> None:
     before = now()
     clock.advance(timedelta(minutes=1))
     settle(guest(), guest("order_2", lines=[line(price=7)]))
@@ -89,7 +89,7 @@ def test_money_spent_as_a_guest_counts_for_the_claimer_after_the_next_comparison
         assert connection.scalar(text("SELECT spent FROM order_settlement")) == 10
 
 
-def test_the_claimers_dust_has_the_dates_that_it_would_have_had() -> None:
+def test_claimed_points_have_the_dates_of_their_order() -> None:
     set_rules(earn={"pending_days": 200, "expires_after_days": 1000})
     settle(guest())
     set_rules(earn={"pending_days": 1})
@@ -116,7 +116,7 @@ def test_another_e_mail_claims_nothing() -> None:
 
 
 @pytest.mark.parametrize("other", ["straße@x.de", "\u212aelly@x.de", "\uff47race@x.de"])
-def test_addresses_that_only_unicode_calls_equal_are_two(other: str) -> None:
+def test_addresses_that_are_equal_only_by_case_folding_differ(other: str) -> None:
     plain = {"straße@x.de": "strasse@x.de", "\u212aelly@x.de": "kelly@x.de", "\uff47race@x.de": "grace@x.de"}[other]
     assert normalise_email(other) != normalise_email(plain)
 
@@ -127,7 +127,7 @@ def test_addresses_that_only_unicode_calls_equal_are_two(other: str) -> None:
         ("ada@XN--mnchen-3ya.de", "ada@münchen.de"),
         ("ada@mail.xn--strae-oqa.de", "ada@mail.straße.de"),
         ("xn--mnchen-3ya@x.de", "xn--mnchen-3ya@x.de"),
-        # Not encoded domains, but what looks like some.
+        # These look like encoded domains, and are not.
         ("ada@xn--.de", "ada@xn--.de"),
         ("ada@xn--mnchen-\ud800.de", "ada@xn--mnchen-\ud800.de"),
         ("ada@xn--99999999.de", "ada@xn--99999999.de"),
@@ -139,7 +139,7 @@ def test_a_domain_in_its_encoded_form_is_the_same(encoded: str, plain: str) -> N
     assert normalise_email(plain) == plain
 
 
-def test_an_address_with_half_a_surrogate_pair_breaks_nothing() -> None:
+def test_an_address_with_half_a_surrogate_pair_is_harmless() -> None:
     settle(guest(email="\ud800@x.de"))
     assert escrow().dust == 10
 
@@ -178,7 +178,7 @@ def test_a_transfer_after_a_claim_moves_the_dust() -> None:
     assert escrow().customer_id == "cus_1"
 
 
-def test_the_wait_ends_by_itself_and_for_good() -> None:
+def test_an_escrow_expires_after_its_time_and_stays_expired() -> None:
     set_rules(guests={"escrow_days": 1})
     settle(guest(placed=now() - timedelta(hours=23)))
     assert sweep() == 0
@@ -206,7 +206,7 @@ def _turn_back(order_id: str, *, hours: int) -> None:
         )
 
 
-def test_an_order_without_an_e_mail_sets_nothing_aside() -> None:
+def test_a_guest_order_without_an_e_mail_has_a_note() -> None:
     document = {**guest(), "email": None}
     assert "without an e-mail" in str(settle(document)["order_1"].note)
 
@@ -215,24 +215,24 @@ def test_two_claims_at_once_have_one_effect() -> None:
     settle(*(guest(f"order_{number}") for number in range(20)))
     start = Barrier(4)
 
-    def claim_as(who: str) -> int:
+    def claim_as(customer_id: str) -> int:
         start.wait()
-        return claim(who).dust
+        return claim(customer_id).dust
 
     with ThreadPoolExecutor(4) as pool:
-        got = list(pool.map(claim_as, ["cus_1", "cus_2", "cus_1", "cus_2"]))
-    assert sum(got) == 200
+        claimed = list(pool.map(claim_as, ["cus_1", "cus_2", "cus_1", "cus_2"]))
+    assert sum(claimed) == 200
     assert balance("cus_1").balance + balance("cus_2").balance == 200
 
 
 @pytest.mark.parametrize("round_", range(5))
-def test_a_claim_while_the_order_is_being_canceled_ends_at_nothing(round_: int) -> None:
+def test_a_claim_concurrent_with_a_cancel_leaves_no_points(round_: int) -> None:
     settle(guest())
     start = Barrier(2)
 
-    def do(what: Any) -> None:
+    def do(action: Any) -> None:
         start.wait()
-        what()
+        action()
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(do, [claim, lambda: settle(guest(version=2, status="canceled"))]))
@@ -250,7 +250,7 @@ def test_the_sweep_and_a_claim_at_once_end_the_same(medusa: FakeMedusa) -> None:
     assert audit() == []
 
 
-# What an account's e-mail proves.
+# When an account's e-mail is a proof.
 
 
 def test_registering_with_a_guests_e_mail_proves_nothing(api: TestClient, medusa: FakeMedusa) -> None:
@@ -260,7 +260,7 @@ def test_registering_with_a_guests_e_mail_proves_nothing(api: TestClient, medusa
     assert ("GET", "/admin/customers/cus_1") not in medusa.calls
 
 
-def test_where_registrations_are_verified_one_claims(api: TestClient, medusa: FakeMedusa) -> None:
+def test_with_verified_registrations_a_registration_claims(api: TestClient, medusa: FakeMedusa) -> None:
     set_rules(guests={"claim": "registration"})
     settle(guest())
     register(api, medusa)
@@ -301,7 +301,7 @@ def test_a_changed_e_mail_claims_only_where_accounts_are_verified(
     assert balance().balance == dust
 
 
-def test_an_e_mail_that_was_given_up_claims_no_more(api: TestClient, medusa: FakeMedusa) -> None:
+def test_a_former_e_mail_claims_nothing(api: TestClient, medusa: FakeMedusa) -> None:
     set_rules(guests={"claim": "registration"})
     register(api, medusa)
     medusa.edit_customer("cus_1", email="other@example.com")
@@ -323,7 +323,7 @@ def test_a_registration_waits_while_medusa_is_away(api: TestClient, medusa: Fake
     assert balance().balance == 10
 
 
-# What came before, and what Medusa does not tell.
+# Orders settled before, and changes without an event.
 
 
 def test_reconcile_finds_an_accepted_transfer(api: TestClient, medusa: FakeMedusa) -> None:
@@ -356,9 +356,7 @@ def _as_owner(*statements: str) -> None:
         connection.execute(text("SET ROLE dust_app"))
 
 
-def test_a_new_key_makes_old_hashes_worthless_until_reconcile_brings_the_e_mails(
-    api: TestClient, medusa: FakeMedusa
-) -> None:
+def test_after_a_new_key_reconcile_hashes_the_e_mails_again(api: TestClient, medusa: FakeMedusa) -> None:
     medusa.orders["order_1"] = guest()
     settle(guest())
     with transaction() as connection:
@@ -380,7 +378,7 @@ def test_the_e_mail_is_nowhere_but_in_the_inbox(api: TestClient, medusa: FakeMed
     assert EMAIL not in repr(read_order(guest())) + repr(escrow())
 
 
-# The windows.
+# The admin API.
 
 
 @pytest.fixture
@@ -395,7 +393,7 @@ def ask(api: TestClient, method: str, path: str, body: Any = None) -> Any:
     return answer.json()
 
 
-def test_operators_see_what_waits(waiting: TestClient) -> None:
+def test_operators_see_escrows(waiting: TestClient) -> None:
     page = ask(waiting, "GET", "/escrow?limit=1")
     assert (page["waiting_orders"], page["waiting_dust"], page["escrows"][0]["order_id"]) == (2, 17, "order_2")
     page = ask(waiting, "GET", f"/escrow?limit=1&cursor={page['next_cursor']}")

@@ -1,4 +1,4 @@
-"""Health names what is missing, what is only degraded, and how long anything has been waiting."""
+"""The health check names what is missing or degraded, and the age of the oldest waiting work."""
 
 import socket
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ from tests.support.orders import event, line, order, order_event
 
 @pytest.fixture
 def hanging_broker() -> Iterator[str]:
-    """It takes connections and says nothing."""
+    """A broker that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield f"redis://127.0.0.1:{server.getsockname()[1]}/0"
 
@@ -55,9 +55,9 @@ def test_a_redis_that_takes_no_messages_is_degraded(api: TestClient, monkeypatch
 
 
 def test_ready_without_a_broker_says_so(api: TestClient) -> None:
-    answer = api.get("/health/ready")
-    assert answer.status_code == 200
-    assert answer.json() == {
+    response = api.get("/health/ready")
+    assert response.status_code == 200
+    assert response.json() == {
         "status": "ok",
         "degraded": ["broker"],
         "oldest_waiting_event_seconds": None,
@@ -65,35 +65,35 @@ def test_ready_without_a_broker_says_so(api: TestClient) -> None:
     }
 
 
-def test_a_broker_that_hangs_does_not_make_health_hang(
+def test_a_broker_that_hangs_does_not_block_the_health_check(
     api: TestClient, hanging_broker: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DUST_BROKER_URL", hanging_broker)
     get_settings.cache_clear()
-    answer = api.get("/health/ready")
-    assert (answer.status_code, answer.json()["degraded"]) == (200, ["broker"])
-    assert answer.elapsed < timedelta(seconds=8)
+    response = api.get("/health/ready")
+    assert (response.status_code, response.json()["degraded"]) == (200, ["broker"])
+    assert response.elapsed < timedelta(seconds=8)
 
 
-def test_what_an_address_asks_of_postgres_is_asked(settings: dict[str, str]) -> None:
+def test_settings_in_the_database_address_are_used(settings: dict[str, str]) -> None:
     asked = "-c%20extra_float_digits%3D2%20-c%20timezone%3DCET"
     engine = make_engine(f"{settings['DUST_DATABASE_URL']}?options={asked}")
     with engine.connect() as connection:
-        found = [connection.scalar(text(f"SHOW {name}")) for name in ("extra_float_digits", "timezone", "lock_timeout")]
+        values = [
+            connection.scalar(text(f"SHOW {name}")) for name in ("extra_float_digits", "timezone", "lock_timeout")
+        ]
     engine.dispose()
-    assert found == ["2", "UTC", "10s"]
+    assert values == ["2", "UTC", "10s"]
 
 
-def test_a_server_that_only_follows_another_takes_nothing_and_parks_nothing(
-    api: TestClient, settings: dict[str, str]
-) -> None:
+def test_a_standby_server_accepts_no_event_and_fails_none(api: TestClient, settings: dict[str, str]) -> None:
     database = settings["DUST_DATABASE_URL"]
     name = database.rpartition("/")[2]
     deliver(api, order_event(order(lines=[line(price=100)])))
     as_owner(database, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     dispose_engine()
-    answer = deliver(api, order_event(order("order_2")))
-    assert (answer.status_code, answer.json()["code"]) == (503, "database_read_only")
+    response = deliver(api, order_event(order("order_2")))
+    assert (response.status_code, response.json()["code"]) == (503, "database_read_only")
     with pytest.raises(DatabaseReadOnly):
         process_batch()
     as_owner(database, f"SET TRANSACTION READ WRITE; ALTER DATABASE {name} RESET default_transaction_read_only")
@@ -102,7 +102,7 @@ def test_a_server_that_only_follows_another_takes_nothing_and_parks_nothing(
     assert api.get("/store/dust/balance", headers=tokens.customer()).json()["balance"] == 100
 
 
-def test_the_ages_of_what_waits(api: TestClient) -> None:
+def test_the_ages_of_waiting_work(api: TestClient) -> None:
     deliver(api, order_event(order(lines=[line(price=100)])))
     process_batch()
     deliver(api, event("order.placed", {"id": "order_2"}))
@@ -116,22 +116,22 @@ def test_the_ages_of_what_waits(api: TestClient) -> None:
 
 def test_without_the_database_it_is_named(api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     with lost_database(monkeypatch):
-        answer = api.get("/health/ready")
-    assert (answer.status_code, answer.json()["missing"]) == (503, ["database"])
-    assert answer.headers["retry-after"]
+        response = api.get("/health/ready")
+    assert (response.status_code, response.json()["missing"]) == (503, ["database"])
+    assert response.headers["retry-after"]
     assert api.get("/health/live").status_code == 200
 
 
 def test_a_database_that_lags_behind_is_named(api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(migrations, "known_revisions", lambda: ("0002", "0001"))
-    answer = api.get("/health/ready")
-    assert (answer.status_code, answer.json()["missing"]) == (503, ["migrations"])
+    response = api.get("/health/ready")
+    assert (response.status_code, response.json()["missing"]) == (503, ["migrations"])
 
 
 def test_a_database_without_a_revision_lags_behind(api: TestClient, database: str) -> None:
     as_owner(database, "DELETE FROM alembic_version")
-    answer = api.get("/health/ready")
-    assert (answer.status_code, answer.json()["missing"]) == (503, ["migrations"])
+    response = api.get("/health/ready")
+    assert (response.status_code, response.json()["missing"]) == (503, ["migrations"])
 
 
 def test_a_database_that_newer_code_has_migrated_is_served(api: TestClient, database: str) -> None:

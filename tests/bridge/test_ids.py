@@ -1,4 +1,4 @@
-"""Ids lead to no other path of Medusa: what cannot be an id is refused where it comes in, and never asked for."""
+"""Ids cannot lead to another path of Medusa: an invalid id is refused at once and never sent."""
 
 from typing import Any
 
@@ -30,7 +30,9 @@ NOT_IDS = [
 
 
 @pytest.mark.parametrize("not_an_id", NOT_IDS)
-def test_the_store_refuses_it_and_asks_medusa_nothing(api: TestClient, medusa: FakeMedusa, not_an_id: str) -> None:
+def test_the_store_api_refuses_an_invalid_id_without_calling_medusa(
+    api: TestClient, medusa: FakeMedusa, not_an_id: str
+) -> None:
     headers = {**tokens.customer(), "Idempotency-Key": "key"}
     requests: list[tuple[str, dict[str, Any], str]] = [
         ("/store/dust/quote", {"cart_id": not_an_id}, "cart_id"),
@@ -39,24 +41,24 @@ def test_the_store_refuses_it_and_asks_medusa_nothing(api: TestClient, medusa: F
         ("/store/dust/redemptions", {"items": [{"product_id": not_an_id, "quantity": 1}]}, "items.0.product_id"),
     ]
     for path, requested, field in requests:
-        answer = api.post(path, json=requested, headers=headers)
-        assert answer.status_code == 422, (path, requested)
-        assert field in {error["field"] for error in answer.json()["errors"]}
+        response = api.post(path, json=requested, headers=headers)
+        assert response.status_code == 422, (path, requested)
+        assert field in {error["field"] for error in response.json()["errors"]}
     assert medusa.calls == []
 
 
 @pytest.mark.parametrize("not_an_id", NOT_IDS)
 @pytest.mark.parametrize("type_", ["order.updated", "payment.captured", "customer.updated", "product.deleted"])
-def test_the_inbox_refuses_it_and_names_the_field(
+def test_the_inbox_refuses_an_invalid_id_with_its_field(
     api: TestClient, medusa: FakeMedusa, type_: str, not_an_id: str
 ) -> None:
-    answer = deliver(api, event(type_, {"id": not_an_id}))
-    assert (answer.status_code, answer.json()["field"]) == (400, "data.id")
+    response = deliver(api, event(type_, {"id": not_an_id}))
+    assert (response.status_code, response.json()["field"]) == (400, "data.id")
     assert medusa.calls == []
 
 
 @pytest.mark.parametrize("not_an_id", NOT_IDS)
-def test_the_client_never_asks_for_it(medusa: FakeMedusa, not_an_id: str) -> None:
+def test_the_client_never_sends_an_invalid_id(medusa: FakeMedusa, not_an_id: str) -> None:
     client = get_medusa()
     for call in (
         lambda: client.order(OrderId(not_an_id)),

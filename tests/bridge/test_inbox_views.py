@@ -25,19 +25,19 @@ from tests.support.orders import event, order, order_event
 
 
 def ids(api: TestClient, **query: Any) -> list[str]:
-    answer = api.get("/admin/dust/events", params=query, headers=tokens.admin())
-    assert answer.status_code == 200, answer.text
-    return [event["id"] for event in answer.json()["events"]]
+    response = api.get("/admin/dust/events", params=query, headers=tokens.admin())
+    assert response.status_code == 200, response.text
+    return [event["id"] for event in response.json()["events"]]
 
 
-def one(api: TestClient, event_id: str) -> Any:
+def event_detail(api: TestClient, event_id: str) -> Any:
     return api.get(f"/admin/dust/events/{event_id}", headers=tokens.admin()).json()
 
 
 def retry(api: TestClient, **requested: Any) -> Any:
-    answer = api.post("/admin/dust/events/retry", json=requested, headers=tokens.admin())
-    assert answer.status_code == 202, answer.text
-    return answer.json()["retried"]
+    response = api.post("/admin/dust/events/retry", json=requested, headers=tokens.admin())
+    assert response.status_code == 202, response.text
+    return response.json()["retried"]
 
 
 def failed(api: TestClient, event_id: str, kind: str = "order.placed", order_id: str = "order_nowhere") -> None:
@@ -49,12 +49,12 @@ def failed(api: TestClient, event_id: str, kind: str = "order.placed", order_id:
 
 @pytest.fixture
 def three_days(api: TestClient, medusa: FakeMedusa) -> TestClient:
-    """Failed events of the day before yesterday, yesterday and today, and one that went through."""
+    """Failed events of the last three days, and one that was handled."""
     for days, (event_id, kind) in enumerate(
         [("old", "order.placed"), ("mid", "order.canceled"), ("new", "order.placed")]
     ):
         with moved(timedelta(days=days - 2, minutes=-1)):
-            # The sender's clock goes along, or the endpoint would turn the event away.
+            # The sender's clock moves too, or the endpoint would refuse the event.
             deliver(api, event(kind, {"id": f"order_{event_id}"}), event_id=event_id, timestamp=int(now().timestamp()))
             with pytest.raises(EventFailed):
                 process_event(event_id)
@@ -110,18 +110,18 @@ def test_one_event_has_its_raw_body_and_its_history(api: TestClient, medusa: Fak
     )
     medusa.orders["order_1"] = order()
     process_event("msg_1")
-    found = one(api, "msg_1")
-    assert found["body"].encode() == body
-    assert found["state"] == "handled"
+    shown = event_detail(api, "msg_1")
+    assert shown["body"].encode() == body
+    assert shown["state"] == "handled"
     assert [
         (attempt["outcome"], attempt["attempt"], attempt["error_code"], attempt["actor"])
-        for attempt in found["history"]
+        for attempt in shown["history"]
     ] == [
         ("rescheduled", 1, "medusa_unavailable", None),
         ("failed", 2, "unknown_in_medusa", None),
         ("retried", 0, None, "user_1"),
     ]
-    assert "DUST_MEDUSA_URL" in found["history"][1]["reason"]
+    assert "DUST_MEDUSA_URL" in shown["history"][1]["reason"]
 
 
 @pytest.mark.parametrize("event_id", ["shop/1", "shop/1/retry", "a?b#c"])
@@ -130,15 +130,15 @@ def test_an_event_is_found_and_retried_whatever_id_its_sender_chose(
 ) -> None:
     failed(api, event_id)
     in_path = quote(event_id, safe="")
-    assert one(api, in_path)["id"] == event_id
-    answer = api.post(f"/admin/dust/events/{in_path}/retry", headers=tokens.admin())
-    assert (answer.status_code, answer.json()["retried"]) == (202, True)
+    assert event_detail(api, in_path)["id"] == event_id
+    response = api.post(f"/admin/dust/events/{in_path}/retry", headers=tokens.admin())
+    assert (response.status_code, response.json()["retried"]) == (202, True)
 
 
 def test_an_event_that_goes_through_at_once_has_no_history(api: TestClient) -> None:
     deliver(api, order_event(order()), event_id="msg_1")
     process_batch()
-    assert one(api, "msg_1")["history"] == []
+    assert event_detail(api, "msg_1")["history"] == []
 
 
 def test_failed_events_are_counted_by_cause(three_days: TestClient) -> None:
@@ -147,9 +147,9 @@ def test_failed_events_are_counted_by_cause(three_days: TestClient) -> None:
         ("order.placed", "unknown_in_medusa", 2),
         ("order.canceled", "unknown_in_medusa", 1),
     ]
-    newest, oldest = (one(three_days, event_id)["received_at"] for event_id in ("new", "old"))
+    newest, oldest = (event_detail(three_days, event_id)["received_at"] for event_id in ("new", "old"))
     assert (causes[0]["newest_received_at"], causes[0]["oldest_received_at"]) == (newest, oldest)
-    assert causes[1]["reason"] == one(three_days, "mid")["reason"]
+    assert causes[1]["reason"] == event_detail(three_days, "mid")["reason"]
     assert retry(three_days, type="order.placed", code="unknown_in_medusa") == causes[0]["events"]
     assert three_days.get("/admin/dust/events/causes").status_code == 401
 
@@ -171,7 +171,7 @@ def test_retry_of_all_failed_ones_leaves_the_others(three_days: TestClient, enqu
     assert ids(three_days, state="pending") == ["new", "mid", "old"]
     assert ids(three_days, state="handled") == ["good"]
     assert retry(three_days) == 0
-    assert [attempt["actor"] for attempt in one(three_days, "old")["history"]] == [None, "service"]
+    assert [attempt["actor"] for attempt in event_detail(three_days, "old")["history"]] == [None, "service"]
 
 
 def test_retry_by_range_and_type(three_days: TestClient) -> None:
@@ -189,7 +189,7 @@ def test_retry_many_takes_no_body_too_and_refuses_what_it_does_not_know(three_da
     assert three_days.post("/admin/dust/events/retry", headers=tokens.admin()).json()["retried"] == 3
 
 
-def test_a_great_many_go_in_steps_and_what_fails_again_meanwhile_is_left_alone(
+def test_many_events_are_retried_in_batches_without_those_that_fail_again(
     api: TestClient, medusa: FakeMedusa, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inbox_retry, "_RETRIED_AT_ONCE", 2)
@@ -199,7 +199,7 @@ def test_a_great_many_go_in_steps_and_what_fails_again_meanwhile_is_left_alone(
     for step in retry_all(EventFilter()):
         steps.append(step)
         advance(timedelta(seconds=1))
-        # A worker is at it already, and nothing has been fixed.
+        # A worker is processing it already, and the cause is not fixed.
         for event_id in ids(api, state="pending"):
             with pytest.raises(EventFailed):
                 process_event(event_id)
@@ -225,6 +225,6 @@ def test_attempts_end_failed_with_all_of_them_in_the_history(
     for error in [RetryLater] * (attempts - 1) + [EventFailed]:
         with pytest.raises(error):
             process_event("msg_1")
-    found = one(api, "msg_1")
-    assert [attempt["outcome"] for attempt in found["history"]] == ["rescheduled"] * (attempts - 1) + ["failed"]
-    assert f"{tried}; retry it once that is fixed." in found["reason"]
+    shown = event_detail(api, "msg_1")
+    assert [attempt["outcome"] for attempt in shown["history"]] == ["rescheduled"] * (attempts - 1) + ["failed"]
+    assert f"{tried}; retry it once that is fixed." in shown["reason"]

@@ -1,4 +1,4 @@
-"""The admin API in a shop with 5,000 members and 50,000 orders: a page reads what it shows, not whole tables."""
+"""The admin API in a shop with 5,000 members and 50,000 orders: a page reads its own rows, not whole tables."""
 
 import json
 from collections.abc import Iterator
@@ -45,7 +45,7 @@ def large_shop(settings: dict[str, str]) -> Iterator[None]:
 
 @contextmanager
 def statements() -> Iterator[list[tuple[str, Any]]]:
-    """The queries that Dust makes in the block, with their values."""
+    """The queries that Dust runs in the block, with their values."""
     seen: list[tuple[str, Any]] = []
 
     def note(_c: object, _cursor: object, statement: str, values: Any, _context: object, _many: bool) -> None:
@@ -60,11 +60,11 @@ def statements() -> Iterator[list[tuple[str, Any]]]:
 
 
 def rows_read(statement: str, values: Any) -> int:
-    """How many rows a query looks at, in all tables and indexes together."""
+    """The number of rows that a query reads, in all tables and indexes."""
     with transaction() as connection:
         [plan] = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {statement}", values).one()
-    found = plan if isinstance(plan, list) else json.loads(plan)
-    return _rows(found[0]["Plan"])
+    plans = plan if isinstance(plan, list) else json.loads(plan)
+    return _rows(plans[0]["Plan"])
 
 
 def _rows(node: dict[str, Any]) -> int:
@@ -123,8 +123,8 @@ def test_no_page_of_a_merchant_reads_more_than_it_needs(api: TestClient, medusa:
     too_many = {}
     for path, most in PATHS.items():
         with statements() as seen:
-            answer = api.get(f"/admin/dust{path}", headers=tokens.admin())
-        assert answer.status_code == 200, (path, answer.text)
+            response = api.get(f"/admin/dust{path}", headers=tokens.admin())
+        assert response.status_code == 200, (path, response.text)
         assert seen, path
         if (rows := sum(rows_read(*plan) for plan in seen)) > most:
             too_many[path] = (rows, most)

@@ -72,7 +72,7 @@ def test_a_days_limit_holds_when_clocks_are_set_back(zone: str, first: str, last
     assert booked_points() == {"order_0": 400, "order_1": 100}
 
 
-def test_an_order_that_was_limited_because_of_another_moves_up_when_that_is_canceled() -> None:
+def test_an_order_that_was_limited_earns_more_when_the_other_one_is_canceled() -> None:
     a_day(500)
     settle(bought(1, 400))
     settle(bought(2, 400))
@@ -81,7 +81,7 @@ def test_an_order_that_was_limited_because_of_another_moves_up_when_that_is_canc
     assert history() == [("earn", 400), ("earn", 100), ("reverse", -400), ("earn", 300)]
 
 
-def test_an_order_that_we_hear_of_late_takes_its_place() -> None:
+def test_an_order_that_becomes_known_late_counts_by_its_time() -> None:
     a_day(500)
     settle(bought(2, 400))
     settle(bought(1, 400))
@@ -91,7 +91,7 @@ def test_an_order_that_we_hear_of_late_takes_its_place() -> None:
     assert "taken back for order #93: Over the limit with other orders" in " ".join(step.sentence for step in steps)
 
 
-def test_an_order_that_moves_to_another_customer_makes_room() -> None:
+def test_an_order_that_goes_to_another_customer_frees_its_part_of_the_limit() -> None:
     a_day(500)
     settle(bought(1, 400))
     settle(bought(2, 400))
@@ -126,8 +126,8 @@ def test_an_order_of_a_guest_without_an_email_is_not_booked_for_the_account_that
     assert audit() == []
 
 
-def test_a_claim_gets_past_no_limit() -> None:
-    """Ordered as a guest and claimed, they earn as if the account had placed them."""
+def test_a_claim_keeps_the_limits() -> None:
+    """Guest orders that were claimed earn as if the account had placed them."""
     a_day(500)
     settle(*(guest(f"order_{n}", placed=PLACED + timedelta(minutes=n), lines=[line(price=400)]) for n in (1, 3)))
     settle(bought(2, 300), bought(4, 300))
@@ -141,7 +141,7 @@ def test_a_claim_gets_past_no_limit() -> None:
     assert booked_points() == {"order_1": 0, "order_2": 300, "order_3": 200, "order_4": 0}
 
 
-def test_what_could_not_be_taken_back_counts_for_nothing() -> None:
+def test_points_that_could_not_be_taken_back_do_not_count_for_limits() -> None:
     a_day(500, reversal={"negative_balance": "within_balance"})
     settle(bought(1, 400))
     spend(400)
@@ -150,7 +150,7 @@ def test_what_could_not_be_taken_back_counts_for_nothing() -> None:
     assert booked_points() == {"order_1": 0, "order_2": 400}
 
 
-def test_orders_keep_the_limits_they_met_and_count_all_the_same() -> None:
+def test_orders_keep_the_limits_of_their_version_and_count_for_those_of_others() -> None:
     settle(bought(1, 400))
     a_day(500)
     settle(bought(2, 400))
@@ -193,7 +193,7 @@ limits = st.fixed_dictionaries(
 @pytest.mark.system
 @given(purchases=purchases, limits=limits, seed=st.integers(0, 10**6), at_once=st.integers(1, 4))
 @settings(max_examples=25, suppress_health_check=list(HealthCheck))
-def test_whatever_comes_in_which_order_the_end_is_the_same(
+def test_the_result_does_not_depend_on_the_sequence_of_events(
     purchases: list[tuple[int, list[int]]], limits: dict[str, Any], seed: int, at_once: int
 ) -> None:
     """Each purchase is an order that is edited a few times; 0 stands for a cancel, which no later edit undoes."""
@@ -216,8 +216,8 @@ def test_whatever_comes_in_which_order_the_end_is_the_same(
     for start in range(0, len(facts), at_once):
         settle(*facts[start : start + at_once])
     expected = apply_limits(requests)
-    found = booked_points()
-    assert {request.order_id: found[request.order_id] for request in requests} == {
+    booked = booked_points()
+    assert {request.order_id: booked[request.order_id] for request in requests} == {
         order_id: share.dust for order_id, share in expected.items()
     }
     assert balance(customer).balance == sum(share.dust for share in expected.values())

@@ -31,7 +31,7 @@ EMAIL = "jane.doe+shop@example.co.uk"
 
 
 class Lines:
-    """What was logged, a dictionary a line."""
+    """The logged lines, a dictionary for each."""
 
     def __init__(self, buffer: io.StringIO) -> None:
         self._buffer = buffer
@@ -44,8 +44,8 @@ class Lines:
         return [line for line in map(json.loads, self.text.splitlines()) if line["event"] == name]
 
     def one(self, name: str) -> dict[str, Any]:
-        (found,) = self.of(name)
-        return found
+        (logged,) = self.of(name)
+        return logged
 
 
 @pytest.fixture
@@ -59,17 +59,17 @@ def lines(api: TestClient) -> Iterator[Lines]:
 
 
 def test_the_webhook_endpoint_logs_request_event_and_order(api: TestClient, lines: Lines) -> None:
-    answer = deliver(api, order_event(order()), event_id="msg_1")
-    found = lines.one("event_received")
-    assert found["request_id"] == answer.headers["x-request-id"]
-    assert (found["event_id"], found["order_id"], found["type"]) == ("msg_1", "order_1", "order.placed")
+    response = deliver(api, order_event(order()), event_id="msg_1")
+    logged = lines.one("event_received")
+    assert logged["request_id"] == response.headers["x-request-id"]
+    assert (logged["event_id"], logged["order_id"], logged["type"]) == ("msg_1", "order_1", "order.placed")
 
 
 def test_a_proxy_s_request_id_is_kept_and_any_other_text_is_not(api: TestClient) -> None:
     assert api.get("/health/live", headers={"x-request-id": "abc-123"}).headers["x-request-id"] == "abc-123"
     for odd in ("a b", "x" * 65, "line\tbreak", "é"):
-        answer = api.get("/health/live", headers={"x-request-id": odd.encode()})
-        assert answer.headers["x-request-id"].startswith("req_")
+        response = api.get("/health/live", headers={"x-request-id": odd.encode()})
+        assert response.headers["x-request-id"].startswith("req_")
 
 
 @pytest.mark.parametrize(
@@ -79,10 +79,10 @@ def test_the_answer_to_a_fault_names_its_log_line_and_is_not_stored(
     api: TestClient, lines: Lines, monkeypatch: pytest.MonkeyPatch, path: str, broken: str
 ) -> None:
     monkeypatch.setattr(f"bridge.api.store.balance.{broken}", lambda *_: 1 / 0)
-    answer = api.get(path, headers=tokens.customer())
-    assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
-    assert answer.headers["x-request-id"] == lines.one("unexpected_error")["request_id"]
-    assert answer.headers["cache-control"] == "private, no-store"
+    response = api.get(path, headers=tokens.customer())
+    assert (response.status_code, response.json()["code"]) == (500, "internal_error")
+    assert response.headers["x-request-id"] == lines.one("unexpected_error")["request_id"]
+    assert response.headers["cache-control"] == "private, no-store"
 
 
 class FullDisk(io.StringIO):
@@ -90,14 +90,14 @@ class FullDisk(io.StringIO):
         raise OSError(28, "No space left on device")
 
 
-def test_a_log_that_cannot_be_written_costs_no_answer(api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_that_cannot_be_written_fails_no_request(api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     full = logging.StreamHandler(FullDisk())
     monkeypatch.setattr(logging.getLogger(), "handlers", [full])
     monkeypatch.setattr(logging, "raiseExceptions", False)
     assert deliver(api, order_event(order())).status_code == 202
 
 
-def test_one_request_s_ids_do_not_stick_to_the_next(api: TestClient, lines: Lines) -> None:
+def test_the_ids_of_a_request_are_not_in_the_log_lines_of_the_next(api: TestClient, lines: Lines) -> None:
     deliver(api, order_event(order()), event_id="msg_1")
     deliver(api, event("customer.created", {"id": "cus_9"}), event_id="msg_2")
     second = lines.of("event_received")[1]
@@ -109,26 +109,28 @@ def test_a_batch_is_one_line_that_names_each_event(api: TestClient, lines: Lines
     for number in range(3):
         deliver(api, order_event(order(f"order_{number}", customer_id=f"cus_{number}")), event_id=f"msg_{number}")
     process_batch()
-    found = lines.one("events_handled")
-    assert found["number"] == 3
-    assert {"event_id": "msg_1", "order_id": "order_1", "customer_id": "cus_1"} in found["events"]
+    logged = lines.one("events_handled")
+    assert logged["number"] == 3
+    assert {"event_id": "msg_1", "order_id": "order_1", "customer_id": "cus_1"} in logged["events"]
 
 
-def test_an_event_of_its_own_names_order_and_customer(api: TestClient, medusa: FakeMedusa, lines: Lines) -> None:
+def test_an_event_in_its_own_task_is_logged_with_order_and_customer(
+    api: TestClient, medusa: FakeMedusa, lines: Lines
+) -> None:
     medusa.orders["order_1"] = order()
     deliver(api, event("order.placed", {"id": "order_1"}), event_id="msg_1")
     process_event("msg_1")
-    found = lines.one("event_handled")
-    assert (found["event_id"], found["order_id"], found["customer_id"]) == ("msg_1", "order_1", "cus_1")
+    logged = lines.one("event_handled")
+    assert (logged["event_id"], logged["order_id"], logged["customer_id"]) == ("msg_1", "order_1", "cus_1")
 
 
 def test_each_line_of_a_task_names_the_task(api: TestClient, medusa: FakeMedusa, lines: Lines) -> None:
     deliver(api, event("order.placed", {"id": "order_1"}), event_id="msg_1")
     failed = inbox_tasks.handle.apply(args=["msg_1"], task_id="task-1")
     assert isinstance(failed.result, EventFailed)
-    found = lines.one("event_failed")
-    assert (found["task_id"], found["task"]) == ("task-1", "inbox.handle")
-    assert (found["event_id"], found["order_id"]) == ("msg_1", "order_1")
+    logged = lines.one("event_failed")
+    assert (logged["task_id"], logged["task"]) == ("task-1", "inbox.handle")
+    assert (logged["event_id"], logged["order_id"]) == ("msg_1", "order_1")
     upkeep.fold_totals.apply(task_id="task-2")
     get_task_logger(__name__).warning("between tasks")
     assert "task_id" not in lines.one("between tasks")
@@ -137,25 +139,25 @@ def test_each_line_of_a_task_names_the_task(api: TestClient, medusa: FakeMedusa,
 def test_an_event_that_is_failed_from_outside_is_named_too(api: TestClient, lines: Lines) -> None:
     deliver(api, event("payment.captured", {"id": "pay_1"}), event_id="msg_1")
     process_one.fail_event("msg_1", "its worker was killed")
-    found = lines.one("event_failed")
-    assert (found["event_id"], found["payment_id"]) == ("msg_1", "pay_1")
+    logged = lines.one("event_failed")
+    assert (logged["event_id"], logged["payment_id"]) == ("msg_1", "pay_1")
 
 
 def test_the_customer_and_the_redemption_are_named(api: TestClient, medusa: FakeMedusa, lines: Lines) -> None:
     redemption = hold_dust(api)
     medusa.refuse_promotions = "no such currency"
     redemptions.advance.apply(args=[redemption], task_id="task-1")
-    found = lines.one("redemption_ended")
-    assert (found["redemption_id"], found["customer_id"], found["state"]) == (redemption, "cus_1", "failed")
-    assert found["task_id"] == "task-1"
+    logged = lines.one("redemption_ended")
+    assert (logged["redemption_id"], logged["customer_id"], logged["state"]) == (redemption, "cus_1", "failed")
+    assert logged["task_id"] == "task-1"
 
 
 def hold_dust(api: TestClient) -> str:
     deliver(api, order_event(order(lines=[line(price=500)])))
     process_batch()
     headers = {**tokens.customer(), "idempotency-key": "key"}
-    answer = api.post("/store/dust/redemptions", json={"dust": 100, "currency_code": "eur"}, headers=headers)
-    return str(answer.json()["redemption"]["id"])
+    response = api.post("/store/dust/redemptions", json={"dust": 100, "currency_code": "eur"}, headers=headers)
+    return str(response.json()["redemption"]["id"])
 
 
 def test_a_whole_flow_with_its_failures_logs_no_person_and_no_secret(
@@ -176,7 +178,7 @@ def test_a_whole_flow_with_its_failures_logs_no_person_and_no_secret(
     second = api.post("/store/dust/redemptions", json=requested, headers={**headers, "idempotency-key": "other"}).json()
     redemptions.advance.apply(args=[second["redemption"]["id"]])
     api.get("/store/dust", headers={"authorization": customer["authorization"] + "x"})
-    # Medusa away, an order that it does not know, and a fault of ours whose text quotes what it was given.
+    # Medusa is away, an order is unknown to it, and an error of Dust quotes its input.
     deliver(api, event("order.placed", {"id": "order_9", "email": EMAIL}), event_id="msg_2")
     medusa.away = True
     with pytest.raises(RetryLater):
@@ -225,18 +227,18 @@ def test_a_whole_flow_with_its_failures_logs_no_person_and_no_secret(
         ("{'authorization': 'bearer abc.def'}", "{'authorization': 'bearer [token]'}"),
     ],
 )
-def test_what_is_not_for_logs_is_struck_out(line_: str, expected: str) -> None:
+def test_secrets_and_personal_data_are_redacted(line_: str, expected: str) -> None:
     assert redact(line_) == expected
 
 
 @pytest.mark.parametrize("text_", ["a" * 200_000 + "@", "a'" * 100_000 + "@", "a" * 200_000 + "%40", "a@" * 100_000])
-def test_long_texts_take_no_longer_than_they_must(text_: str) -> None:
+def test_redaction_of_long_texts_takes_linear_time(text_: str) -> None:
     started = time.process_time()
     redact(text_)
     assert time.process_time() - started < 0.5
 
 
-def test_a_token_is_struck_out_wherever_it_stands() -> None:
+def test_a_token_is_redacted_anywhere_in_a_line() -> None:
     assert redact(f"got {tokens.token()} from") == "got [jwt] from"
 
 
@@ -251,7 +253,7 @@ def test_a_token_is_struck_out_wherever_it_stands() -> None:
         ("DUST-0123456789ABCDEF", "[code]"),
     ],
 )
-def test_escapes_in_a_line_hide_nothing(lines: Lines, secret: str, mark: str) -> None:
+def test_escaped_characters_do_not_prevent_redaction(lines: Lines, secret: str, mark: str) -> None:
     task_log = get_task_logger("bridge.test")
     for before in (" ", "\n", "\t", "\r\n", '"', "\\", "ü\n"):
         try:
@@ -262,9 +264,9 @@ def test_escapes_in_a_line_hide_nothing(lines: Lines, secret: str, mark: str) ->
             )
             task_log.exception("said%s%s", before, secret)
         for line_ in lines.text.splitlines()[-2:]:
-            said = json.loads(line_)
-            assert said["event"] == f"said{before}{mark}"
-            assert said["exception"].endswith(f"cannot read{before}{mark}")
+            logged = json.loads(line_)
+            assert logged["event"] == f"said{before}{mark}"
+            assert logged["exception"].endswith(f"cannot read{before}{mark}")
             assert secret not in line_
             assert secret.encode("unicode-escape").decode() not in line_
     assert len(lines.text.splitlines()) == 14

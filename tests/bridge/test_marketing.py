@@ -1,4 +1,4 @@
-"""Marketing figures, compared with figures worked out by hand."""
+"""Marketing figures, compared with figures computed by hand."""
 
 import csv
 import io
@@ -36,42 +36,42 @@ def figures(first: date = TODAY - timedelta(days=30), last: date = TODAY) -> Fig
         return marketing(connection, first=first, last=last, now=now()).total
 
 
-def euros(found: Figures | None = None) -> Money:
+def euros(report: Figures | None = None) -> Money:
     """The figures in euros; all others must be in euros too."""
-    [money] = (found or figures()).money
+    [money] = (report or figures()).money
     assert money.currency_code == "eur"
     return money
 
 
-def buy(number: int, who: str, price: float, **more: Any) -> dict[str, Any]:
-    """An order of now. It earns a point for each euro."""
-    document = order(f"order_{number}", customer_id=who, placed=now(), lines=[line(price=price)], **more)
+def buy(number: int, customer_id: str, price: float, **more: Any) -> dict[str, Any]:
+    """An order placed now. It earns a point for each euro."""
+    document = order(f"order_{number}", customer_id=customer_id, placed=now(), lines=[line(price=price)], **more)
     settle(document)
     return document
 
 
-def buy_with_points(number: int, who: str, price: float, dust: int, **more: Any) -> None:
-    """An order of now with a discount for these points, of which 100 are a euro."""
-    code = redeem_points(CustomerId(who), dust, key=f"key_{number}").codes[0].code
+def buy_with_points(number: int, customer_id: str, price: float, dust: int, **more: Any) -> None:
+    """An order placed now with a discount for these points, at 100 points for a euro."""
+    code = redeem_points(CustomerId(customer_id), dust, key=f"key_{number}").codes[0].code
     discounted = line(price=price, discount=dust / 100, code=code)
-    settle(order(f"order_{number}", customer_id=who, placed=now(), lines=[discounted], **more))
+    settle(order(f"order_{number}", customer_id=customer_id, placed=now(), lines=[discounted], **more))
 
 
 @pytest.mark.usefixtures("settings")
 def test_a_shop_without_orders_has_zeros_and_no_rates() -> None:
-    found = figures()
-    assert found == Figures()
-    assert (found.redemption_rate, found.redeeming_share, found.others.repeat_rate) == (None, None, None)
+    report = figures()
+    assert report == Figures()
+    assert (report.redemption_rate, report.redeeming_share, report.others.repeat_rate) == (None, None, None)
 
 
 @pytest.mark.usefixtures("settings")
 def test_one_order() -> None:
     buy(1, "cus_1", 40)
-    found = figures()
-    assert (found.active_members, found.redeeming_members, found.orders) == (1, 0, 1)
-    assert (found.points_issued, found.points_spent, found.redemption_rate) == (40, 0, Decimal(0))
-    assert (found.redeemers, found.others) == (Buyers(), Buyers(buyers=1, repeaters=0))
-    money = euros(found)
+    report = figures()
+    assert (report.active_members, report.redeeming_members, report.orders) == (1, 0, 1)
+    assert (report.points_issued, report.points_spent, report.redemption_rate) == (40, 0, Decimal(0))
+    assert (report.redeemers, report.others) == (Buyers(), Buyers(buyers=1, repeaters=0))
+    money = euros(report)
     assert (money.revenue, money.others.average, money.redeemers.average) == (40, 40, None)
     assert (money.cost, money.cost_share) == (0, Decimal(0))
 
@@ -85,15 +85,15 @@ def test_redeemers_are_compared_with_other_members() -> None:
     buy(3, "cus_bob", 10)
     buy(4, "cus_bob", 20)
     buy(5, "cus_cat", 60)
-    found = figures()
-    assert (found.active_members, found.redeeming_members, found.orders) == (3, 1, 5)
-    assert found.redeeming_share == Decimal("0.3333")
+    report = figures()
+    assert (report.active_members, report.redeeming_members, report.orders) == (3, 1, 5)
+    assert report.redeeming_share == Decimal("0.3333")
     # 25 + 45 + 10 + 20 + 60; the 1,000 were given by hand.
-    assert (found.points_issued, found.points_spent) == (160, 500)
-    assert found.redemption_rate == Decimal("3.1250")
-    assert (found.redeemers, found.others) == (Buyers(buyers=1, repeaters=1), Buyers(buyers=2, repeaters=1))
-    assert found.others.repeat_rate == Decimal("0.5000")
-    money = euros(found)
+    assert (report.points_issued, report.points_spent) == (160, 500)
+    assert report.redemption_rate == Decimal("3.1250")
+    assert (report.redeemers, report.others) == (Buyers(buyers=1, repeaters=1), Buyers(buyers=2, repeaters=1))
+    assert report.others.repeat_rate == Decimal("0.5000")
+    money = euros(report)
     assert money.revenue == 160
     assert (money.redeemers.average, money.others.average) == (35, 30)
     assert (money.cost, money.cost_share) == (5, Decimal("0.0313"))
@@ -107,9 +107,9 @@ def test_an_order_that_was_canceled_or_wholly_returned_does_not_count() -> None:
     ):
         document = buy(number, f"cus_{number}", 50)
         settle(order(document["id"], customer_id=f"cus_{number}", placed=now(), version=2, **change))
-    found = figures()
-    assert (found.active_members, found.orders, found.points_issued) == (1, 1, 10)
-    assert euros(found).revenue == 10
+    report = figures()
+    assert (report.active_members, report.orders, report.points_issued) == (1, 1, 10)
+    assert euros(report).revenue == 10
 
 
 @pytest.mark.usefixtures("settings", "medusa")
@@ -120,9 +120,9 @@ def test_a_return_takes_its_share_of_revenue_points_and_cost() -> None:
     for version, returned in ((1, 0), (2, 1)):
         shirts = line(price=20, quantity=2, returned=returned, discount=4, code=code)
         settle(order(placed=now(), version=version, lines=[shirts]))
-    found = figures()
-    assert (found.points_issued, found.points_spent) == (18, 200)
-    assert (euros(found).revenue, euros(found).cost) == (18, 2)
+    report = figures()
+    assert (report.points_issued, report.points_spent) == (18, 200)
+    assert (euros(report).revenue, euros(report).cost) == (18, 2)
 
 
 @pytest.mark.usefixtures("settings", "medusa")
@@ -132,8 +132,8 @@ def test_a_canceled_order_with_points_leaves_no_redeemer() -> None:
     for version, status in ((1, "pending"), (2, "canceled")):
         lines = [line(price=30, discount=5, code=code)]
         settle(order(placed=now(), version=version, status=status, lines=lines))
-    found = figures()
-    assert (found.active_members, found.redeeming_members, found.points_spent, found.money) == (0, 0, 0, ())
+    report = figures()
+    assert (report.active_members, report.redeeming_members, report.points_spent, report.money) == (0, 0, 0, ())
 
 
 def test_each_kind_of_reward_costs_what_it_took_off(api: TestClient, medusa: FakeMedusa) -> None:
@@ -142,12 +142,12 @@ def test_each_kind_of_reward_costs_what_it_took_off(api: TestClient, medusa: Fak
     give(3000)
     medusa.add_cart(lines=[cart_line("prod_shirt", total=20, quantity=2)], shipping=5)
 
-    def cost_with(number: int, request: dict[str, Any], **what: Any) -> Decimal:
+    def cost_with(number: int, request: dict[str, Any], **fields: Any) -> Decimal:
         code = redeemed(api, request)["code"]
-        for item in what.get("lines", ()):
+        for item in fields.get("lines", ()):
             item["adjustments"][0]["code"] = code
-        codes = {"shipping_code": code} if "shipping_discount" in what else {}
-        settle(order(f"order_{number}", placed=now(), **what, **codes))
+        codes = {"shipping_code": code} if "shipping_discount" in fields else {}
+        settle(order(f"order_{number}", placed=now(), **fields, **codes))
         return euros().cost
 
     assert cost_with(1, {"reward_id": "fifth"}, lines=[line(price=10, discount=2, code="?")]) == 2
@@ -158,9 +158,9 @@ def test_each_kind_of_reward_costs_what_it_took_off(api: TestClient, medusa: Fak
     mugs = [line(product_id="prod_mug", price=15, discount=15, code="?")]
     assert cost_with(4, {"items": [{"product_id": "prod_mug", "quantity": 2}]}, lines=mugs) == 17 + 15
     # The mug is bought with points alone: an order without a basket. The shirt that is left cost nothing either.
-    found = figures()
-    assert (found.orders, found.redeemers) == (4, Buyers(buyers=1, repeaters=1))
-    assert (euros(found).redeemers.orders, euros(found).revenue) == (2, 8 + 10)
+    report = figures()
+    assert (report.orders, report.redeemers) == (4, Buyers(buyers=1, repeaters=1))
+    assert (euros(report).redeemers.orders, euros(report).revenue) == (2, 8 + 10)
 
 
 @pytest.mark.usefixtures("settings")
@@ -172,8 +172,8 @@ def test_a_guests_order_counts_once_it_is_claimed() -> None:
         claim_orders(connection, CustomerId("cus_1"), orders, Proof.SUPPORT, now=now())
     # The comparison with Medusa, for which the claim has scheduled it.
     settle(guest(placed=now()))
-    found = figures()
-    assert (found.active_members, found.orders, euros(found).revenue) == (1, 1, 10)
+    report = figures()
+    assert (report.active_members, report.orders, euros(report).revenue) == (1, 1, 10)
 
 
 @pytest.mark.usefixtures("settings")
@@ -210,12 +210,12 @@ def test_merged_accounts_are_one_member() -> None:
     assert figures().others == Buyers(buyers=2, repeaters=0)
     with transaction() as connection:
         merge_customers(connection, CustomerId("cus_old"), CustomerId("cus_new"), actor="test", now=now())
-    found = figures()
-    assert (found.active_members, found.others) == (1, Buyers(buyers=1, repeaters=1))
-    assert (found.points_issued, euros(found).revenue) == (30, 30)
+    report = figures()
+    assert (report.active_members, report.others) == (1, Buyers(buyers=1, repeaters=1))
+    assert (report.points_issued, euros(report).revenue) == (30, 30)
 
 
-def test_who_redeemed_before_a_merge_is_a_redeemer_and_two_members_once_it_is_undone(medusa: FakeMedusa) -> None:
+def test_a_merged_member_with_a_redemption_is_two_members_after_the_undo(medusa: FakeMedusa) -> None:
     buy(1, "cus_old", 20)
     buy_with_points(2, "cus_old", 10, 10)
     buy(3, "cus_new", 20)
@@ -223,13 +223,13 @@ def test_who_redeemed_before_a_merge_is_a_redeemer_and_two_members_once_it_is_un
     assert (apart.redeemers, apart.others) == (Buyers(buyers=1, repeaters=1), Buyers(buyers=1, repeaters=0))
     with transaction() as connection:
         merge_customers(connection, CustomerId("cus_old"), CustomerId("cus_new"), actor="test", now=now())
-    found = figures()
-    assert (found.active_members, found.redeeming_members) == (1, 1)
-    assert (found.redeemers, found.others) == (Buyers(buyers=1, repeaters=1), Buyers())
+    report = figures()
+    assert (report.active_members, report.redeeming_members) == (1, 1)
+    assert (report.redeemers, report.others) == (Buyers(buyers=1, repeaters=1), Buyers())
     with transaction() as connection:
         unmerge_customer(connection, CustomerId("cus_old"), actor="test", now=now())
-    found = figures()
-    assert (found.active_members, found.redeemers, found.others) == (2, apart.redeemers, apart.others)
+    report = figures()
+    assert (report.active_members, report.redeemers, report.others) == (2, apart.redeemers, apart.others)
 
 
 def test_an_erased_customer_still_counts(api: TestClient) -> None:
@@ -249,9 +249,9 @@ def test_orders_of_referred_customers_are_referral_revenue(api: TestClient, medu
         buy(1, "cus_new", 30)
         buy(2, "cus_new", 20)
         buy(3, "cus_old", 100)
-        found = figures()
-        assert (found.referred_customers, found.referral_orders) == (1, 2)
-        money = euros(found)
+        report = figures()
+        assert (report.referred_customers, report.referral_orders) == (1, 2)
+        money = euros(report)
         assert (money.referral_orders, money.referral_revenue, money.revenue) == (2, 50, 220)
         # A person who has referred themselves has referred nobody.
         with transaction() as connection:
@@ -267,18 +267,18 @@ def test_months_are_those_of_the_programmes_time_zone() -> None:
     for number, placed in enumerate((midnight - timedelta(minutes=1), midnight, START)):
         settle(order(f"order_{number}", customer_id="cus_1", placed=placed, lines=[line(price=10)]))
     with transaction() as connection:
-        found = marketing(connection, first=date(2027, 3, 15), last=TODAY, now=now())
+        report = marketing(connection, first=date(2027, 3, 15), last=TODAY, now=now())
         only_april = marketing(connection, first=date(2027, 4, 1), last=date(2027, 4, 30), now=now())
         only_may = marketing(connection, first=date(2027, 5, 1), last=TODAY, now=now())
-    assert [(month, figures.orders, figures.points_issued) for month, figures in found.months.items()] == [
+    assert [(month, figures.orders, figures.points_issued) for month, figures in report.months.items()] == [
         (date(2027, 3, 1), 0, 0),
         (date(2027, 4, 1), 1, 10),
         (date(2027, 5, 1), 2, 20),
     ]
-    assert found.total.others == Buyers(buyers=1, repeaters=1)
-    assert found.months[date(2027, 4, 1)].others == Buyers(buyers=1, repeaters=0)
-    assert only_april.total == found.months[date(2027, 4, 1)]
-    assert only_may.total == found.months[date(2027, 5, 1)]
+    assert report.total.others == Buyers(buyers=1, repeaters=1)
+    assert report.months[date(2027, 4, 1)].others == Buyers(buyers=1, repeaters=0)
+    assert only_april.total == report.months[date(2027, 4, 1)]
+    assert only_may.total == report.months[date(2027, 5, 1)]
 
 
 def test_marketing_is_served_as_json_and_as_csv(api: TestClient, medusa: FakeMedusa) -> None:
@@ -328,6 +328,6 @@ def test_marketing_is_served_as_json_and_as_csv(api: TestClient, medusa: FakeMed
     ],
 )
 def test_a_wrong_period_is_named(api: TestClient, question: str, field: str) -> None:
-    answer = api.get(f"/admin/dust/reports/marketing?{question}", headers=tokens.admin())
-    assert answer.status_code == 422
-    assert [error["field"] for error in answer.json()["errors"]] == [field]
+    response = api.get(f"/admin/dust/reports/marketing?{question}", headers=tokens.admin())
+    assert response.status_code == 422
+    assert [error["field"] for error in response.json()["errors"]] == [field]

@@ -1,4 +1,4 @@
-"""What the pages in Medusa's dashboard rest on: people whom Medusa's plugin names, an overview, errors at the field."""
+"""What the pages in Medusa's dashboard use: the person that the plugin names, an overview, and errors by field."""
 
 from typing import Any
 
@@ -17,11 +17,11 @@ from tests.support.orders import line, order
 
 def adjust(api: TestClient, amount: int, **headers: str) -> dict[str, Any]:
     headers = {**tokens.admin(), "Idempotency-Key": new_id("key"), **headers}
-    answer = api.post(
+    response = api.post(
         "/admin/dust/customers/cus_1/adjustments", json={"amount": amount, "reason": "r"}, headers=headers
     )
-    assert answer.status_code == 201, answer.text
-    return dict(answer.json())
+    assert response.status_code == 201, response.text
+    return dict(response.json())
 
 
 def actor_of_newest() -> str:
@@ -29,7 +29,7 @@ def actor_of_newest() -> str:
         return str(read_transactions(connection, CustomerId("cus_1"), limit=1, memos=False)[0].actor)
 
 
-def test_the_book_names_the_operator_whom_the_service_names(api: TestClient) -> None:
+def test_the_ledger_has_the_operator_that_the_service_names(api: TestClient) -> None:
     adjust(api, 5)
     assert actor_of_newest() == "service"
 
@@ -40,9 +40,9 @@ def test_the_book_names_the_operator_whom_the_service_names(api: TestClient) -> 
 def test_a_customer_whom_the_service_names_is_that_customer(api: TestClient) -> None:
     adjust(api, 30)
 
-    answer = api.get("/store/dust", headers={**tokens.admin(), "X-Dust-Customer": "cus_1"})
+    response = api.get("/store/dust", headers={**tokens.admin(), "X-Dust-Customer": "cus_1"})
 
-    assert answer.json() == {"points": 30}
+    assert response.json() == {"points": 30}
 
 
 @pytest.mark.parametrize("named", [{}, {"X-Dust-Customer": ""}, {"X-Dust-Customer": "two words"}])
@@ -50,7 +50,7 @@ def test_the_service_alone_is_no_customer(api: TestClient, named: dict[str, str]
     assert api.get("/store/dust", headers={**tokens.admin(), **named}).status_code == 401
 
 
-def test_names_mean_nothing_without_the_service_token(api: TestClient) -> None:
+def test_headers_with_names_are_ignored_without_the_service_token(api: TestClient) -> None:
     adjust(api, 30)
     names = {"X-Dust-Customer": "cus_1", "X-Dust-Operator": "user_01ADA"}
 
@@ -94,7 +94,7 @@ def test_an_order_past_the_checkout_with_an_unpaid_dust_only_product_is_shown(ap
 
 
 def test_a_dust_only_product_without_a_price_is_refused_at_the_price(api: TestClient) -> None:
-    answer = api.put("/admin/dust/products/prod_1", json={"dust_only": True}, headers=tokens.admin())
+    response = api.put("/admin/dust/products/prod_1", json={"dust_only": True}, headers=tokens.admin())
 
-    assert answer.status_code == 422
-    assert [error["field"] for error in answer.json()["errors"]] == ["dust_price"]
+    assert response.status_code == 422
+    assert [error["field"] for error in response.json()["errors"]] == ["dust_price"]

@@ -26,7 +26,7 @@ from workers import products, reconcile, redemptions
 Path = tuple[str | int, ...]
 MISSING = object()
 WRONG: list[Any] = [None, 7, "text", "nul\0", -1e300, [], {}, [None], ["text"], {"a": 1}, MISSING]
-# Of the thousands of an order.
+# A random sample of the thousands of values in an order.
 MOST = 60
 
 RULES = {
@@ -75,7 +75,7 @@ class Shapes:
         status, document = self._answer(method, path, query, body)
         name = f"{method} {'/'.join(path.split('/')[:4])}"
         if self._change and self._change[0] == name:
-            # Another answer of this name may have no such value.
+            # Another answer of the same call may lack this value.
             with suppress(KeyError, IndexError, TypeError):
                 document = changed(document, *self._change[1:])
         elif self._change is None and status == 200:
@@ -91,11 +91,11 @@ class Shapes:
         for change in random.Random(1).sample(changes, min(MOST, len(changes))):
             self._change = change
             try:
-                found = work()
+                problem = work()
             except Exception as error:
-                found = repr(error)
-            if found:
-                wrong.append(f"{change}: {found}")
+                problem = repr(error)
+            if problem:
+                wrong.append(f"{change}: {problem}")
         self._change = None
         assert not wrong, "\n".join(wrong)
 
@@ -118,8 +118,8 @@ def shapes(api: TestClient, medusa: FakeMedusa, monkeypatch: pytest.MonkeyPatch)
     return Shapes(medusa, monkeypatch)
 
 
-def fault(answer: httpx.Response) -> str | None:
-    return answer.text[:80] if answer.status_code == 500 else None
+def fault(response: httpx.Response) -> str | None:
+    return response.text[:80] if response.status_code == 500 else None
 
 
 ITEMS = {"currency_code": "eur", "items": [{"product_id": "prod_1", "amount": 5}]}
@@ -147,8 +147,8 @@ def test_a_request_is_answered(
 ) -> None:
     medusa.orders["order_1"] = order()
     settle(medusa.orders["order_1"])
-    who = tokens.admin() if path.startswith("/admin") else {} if path.endswith("guest") else tokens.customer()
-    shapes.play(lambda: fault(api.request(method, path, json=body, headers=who)))
+    credentials = tokens.admin() if path.startswith("/admin") else {} if path.endswith("guest") else tokens.customer()
+    shapes.play(lambda: fault(api.request(method, path, json=body, headers=credentials)))
 
 
 def test_an_open_change_is_previewed_or_refused(api: TestClient, medusa: FakeMedusa, shapes: Shapes) -> None:
@@ -164,22 +164,22 @@ def test_a_referral_is_stored_or_refused(api: TestClient, shapes: Shapes) -> Non
     shapes.play(lambda: fault(api.post("/store/dust/referral", json={"code": code}, headers=tokens.customer())))
 
 
-def test_a_redemption_goes_on_or_waits(api: TestClient, medusa: FakeMedusa, shapes: Shapes) -> None:
+def test_a_redemption_continues_or_waits(api: TestClient, medusa: FakeMedusa, shapes: Shapes) -> None:
     count = 0
 
     def work() -> str | None:
         nonlocal count
         count += 1
-        who = f"cus_r{count}"
-        give(1000, who)
-        medusa.add_cart("cart_r", customer_id=who, lines=[cart_line("prod_1", total=20)])
-        medusa.orders["order_r"] = order("order_r", customer_id=who, placed=now() - timedelta(minutes=1))
-        answer = redeem(api, {"cart_id": "cart_r", "dust": 100}, customer_id=who)
-        if answer.status_code != 202:
-            return fault(answer)
-        redemption_id = answer.json()["redemption"]["id"]
+        customer_id = f"cus_r{count}"
+        give(1000, customer_id)
+        medusa.add_cart("cart_r", customer_id=customer_id, lines=[cart_line("prod_1", total=20)])
+        medusa.orders["order_r"] = order("order_r", customer_id=customer_id, placed=now() - timedelta(minutes=1))
+        response = redeem(api, {"cart_id": "cart_r", "dust": 100}, customer_id=customer_id)
+        if response.status_code != 202:
+            return fault(response)
+        redemption_id = response.json()["redemption"]["id"]
         redemptions.advance.run(redemption_id)
-        return fault(api.delete(f"/store/dust/redemptions/{redemption_id}", headers=tokens.customer(who)))
+        return fault(api.delete(f"/store/dust/redemptions/{redemption_id}", headers=tokens.customer(customer_id)))
 
     shapes.play(work)
 

@@ -20,28 +20,28 @@ SORTS = ("customer_id", "-customer_id", "balance", "-balance", "last_activity", 
 
 
 def page(api: TestClient, **query: Any) -> dict[str, Any]:
-    answer = api.get("/admin/dust/customers", params=query, headers=tokens.admin())
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
+    response = api.get("/admin/dust/customers", params=query, headers=tokens.admin())
+    assert response.status_code == 200, response.text
+    document: dict[str, Any] = response.json()
+    return document
 
 
 def members(api: TestClient, *, limit: int = 100, **query: Any) -> list[str]:
     """The customers of all pages."""
-    found: list[str] = []
+    customer_ids: list[str] = []
     cursor: dict[str, Any] = {}
     while True:
         answer = page(api, limit=limit, **query, **cursor)
-        found += [customer["customer_id"] for customer in answer["customers"]]
+        customer_ids += [customer["customer_id"] for customer in answer["customers"]]
         if answer["next_cursor"] is None:
-            return found
+            return customer_ids
         cursor = {"cursor": answer["next_cursor"]}
 
 
 def have_members() -> None:
     """Four members with 300, 100, 100 and 200 points, the newest activity first: cus_b, cus_d, cus_a, cus_c."""
-    for who, points in (("cus_c", 300), ("cus_a", 100), ("cus_d", 100), ("cus_b", 200)):
-        give(points, who)
+    for customer_id, points in (("cus_c", 300), ("cus_a", 100), ("cus_d", 100), ("cus_b", 200)):
+        give(points, customer_id)
         advance(timedelta(minutes=1))
 
 
@@ -88,9 +88,9 @@ def test_members_are_filtered_by_tier(api: TestClient) -> None:
         settle(order(f"order_{number}", customer_id=f"cus_{number}", lines=[line(price=price)]))
     assert members(api, tier="gold", sort="customer_id") == ["cus_1", "cus_3"]
     assert members(api, tier="silver", sort="-customer_id", limit=1) == ["cus_4", "cus_0"]
-    answer = api.get("/admin/dust/customers?tier=bronze", headers=tokens.admin())
-    assert answer.status_code == 422
-    assert answer.json()["errors"] == [
+    response = api.get("/admin/dust/customers?tier=bronze", headers=tokens.admin())
+    assert response.status_code == 422
+    assert response.json()["errors"] == [
         {"field": "tier", "message": "is not a tier of the programme: the tiers are silver, gold"}
     ]
 
@@ -166,13 +166,13 @@ def test_an_email_address_is_searched_in_medusa(api: TestClient, medusa: FakeMed
         customer_id: {"id": customer_id, "email": f"{name}@example.com", "has_account": True}
         for customer_id, name in (("cus_a", "ann"), ("cus_b", "bob"), ("cus_z", "annabel"))
     }
-    found = page(api, q="ann@")
-    assert [customer["customer_id"] for customer in found["customers"]] == ["cus_a"]
-    assert found["warning"] is None
+    results = page(api, q="ann@")
+    assert [customer["customer_id"] for customer in results["customers"]] == ["cus_a"]
+    assert results["warning"] is None
     medusa.away = True
-    found = page(api, q="ann@")
-    assert found["customers"] == []
-    assert found["warning"].startswith("Medusa did not answer")
+    results = page(api, q="ann@")
+    assert results["customers"] == []
+    assert results["warning"].startswith("Medusa did not answer")
     assert [customer["customer_id"] for customer in page(api, q="cus_a")["customers"]] == ["cus_a"]
 
 
@@ -200,16 +200,16 @@ def test_no_call_to_medusa_without_a_search(api: TestClient, medusa: FakeMedusa)
     ],
 )
 def test_a_wrong_query_is_refused(api: TestClient, query: dict[str, Any]) -> None:
-    answer = api.get("/admin/dust/customers", params=query, headers=tokens.admin())
-    assert answer.status_code == 422
-    assert [error["field"] for error in answer.json()["errors"]] == list(query)
+    response = api.get("/admin/dust/customers", params=query, headers=tokens.admin())
+    assert response.status_code == 422
+    assert [error["field"] for error in response.json()["errors"]] == list(query)
 
 
 def test_a_cursor_belongs_to_its_sorting(api: TestClient) -> None:
     have_members()
     cursor = page(api, sort="balance", limit=1)["next_cursor"]
-    answer = api.get("/admin/dust/customers", params={"sort": "-balance", "cursor": cursor}, headers=tokens.admin())
-    assert answer.status_code == 422
+    response = api.get("/admin/dust/customers", params={"sort": "-balance", "cursor": cursor}, headers=tokens.admin())
+    assert response.status_code == 422
 
 
 def test_only_operators_see_members(api: TestClient) -> None:

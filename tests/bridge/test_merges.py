@@ -1,4 +1,4 @@
-"""Two accounts of one person: all that the one has and gets is the other's, and it can be undone."""
+"""Merging two accounts of one person: the survivor gets all present and later points, and the merge can be undone."""
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -37,12 +37,12 @@ pytestmark = pytest.mark.usefixtures("settings")
 OLD, NEW = CustomerId("cus_old"), CustomerId("cus_new")
 
 
-def bought(order_id: str = "order_1", who: str = OLD, dust: int = 10, **more: Any) -> dict[str, Any]:
-    return order(order_id, customer_id=who, lines=[line(price=dust)], **more)
+def bought(order_id: str = "order_1", customer_id: str = OLD, dust: int = 10, **more: Any) -> dict[str, Any]:
+    return order(order_id, customer_id=customer_id, lines=[line(price=dust)], **more)
 
 
-def canceled(order_id: str = "order_1", who: str = OLD, dust: int = 10) -> dict[str, Any]:
-    return bought(order_id, who, dust, version=2, status="canceled")
+def canceled(order_id: str = "order_1", customer_id: str = OLD, dust: int = 10) -> dict[str, Any]:
+    return bought(order_id, customer_id, dust, version=2, status="canceled")
 
 
 def paid(document: dict[str, Any]) -> dict[str, Any]:
@@ -82,7 +82,7 @@ def lots(customer_id: CustomerId) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in connection.execute(query, {"who": customer_id})]
 
 
-def test_everything_moves_with_its_dates_and_comes_back_as_it_was() -> None:
+def test_a_merge_carries_over_all_lots_with_dates_and_an_undo_returns_them() -> None:
     set_rules(earn={"expires_after_days": 900})
     settle(bought())
     set_rules(earn={"pending_days": 300, "expires_after_days": 900})
@@ -150,7 +150,7 @@ def test_a_return_follows_the_programme_when_the_survivor_has_spent_it(policy: s
     assert balances() == (0, left)
 
 
-def test_debt_goes_along_and_comes_back() -> None:
+def test_a_merge_carries_over_debt_and_an_undo_returns_it() -> None:
     settle(bought(dust=30))
     adjust(OLD, -30)
     settle(canceled(dust=30), bought("order_2", NEW, 50))
@@ -250,7 +250,7 @@ def test_points_that_expired_with_the_other_account_are_not_taken_again(policy: 
         assert unmerge() == 0
         settle(canceled())
         assert (balance(OLD).balance, balance(NEW).balance) == (0, 0)
-        # Nothing is waived either, that a later order would have to give back.
+        # Nothing is waived that a later order would have to pay.
         settle(bought("order_2", placed=now()))
         assert balance(OLD).balance == 10
         settle(canceled("order_new", NEW, 20))
@@ -265,8 +265,8 @@ def test_expired_points_of_an_order_count_once_for_accounts_that_were_merged() -
     merge()
     with moved(timedelta(days=40)):
         unmerge()
-        settle(bought(who=NEW) | {"version": 2})
-        settle(canceled(who=NEW) | {"version": 3})
+        settle(bought(customer_id=NEW) | {"version": 2})
+        settle(canceled(customer_id=NEW) | {"version": 3})
         assert (balance(OLD).balance, balance(NEW).balance) == (0, 0)
     assert audit() == []
 
@@ -275,10 +275,10 @@ def test_what_a_redemption_of_the_old_account_gives_back_goes_to_the_survivor(
     api: TestClient, medusa: FakeMedusa
 ) -> None:
     settle(bought(dust=500))
-    made = redeem(api, OLD, 300)
+    redemption = redeem(api, OLD, 300)
     with pytest.raises(MergeRefused, match="open redemptions"):
         merge()
-    code = made["code"]
+    code = redemption["code"]
     used = order(
         "order_2", customer_id=OLD, placed=now() - timedelta(minutes=2),
         lines=[line(price=3, discount=3, code=code)],
@@ -295,13 +295,13 @@ def test_what_a_redemption_of_the_old_account_gives_back_goes_to_the_survivor(
     assert balances() == (0, 500)
 
 
-def redeem(api: TestClient, who: CustomerId, dust: int) -> dict[str, Any]:
-    headers = {**tokens.customer(who), "Idempotency-Key": f"{who}{dust}"}
+def redeem(api: TestClient, customer_id: CustomerId, dust: int) -> dict[str, Any]:
+    headers = {**tokens.customer(customer_id), "Idempotency-Key": f"{customer_id}{dust}"}
     requested = {"dust": dust, "currency_code": "eur"}
-    made = api.post("/store/dust/redemptions", json=requested, headers=headers).json()["redemption"]
-    advance(made["id"], get_medusa())
-    answer = api.get(f"/store/dust/redemptions/{made['id']}", headers=tokens.customer(who))
-    return dict(answer.json()["redemption"])
+    requested_redemption = api.post("/store/dust/redemptions", json=requested, headers=headers).json()["redemption"]
+    advance(requested_redemption["id"], get_medusa())
+    response = api.get(f"/store/dust/redemptions/{requested_redemption['id']}", headers=tokens.customer(customer_id))
+    return dict(response.json()["redemption"])
 
 
 def test_orders_of_both_make_one_tier_and_apart_again_after_an_unmerge() -> None:
@@ -329,11 +329,11 @@ def test_orders_of_both_reach_the_tier_within_one_batch() -> None:
 
 def tiers() -> tuple[str | None, ...]:
     with transaction() as connection:
-        found = read_tiers(connection, [OLD, NEW], now=now())
-    return tuple(found[who].level.name if found[who].level else None for who in (OLD, NEW))
+        tier_of = read_tiers(connection, [OLD, NEW], now=now())
+    return tuple(tier_of[customer_id].level.name if tier_of[customer_id].level else None for customer_id in (OLD, NEW))
 
 
-def test_limits_count_both_from_the_merge_on_and_take_nothing_back_for_it() -> None:
+def test_limits_count_both_accounts_from_the_merge_on_without_taking_points_back() -> None:
     set_rules(earn={"limits": {"per_customer": {"dust": 100, "days": 7}}})
     before = now() - timedelta(days=1)
     settle(bought("order_1", OLD, 80, placed=before), bought("order_2", NEW, 80, placed=before))
@@ -367,14 +367,14 @@ def test_limits_count_each_account_by_itself_once_a_merge_is_undone(api: TestCli
 def test_merges_are_one_deep() -> None:
     merge()
     third = CustomerId("cus_third")
-    for who, into, words in (
+    for customer_id, into, words in (
         (OLD, third, "already"),
         (third, OLD, "merge into that one"),
         (NEW, third, "undo that first"),
         (NEW, OLD, "merge into that one"),
     ):
         with pytest.raises(MergeRefused, match=words):
-            merge(who, into)
+            merge(customer_id, into)
     merge(third, NEW)
     with transaction() as connection:
         assert [merge.customer_id for merge in merges_of(connection, NEW)] == [OLD, third]
@@ -382,10 +382,10 @@ def test_merges_are_one_deep() -> None:
         merge(NEW, NEW)
 
 
-def test_what_was_under_way_while_accounts_were_merged_is_carried_over_by_the_sweep() -> None:
+def test_points_that_arrived_during_a_merge_are_carried_over_by_the_sweep() -> None:
     settle(bought(dust=5))
     with transaction() as writer:
-        # It has asked for merges and found none; then one comes in between, and waits for its lock.
+        # The account was opened before the merge, which then waits for its lock.
         accounts = open_accounts(writer, [OLD])
         with ThreadPoolExecutor(1) as pool:
             merging = pool.submit(merge)
@@ -398,7 +398,7 @@ def test_what_was_under_way_while_accounts_were_merged_is_carried_over_by_the_sw
             merging.result()
     assert balances() == (0, 15)
     with transaction() as connection:
-        # As if its question had come before the merge and its lock after.
+        # As if it had read before the merge and locked after it.
         account = open_accounts(connection, [OLD])[OLD]
         account.survivor = None
         account.earn(7, PostingDetails(kind=Kind.BONUS, reference_type="bonus", reference_id="y", description="",
@@ -413,12 +413,12 @@ def test_merges_orders_and_returns_at_once_lose_nothing() -> None:
     settle(*(bought(f"order_{n}", OLD if n % 2 else NEW) for n in range(10)))
     start = Barrier(5)
 
-    def back_and_forth(who: CustomerId, into: CustomerId) -> None:
+    def back_and_forth(customer_id: CustomerId, into: CustomerId) -> None:
         start.wait()
         for _ in range(4):
             with suppress(MergeRefused, NotMerged):
-                merge(who, into)
-                unmerge(who)
+                merge(customer_id, into)
+                unmerge(customer_id)
 
     def sell(first: int) -> None:
         start.wait()
@@ -439,12 +439,12 @@ def test_operators_merge_see_why_and_undo(api: TestClient, medusa: FakeMedusa) -
     settle(bought(dust=30))
 
     def ask(method: str, path: str, body: Any = None, status: int = 200) -> Any:
-        answer = api.request(method, f"/admin/dust/customers/{path}", json=body, headers=tokens.admin())
-        assert answer.status_code == status, answer.text
-        return answer.json()
+        response = api.request(method, f"/admin/dust/customers/{path}", json=body, headers=tokens.admin())
+        assert response.status_code == status, response.text
+        return response.json()
 
-    made = ask("POST", f"{OLD}/merge", {"into": NEW})
-    assert ask("POST", f"{OLD}/merge", {"into": NEW}) == made
+    merged = ask("POST", f"{OLD}/merge", {"into": NEW})
+    assert ask("POST", f"{OLD}/merge", {"into": NEW}) == merged
     assert ask("POST", f"{OLD}/merge", {"into": "cus_3"}, 409)["code"] == "merge_refused"
     assert ask("POST", f"{OLD}/merge", {"into": OLD}, 422)["errors"][0]["field"] == "into"
     reported = ask("GET", f"{NEW}/explain")
@@ -453,7 +453,7 @@ def test_operators_merge_see_why_and_undo(api: TestClient, medusa: FakeMedusa) -
     )
     assert "another account is merged into this one: all its points are here." in reported["summary"][-1]
     assert "merged into another one: all its points are there." in ask("GET", f"{OLD}/explain")["summary"][-1]
-    assert ask("GET", f"{NEW}/export")["merges"][0]["id"] == made["id"]
+    assert ask("GET", f"{NEW}/export")["merges"][0]["id"] == merged["id"]
     undone = ask("POST", f"{OLD}/unmerge")
     assert (undone["brought"], undone["returned"], undone["merge"]["unmerged_by"]) == (30, 30, "service")
     assert ask("POST", f"{OLD}/unmerge", status=409)["code"] == "not_merged"

@@ -1,4 +1,4 @@
-"""GET /metrics: true figures about all of Dust, cheap however large it is, and there without Postgres too."""
+"""GET /metrics: exact figures of the whole installation, cheap in a large shop, and available without Postgres."""
 
 import time
 from collections.abc import Iterator
@@ -48,8 +48,8 @@ def earn(api: TestClient, order_id: str = "order_1", price: float = 500) -> None
 
 def redeem(api: TestClient, dust: int = 100) -> str:
     headers = {**tokens.customer(), "idempotency-key": "key"}
-    answer = api.post("/store/dust/redemptions", json={"dust": dust, "currency_code": "eur"}, headers=headers)
-    return str(answer.json()["redemption"]["id"])
+    response = api.post("/store/dust/redemptions", json={"dust": dust, "currency_code": "eur"}, headers=headers)
+    return str(response.json()["redemption"]["id"])
 
 
 def test_the_webhook_endpoint_counts_by_type_and_receipt(api: TestClient) -> None:
@@ -57,13 +57,13 @@ def test_the_webhook_endpoint_counts_by_type_and_receipt(api: TestClient) -> Non
     deliver(api, body, event_id="msg_1")
     deliver(api, body, event_id="msg_1")
     deliver(api, event("cart.updated", {"id": "cart_1"}))
-    found = scrape(api)
-    assert found("dust_events_received_total", type="order.placed", receipt="accepted") == 1
-    assert found("dust_events_received_total", type="order.placed", receipt="duplicate") == 1
-    assert found("dust_events_received_total", type="other", receipt="ignored") == 1
+    metric = scrape(api)
+    assert metric("dust_events_received_total", type="order.placed", receipt="accepted") == 1
+    assert metric("dust_events_received_total", type="order.placed", receipt="duplicate") == 1
+    assert metric("dust_events_received_total", type="other", receipt="ignored") == 1
 
 
-def test_types_of_the_sender_s_invention_make_no_labels(api: TestClient) -> None:
+def test_unknown_event_types_create_no_metric_labels(api: TestClient) -> None:
     for number in range(20):
         deliver(api, event(f"invented.{number}", {"id": "x"}))
     assert scrape(api).labels("dust_events_received_total", "type") == {"other"}
@@ -73,22 +73,22 @@ def test_the_webhook_endpoint_counts_what_it_refuses(api: TestClient) -> None:
     body = order_event(order())
     api.post("/webhooks/medusa", content=body, headers=signed_headers(body, secret=OTHER_WEBHOOK_SECRET))
     deliver(api, b"[]")
-    found = scrape(api)
-    assert found("dust_webhooks_refused_total", code="bad_signature") == 1
-    assert found("dust_webhooks_refused_total", code="malformed_event") == 1
+    metric = scrape(api)
+    assert metric("dust_webhooks_refused_total", code="bad_signature") == 1
+    assert metric("dust_webhooks_refused_total", code="malformed_event") == 1
 
 
 def test_waiting_events_are_counted_and_the_oldest_has_its_age(api: TestClient) -> None:
     deliver(api, order_event(order()))
     with moved(timedelta(minutes=7)):
-        found = scrape(api)
-    assert found("dust_events", state="pending", type="order.placed") == 1
-    assert found("dust_events_oldest_waiting_seconds") == pytest.approx(420, abs=10)
+        metric = scrape(api)
+    assert metric("dust_events", state="pending", type="order.placed") == 1
+    assert metric("dust_events_oldest_waiting_seconds") == pytest.approx(420, abs=10)
     process_batch()
-    found = scrape(api)
-    assert found("dust_events", state="pending", type="order.placed") is None
-    assert found("dust_events_oldest_waiting_seconds") == 0
-    assert found("dust_events_handled_total", type="order.placed") == 1
+    metric = scrape(api)
+    assert metric("dust_events", state="pending", type="order.placed") is None
+    assert metric("dust_events_oldest_waiting_seconds") == 0
+    assert metric("dust_events_handled_total", type="order.placed") == 1
 
 
 def test_what_is_rescheduled_failed_and_retried_is_counted_with_its_reason(
@@ -102,16 +102,16 @@ def test_what_is_rescheduled_failed_and_retried_is_counted_with_its_reason(
         process_event("msg_1")
     with pytest.raises(EventFailed):
         process_event("msg_1")
-    found = scrape(api)
-    assert found("dust_events_rescheduled_total", code="medusa_unavailable") == 1
-    assert found("dust_events_failed_total", type="order.placed", code="medusa_unavailable") == 1
-    assert found("dust_events", state="failed", type="order.placed") == 1
-    assert found("dust_events_failed_now", code="medusa_unavailable") == 1
-    assert found("dust_medusa_errors_total", call="GET /admin/orders/:id", reason="medusa_unavailable") == 2
+    metric = scrape(api)
+    assert metric("dust_events_rescheduled_total", code="medusa_unavailable") == 1
+    assert metric("dust_events_failed_total", type="order.placed", code="medusa_unavailable") == 1
+    assert metric("dust_events", state="failed", type="order.placed") == 1
+    assert metric("dust_events_failed_now", code="medusa_unavailable") == 1
+    assert metric("dust_medusa_errors_total", call="GET /admin/orders/:id", reason="medusa_unavailable") == 2
     api.post("/admin/dust/events/msg_1/retry", headers=tokens.admin())
-    found = scrape(api)
-    assert found("dust_events_retried_total") == 1
-    assert found("dust_events", state="failed", type="order.placed") is None
+    metric = scrape(api)
+    assert metric("dust_events_retried_total") == 1
+    assert metric("dust_events", state="failed", type="order.placed") is None
 
 
 def test_calls_to_medusa_have_their_time_under_a_name_without_ids(api: TestClient, medusa: FakeMedusa) -> None:
@@ -119,32 +119,32 @@ def test_calls_to_medusa_have_their_time_under_a_name_without_ids(api: TestClien
         medusa.orders[order_id] = order(order_id)
         deliver(api, event("order.placed", {"id": order_id}), event_id=order_id)
         process_event(order_id)
-    found = scrape(api)
-    assert found("dust_medusa_call_seconds_count", call="GET /admin/orders/:id") == 2
-    assert found("dust_medusa_call_seconds_bucket", call="GET /admin/orders/:id", le="+Inf") == 2
+    metric = scrape(api)
+    assert metric("dust_medusa_call_seconds_count", call="GET /admin/orders/:id") == 2
+    assert metric("dust_medusa_call_seconds_bucket", call="GET /admin/orders/:id", le="+Inf") == 2
 
 
-def test_the_figures_of_the_ledger_are_those_of_the_book(api: TestClient, medusa: FakeMedusa) -> None:
+def test_ledger_metrics_equal_the_ledger(api: TestClient, medusa: FakeMedusa) -> None:
     earn(api)
     redemption = redeem(api)
-    found = scrape(api)
-    assert found("dust_outstanding") == 500
-    assert found("dust_held") == 100
-    assert found("dust_redemptions_open", state="pending") == 1
+    metric = scrape(api)
+    assert metric("dust_outstanding") == 500
+    assert metric("dust_held") == 100
+    assert metric("dust_redemptions_open", state="pending") == 1
     redemptions.advance.run(redemption)
     assert scrape(api)("dust_redemptions_open", state="active") == 1
     code = next(iter(medusa.live_codes()))
     deliver(api, order_event(order("order_2", lines=[line(price=10, discount=1, code=code)])))
     process_batch()
-    found = scrape(api)
-    assert found("dust_redemptions_ended_total", state="captured") == 1
-    assert found("dust_debited_total", kind="redeem") == 100
-    assert found("dust_credited_total", kind="earn") == 509
-    assert found("dust_outstanding") == 409
-    assert (found("dust_held"), found("dust_pending"), found("dust_debt")) == (0, 0, 0)
+    metric = scrape(api)
+    assert metric("dust_redemptions_ended_total", state="captured") == 1
+    assert metric("dust_debited_total", kind="redeem") == 100
+    assert metric("dust_credited_total", kind="earn") == 509
+    assert metric("dust_outstanding") == 409
+    assert (metric("dust_held"), metric("dust_pending"), metric("dust_debt")) == (0, 0, 0)
 
 
-def test_the_totals_are_of_what_a_batch_has_booked(api: TestClient) -> None:
+def test_the_totals_equal_the_postings_of_a_batch(api: TestClient) -> None:
     for number in range(3):
         deliver(api, order_event(order(f"order_{number}", lines=[line(price=100)])))
     deliver(api, order_event(order("order_0", status="canceled", version=2), "order.canceled"))
@@ -179,9 +179,9 @@ def test_the_audit_says_when_it_ran_and_what_it_found(api: TestClient) -> None:
     earn(api)
     assert scrape(api)("dust_audit_timestamp_seconds") == 0
     upkeep.audit.run()
-    found = scrape(api)
-    assert found("dust_audit_timestamp_seconds") == pytest.approx(time.time(), abs=60)
-    assert found("dust_audit_breaches", check="hash_chain_holds") == 0
+    metric = scrape(api)
+    assert metric("dust_audit_timestamp_seconds") == pytest.approx(time.time(), abs=60)
+    assert metric("dust_audit_breaches", check="hash_chain_holds") == 0
     with transaction() as connection:
         connection.execute(text("UPDATE dust_balance SET balance = balance + 1"))
     upkeep.audit.run()
@@ -190,7 +190,7 @@ def test_the_audit_says_when_it_ran_and_what_it_found(api: TestClient) -> None:
         connection.execute(text("UPDATE dust_balance SET balance = balance - 1"))
 
 
-def test_totals_that_are_not_the_book_are_a_breach(api: TestClient) -> None:
+def test_totals_that_differ_from_the_ledger_are_a_violation(api: TestClient) -> None:
     earn(api)
     wrong = ledger_total.insert().values(kind="earn", postings=0, credited=1, debited=0, held=0, pending=0)
     with transaction() as connection:
@@ -206,9 +206,9 @@ def test_the_clock_and_the_poll_say_when_they_last_ran(api: TestClient, medusa: 
     assert scrape(api)("dust_beat_timestamp_seconds") == 0
     upkeep.heartbeat.run()
     reconcile(get_medusa())
-    found = scrape(api)
-    assert found("dust_beat_timestamp_seconds") == pytest.approx(time.time(), abs=60)
-    assert found("dust_reconcile_timestamp_seconds") == pytest.approx(time.time(), abs=60)
+    metric = scrape(api)
+    assert metric("dust_beat_timestamp_seconds") == pytest.approx(time.time(), abs=60)
+    assert metric("dust_reconcile_timestamp_seconds") == pytest.approx(time.time(), abs=60)
 
 
 def test_drift_is_counted(api: TestClient, medusa: FakeMedusa) -> None:
@@ -222,12 +222,12 @@ def test_requests_are_timed_by_route_and_unknown_ones_by_none(api: TestClient) -
     api.get("/store/dust/balance")
     api.get("/whatever/4711")
     api.request("INVENTED", "/whatever")
-    found = scrape(api)
+    metric = scrape(api)
     route = "/admin/dust/events/{event_id}"
-    assert found("dust_http_request_seconds_count", method="GET", route="/store/dust/balance", status="4xx") == 1
-    assert found("dust_http_request_seconds_count", method="GET", route=route, status="4xx") == 1
-    assert found("dust_http_request_seconds_count", method="GET", route="none", status="4xx") == 1
-    assert found("dust_http_request_seconds_count", method="other", route="none", status="4xx") == 1
+    assert metric("dust_http_request_seconds_count", method="GET", route="/store/dust/balance", status="4xx") == 1
+    assert metric("dust_http_request_seconds_count", method="GET", route=route, status="4xx") == 1
+    assert metric("dust_http_request_seconds_count", method="GET", route="none", status="4xx") == 1
+    assert metric("dust_http_request_seconds_count", method="other", route="none", status="4xx") == 1
 
 
 def test_another_process_s_counts_are_shown_too(api: TestClient) -> None:
@@ -251,10 +251,10 @@ def test_counts_wait_for_the_database(api: TestClient, monkeypatch: pytest.Monke
 def test_without_the_database_it_still_answers(api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     assert scrape(api)("dust_database_up") == 1
     with lost_database(monkeypatch):
-        found = scrape(api)
-    assert found("dust_database_up") == 0
-    assert "dust_outstanding" not in found.families
-    assert found("process_start_time_seconds") is not None
+        metric = scrape(api)
+    assert metric("dust_database_up") == 0
+    assert "dust_outstanding" not in metric.families
+    assert metric("process_start_time_seconds") is not None
 
 
 def test_a_query_that_hangs_is_cut_off(api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,14 +267,14 @@ def test_a_query_that_hangs_is_cut_off(api: TestClient, monkeypatch: pytest.Monk
     assert time.monotonic() - started < 5
 
 
-def test_figures_are_shown_again_for_a_while(api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_metrics_are_cached_for_a_few_seconds(api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics_collector, "_SHOWN_AGAIN_SECONDS", 60)
     assert scrape(api)("dust_outstanding") == 0
     earn(api)
     assert scrape(api)("dust_outstanding") == 0
 
 
-def test_a_scrape_of_a_large_inbox_goes_by_the_indexes_of_what_is_open(api: TestClient) -> None:
+def test_a_scrape_of_a_large_inbox_uses_the_indexes_of_open_events(api: TestClient) -> None:
     deliver(api, order_event(order()))
     with transaction() as connection:
         connection.execute(
@@ -297,12 +297,12 @@ def test_a_scrape_of_a_large_inbox_goes_by_the_indexes_of_what_is_open(api: Test
 
 
 def statements_of_a_scrape(api: TestClient) -> list[tuple[str, Any]]:
-    said: list[tuple[str, Any]] = []
+    statements: list[tuple[str, Any]] = []
 
     def listen(_connection: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
-        said.append((statement, values))
+        statements.append((statement, values))
 
     sqlalchemy.event.listen(get_engine(), "before_cursor_execute", listen)
     scrape(api)
     sqlalchemy.event.remove(get_engine(), "before_cursor_execute", listen)
-    return said
+    return statements

@@ -1,4 +1,4 @@
-"""Requests that come together: one transaction, an answer each, and only the one to blame hears of an error."""
+"""Concurrent requests share a transaction. Each has its own result, and an error fails only its own request."""
 
 import asyncio
 import threading
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("settings")
 
 
 def ask_together(work: Any, items: list[Any], *, first: Any = None) -> list[Any]:
-    """What each item is answered. With `first`, that one is under way while all others come."""
+    """The result of each item. With `first`, the batch of that item is running when all others arrive."""
     entered, go_on = threading.Event(), threading.Event()
 
     def held(connection: Connection, batch: list[Any]) -> list[Any]:
@@ -42,7 +42,7 @@ def ask_together(work: Any, items: list[Any], *, first: Any = None) -> list[Any]
     return asyncio.run(ask())
 
 
-def test_what_comes_while_one_is_under_way_goes_into_the_next_and_shares_it() -> None:
+def test_requests_that_arrive_during_a_batch_share_the_next_batch() -> None:
     batches: list[list[int]] = []
 
     def double(_: Connection, items: list[int]) -> list[int]:
@@ -68,7 +68,7 @@ def test_an_answer_comes_after_the_commit() -> None:
     assert asyncio.run(look()) == 1
 
 
-def test_of_a_batch_that_breaks_only_the_one_to_blame_hears_of_it() -> None:
+def test_an_error_in_a_batch_fails_only_the_request_that_caused_it() -> None:
     def divide(_: Connection, items: list[int]) -> list[int]:
         return [12 // item for item in items]
 

@@ -1,4 +1,4 @@
-"""Points prices are copied into Medusa's products, each for itself."""
+"""Points prices are copied into Medusa's products, independently of each other."""
 
 from datetime import timedelta
 from typing import Any
@@ -48,7 +48,7 @@ FAILURES = [500, 502, 503, 429, httpx.ReadTimeout("slow"), httpx.ConnectError("n
 
 
 @pytest.mark.parametrize("how", FAILURES, ids=str)
-def test_products_that_fail_stop_no_others_and_say_why(
+def test_products_that_fail_have_a_reason_and_do_not_stop_the_others(
     api: TestClient, medusa: FakeMedusa, products: list[str], how: int | Exception
 ) -> None:
     bad = products[:2] + products[4:6]
@@ -64,7 +64,7 @@ def test_products_that_fail_stop_no_others_and_say_why(
     assert {read(api, product)["mirror_error"] for product in products} == {None}
 
 
-def test_a_product_that_goes_on_failing_is_tried_less_and_less(
+def test_a_product_that_keeps_failing_is_tried_less_often(
     api: TestClient, medusa: FakeMedusa, products: list[str]
 ) -> None:
     fail(medusa, 500, products[0])

@@ -56,8 +56,8 @@ def test_quotes_and_redemptions(api: TestClient, medusa: FakeMedusa, currency: s
     give(7)
     medusa.add_cart(currency_code=currency, lines=[cart_line(total=100)])
     assert quote(api)["max_value"] == shown
-    made = redeemed(api, {"cart_id": "cart_1", "dust": 7})
-    assert (made["value"], show(api, made["id"])["value"]) == (shown, shown)
+    created = redeemed(api, {"cart_id": "cart_1", "dust": 7})
+    assert (created["value"], show(api, created["id"])["value"]) == (shown, shown)
     listed = api.get("/store/dust/redemptions", headers=tokens.customer()).json()["redemptions"]
     assert [redemption["value"] for redemption in listed] == [shown]
     assert [redemption["value"] for redemption in quote(api)["redemptions"]] == [shown]
@@ -80,8 +80,8 @@ def test_rewards_and_what_is_missing(api: TestClient, medusa: FakeMedusa, curren
     refused = redeem(api, {"reward_id": "fifth", "cart_id": "cart_1"}).json()
     assert (refused["code"], refused["min_cart"]) == ("cart_below_minimum", shown)
     medusa.add_cart(currency_code=currency, lines=[cart_line(total=70)])
-    made = redeemed(api, {"reward_id": "fifth", "cart_id": "cart_1"})
-    assert (made["value"], made["min_cart"]) == (shown, format_amount(Decimal(35), currency))
+    redemption = redeemed(api, {"reward_id": "fifth", "cart_id": "cart_1"})
+    assert (redemption["value"], redemption["min_cart"]) == (shown, format_amount(Decimal(35), currency))
 
 
 def test_a_missing_amount_is_rounded_up_so_that_it_suffices(api: TestClient, medusa: FakeMedusa) -> None:
@@ -94,16 +94,14 @@ def test_a_missing_amount_is_rounded_up_so_that_it_suffices(api: TestClient, med
     assert offered["reason"].startswith("Your cart comes to 8.33 EUR")
 
 
-def test_the_digits_of_the_shop_count_in_a_process_that_has_read_nothing_else(
-    api: TestClient, medusa: FakeMedusa
-) -> None:
+def test_a_new_process_uses_the_decimals_of_the_shops_medusa(api: TestClient, medusa: FakeMedusa) -> None:
     set_rules(redeem={"rates": {"xts": "1"}})
     with transaction() as connection:
         save_currencies(connection, {"xts": 3}, now=now())
     give(7)
-    made = redeemed(api, {"dust": 7, "currency_code": "xts"})
+    redemption = redeemed(api, {"dust": 7, "currency_code": "xts"})
     reset_currencies()
-    assert show(api, made["id"])["value"] == "7.000"
+    assert show(api, redemption["id"])["value"] == "7.000"
 
 
 def test_the_liability_and_the_closes(api: TestClient) -> None:
@@ -127,15 +125,15 @@ def test_tiers_by_money_spent(api: TestClient, currency: str, shown: tuple[str, 
     tiers = {"basis": "spent", "currency_code": currency, "window_days": 30, "levels": levels}
     set_rules(earn={"rates": {currency: "1"}}, tiers=tiers)
     settle(order(placed=now(), currency_code=currency, lines=[line(price=3)]))
-    found = api.get("/store/dust/balance", headers=tokens.customer()).json()["tier"]
+    tier = api.get("/store/dust/balance", headers=tokens.customer()).json()["tier"]
     progress, missing, gold = shown
     assert api.get("/store/dust/programme").json()["tiers"][1]["from"] == gold
-    assert (found["progress"], found["next"]) == (progress, {"name": "gold", "from": gold, "missing": missing})
+    assert (tier["progress"], tier["next"]) == (progress, {"name": "gold", "from": gold, "missing": missing})
     with transaction() as connection:
-        said = explain(connection, CustomerId("cus_1")).summary
+        summary = explain(connection, CustomerId("cus_1")).summary
     assert any(
-        f"{missing} {currency.upper()} more spent within 30 days make you gold." in sentence for sentence in said
-    ), said
+        f"{missing} {currency.upper()} more spent within 30 days make you gold." in sentence for sentence in summary
+    ), summary
     exported = api.get("/admin/dust/customers/cus_1/export", headers=tokens.admin()).json()
     assert [order["spent"] for order in exported["orders"]] == [progress]
 
@@ -155,9 +153,9 @@ def test_a_refund_that_is_too_high(
     document: dict[str, Any] = order(currency_code=currency, lines=[line(price=12, quantity=3)])
     document["summary"] = {"paid_total": 36, "transaction_total": 36, "refunded_total": 0}
     medusa.orders["order_1"] = document
-    answer = api.post("/admin/dust/orders/order_1/preview", json={"refund": refund}, headers=tokens.admin())
+    response = api.post("/admin/dust/orders/order_1/preview", json={"refund": refund}, headers=tokens.admin())
     asked, paid = (f"{amount} {currency.upper()}" for amount in shown)
-    assert f"refund: {asked} is more than the {paid} that the order was paid with." in answer.text
+    assert f"refund: {asked} is more than the {paid} that the order was paid with." in response.text
 
 
 @pytest.mark.parametrize(("currency", "shown"), SEVEN)

@@ -30,8 +30,8 @@ def test_a_quote_offers_what_the_other_lines_take(api: TestClient, medusa: FakeM
     quoted = quote(api)
     assert (quoted["max_dust"], quoted["max_value"]) == (1000, "10.00")
     assert redeem(api, {"cart_id": "cart_1", "dust": 1001}).json()["code"] == "above_maximum"
-    made = redeemed(api, {"cart_id": "cart_1", "dust": "max"})
-    assert (made["dust"], made["value"], discount_in(medusa)) == (1000, "10.00", 10)
+    redemption = redeemed(api, {"cart_id": "cart_1", "dust": "max"})
+    assert (redemption["dust"], redemption["value"], discount_in(medusa)) == (1000, "10.00", 10)
     assert quote(api)["max_dust"] == 0
 
 
@@ -51,8 +51,8 @@ def test_a_percentage_is_of_the_other_lines(
     api: TestClient, medusa: FakeMedusa, percent: str, max_value: dict[str, str]
 ) -> None:
     offer_rewards(api, {**FIFTH, "percent": percent, "max_value": max_value})
-    made = redeemed(api, {"cart_id": "cart_1", "reward_id": "fifth"})
-    assert (made["value"], discount_in(medusa)) == ("2.00" if max_value else None, 2)
+    redemption = redeemed(api, {"cart_id": "cart_1", "reward_id": "fifth"})
+    assert (redemption["value"], discount_in(medusa)) == ("2.00" if max_value else None, 2)
     medusa.add_cart(lines=[gift_card()])
     assert [reward["reason_code"] for reward in quote(api)["rewards"]] == ["nothing_to_discount"]
     assert redeem(api, {"cart_id": "cart_1", "reward_id": "fifth"}, key="other").json()["code"] == "nothing_to_discount"
@@ -61,9 +61,9 @@ def test_a_percentage_is_of_the_other_lines(
 def test_such_a_product_gets_no_price_in_points(api: TestClient, medusa: FakeMedusa) -> None:
     medusa.add_product("prod_gift_card", 50)
     medusa.products["prod_gift_card"]["discountable"] = False
-    answer = call(api, "PUT", "/admin/dust/products/prod_gift_card", json={"dust_price": 500})
-    assert (answer.status_code, fields(answer)) == (422, {"dust_price"})
-    assert "it is not discountable in Medusa" in answer.text
+    response = call(api, "PUT", "/admin/dust/products/prod_gift_card", json={"dust_price": 500})
+    assert (response.status_code, fields(response)) == (422, {"dust_price"})
+    assert "it is not discountable in Medusa" in response.text
     reward = {"id": "free", "name": "Free", "kind": "free_product", "dust": 400, "product_id": "prod_gift_card"}
     assert offer_rewards(api, reward).status_code == 422
     medusa.products["prod_gift_card"]["discountable"] = True

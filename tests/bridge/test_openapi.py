@@ -1,4 +1,4 @@
-"""The API does what its OpenAPI schema says, tried with what Schemathesis makes of it: valid calls and broken ones."""
+"""The API conforms to its OpenAPI schema, tested with Schemathesis: valid calls and invalid ones."""
 
 import re
 from contextlib import suppress
@@ -38,7 +38,7 @@ CHECKS = [
 
 @pytest.fixture
 def stocked_api(api: TestClient, medusa: FakeMedusa) -> TestClient:
-    """Something of everything, so that not every answer is an empty list."""
+    """An API with rows in every table, so that lists are not empty."""
     medusa.add_cart(lines=[cart_line("prod_mug"), cart_line()])
     deliver(api, order_event(order(lines=[line(price=1000)])), event_id="msg_1")
     deliver(api, event("cart.updated", {"id": "cart_1"}), event_id="msg_2")
@@ -53,7 +53,7 @@ def stocked_api(api: TestClient, medusa: FakeMedusa) -> TestClient:
 
 
 def headers_for(case: Any) -> dict[str, str]:
-    """Signed in, as whom the path asks for; half of the webhooks are properly signed."""
+    """Credentials that the path requires. Half of the webhooks have a valid signature."""
     if case.path.startswith("/admin"):
         return tokens.admin()
     if case.path.startswith("/webhooks"):
@@ -63,7 +63,7 @@ def headers_for(case: Any) -> dict[str, str]:
 
 @pytest.mark.system
 @pytest.mark.parametrize("mode", list(GenerationMode))
-def test_no_call_is_answered_otherwise_than_the_schema_says(stocked_api: TestClient, mode: GenerationMode) -> None:
+def test_every_response_conforms_to_the_schema(stocked_api: TestClient, mode: GenerationMode) -> None:
     app = stocked_api.app
     assert isinstance(app, FastAPI)
     load_all_checks()
@@ -75,7 +75,7 @@ def test_no_call_is_answered_otherwise_than_the_schema_says(stocked_api: TestCli
 
 
 def _try(operation: Any, mode: GenerationMode) -> int:
-    """How many calls were answered as the schema says."""
+    """The number of calls whose response conforms to the schema."""
     answered = 0
 
     @given(case=operation.as_strategy(generation_mode=mode))
@@ -92,7 +92,7 @@ def _try(operation: Any, mode: GenerationMode) -> int:
         case.validate_response(answer, checks=CHECKS)
         answered += 1
 
-    # Where nothing is asked for, nothing can be wrong.
+    # An operation without parameters has no invalid calls.
     with suppress(Unsatisfiable):
         calls()
     return answered
@@ -129,12 +129,12 @@ def test_every_operation_has_a_stable_name_and_says_who_may_call_it(api: TestCli
 
 
 def test_an_idempotency_key_is_required_where_the_schema_says_so(api: TestClient, medusa: FakeMedusa) -> None:
-    found = 0
+    keys = 0
     for path, operations in api.get("/openapi.json").json()["paths"].items():
         for method, operation in operations.items():
             for parameter in operation.get("parameters", []):
                 if parameter["name"].lower() == "idempotency-key":
-                    found += 1
+                    keys += 1
                     assert parameter["required"], path
                     assert parameter["schema"]["maxLength"] == 255
                     headers = tokens.admin() if path.startswith("/admin") else tokens.customer()
@@ -144,9 +144,9 @@ def test_an_idempotency_key_is_required_where_the_schema_says_so(api: TestClient
                         "redeem": {"dust": 5, "currency_code": "eur"},
                     }
                     path_of_one = path.format(customer_id="cus_1")
-                    answer = api.request(method, path_of_one, json=bodies[operation["operationId"]], headers=headers)
-                    assert (answer.status_code, answer.json()["code"]) == (400, "idempotency_key_missing")
-    assert found == 3
+                    response = api.request(method, path_of_one, json=bodies[operation["operationId"]], headers=headers)
+                    assert (response.status_code, response.json()["code"]) == (400, "idempotency_key_missing")
+    assert keys == 3
 
 
 def test_a_head_is_answered_as_the_get_without_its_body(api: TestClient, medusa: FakeMedusa) -> None:
@@ -163,9 +163,9 @@ def test_a_path_with_a_slash_at_its_end_is_not_redirected(api: TestClient) -> No
     """It was redirected to the host and scheme of the request: a token could go out in clear, or to another host."""
     for path, operations in api.get("/openapi.json").json()["paths"].items():
         for method in operations:
-            answer = api.request(method, f"{path}/", headers={"host": "other.example"}, follow_redirects=False)
+            response = api.request(method, f"{path}/", headers={"host": "other.example"}, follow_redirects=False)
             # An event's id may have slashes in it, so below `/admin/dust/events/` any path is an event's.
             expected = {401, 405} if path.startswith("/admin/dust/events") else {404}
-            assert answer.status_code in expected, (method, path)
-            assert "location" not in answer.headers
-            assert answer.headers["content-type"] == "application/problem+json"
+            assert response.status_code in expected, (method, path)
+            assert "location" not in response.headers
+            assert response.headers["content-type"] == "application/problem+json"

@@ -1,4 +1,4 @@
-"""Webhooks out: written with what they tell of, sent at least once under one id, and never in anybody's way."""
+"""Outgoing webhooks: written in the transaction that they report, sent at least once with one id, delaying nothing."""
 
 import json
 import socket
@@ -108,14 +108,14 @@ def test_a_redemption_is_sent_when_an_order_has_used_it(
 ) -> None:
     earn(api)
     headers = {**tokens.customer(), "idempotency-key": "key"}
-    made = api.post("/store/dust/redemptions", json={"dust": 100, "currency_code": "eur"}, headers=headers).json()
-    code = advance(made["redemption"]["id"], get_medusa()).redemption.codes[0].code
+    response = api.post("/store/dust/redemptions", json={"dust": 100, "currency_code": "eur"}, headers=headers).json()
+    code = advance(response["redemption"]["id"], get_medusa()).redemption.codes[0].code
     deliver(api, order_event(order("order_2", lines=[line(price=50, discount=1, code=code)])))
     process_batch()
     send()
     assert receiver.types == ["dust.earned", "dust.earned", "dust.redeemed"]
     data = receiver.got[2]["data"]
-    assert (data["amount"], data["reference_id"]) == (100, made["redemption"]["id"])
+    assert (data["amount"], data["reference_id"]) == (100, response["redemption"]["id"])
     assert [received["data"]["version"] for received in receiver.got] == sorted(
         e["data"]["version"] for e in receiver.got
     )
@@ -130,13 +130,13 @@ def test_what_is_rolled_back_is_not_sent(receiver: Receiver) -> None:
     assert states() == []
 
 
-def test_where_nobody_listens_nothing_is_written(api: TestClient) -> None:
+def test_without_a_receiver_no_webhook_is_written(api: TestClient) -> None:
     earn(api)
     assert states() == []
     assert send() == 0
 
 
-def test_corrections_by_hand_and_what_is_taken_back_are_no_news(api: TestClient, receiver: Receiver) -> None:
+def test_adjustments_and_reversals_send_no_webhook(api: TestClient, receiver: Receiver) -> None:
     with transaction() as connection:
         words = {"reason": "gift", "description": "", "idempotency_key": "k", "actor": "me"}
         adjust_balance(connection, CustomerId("cus_1"), 5, **words, now=now())
@@ -147,7 +147,7 @@ def test_corrections_by_hand_and_what_is_taken_back_are_no_news(api: TestClient,
     assert receiver.types == ["dust.earned"]
 
 
-def test_a_payment_that_only_dates_points_is_no_news(receiver: Receiver) -> None:
+def test_a_payment_that_only_sets_dates_sends_no_webhook(receiver: Receiver) -> None:
     rules(pending_until_paid=True, pending_days=30)
     unpaid = order(payment_status="authorized")
     settle(unpaid)
@@ -159,7 +159,7 @@ def test_a_payment_that_only_dates_points_is_no_news(receiver: Receiver) -> None
     assert balance().balance == 10
 
 
-def test_points_that_are_only_waived_are_no_news(api: TestClient, medusa: FakeMedusa, receiver: Receiver) -> None:
+def test_waived_points_send_no_webhook(api: TestClient, medusa: FakeMedusa, receiver: Receiver) -> None:
     set_rules(earn={"rates": {"eur": "100"}}, reversal={"negative_balance": "within_balance"})
     settle(order())
     code = redeemed(api, {"dust": 1000, "currency_code": "eur"})["code"]
@@ -230,7 +230,7 @@ def test_two_sweeps_at_once_announce_a_lot_once(api: TestClient, receiver: Recei
     with ThreadPoolExecutor() as pool:
         with transaction() as connection:
             assert announce_expiring(connection, days=7, now=now(), customers=1) == 1
-            # It sees what we have seen, and not yet that we tell of it.
+            # A concurrent call reads the lots before this transaction has committed its marks.
             other = pool.submit(outgoing.expiring.apply)
             assert until(lambda: waiting_for_locks(settings["DUST_DATABASE_URL"]) == 1, 30)
         other.result()
@@ -257,7 +257,7 @@ def test_a_lot_that_another_sweep_announces_between_two_queries_is_no_error(
         assert len(list_webhooks(connection, type="dust.expiring", limit=100)) == 1
 
 
-def test_what_is_held_is_not_said_to_expire(api: TestClient, receiver: Receiver, medusa: FakeMedusa) -> None:
+def test_held_points_are_not_announced_as_expiring(api: TestClient, receiver: Receiver, medusa: FakeMedusa) -> None:
     rules(expires_after_days=5)
     earn(api, placed=now())
     headers = {**tokens.customer(), "idempotency-key": "key"}
@@ -278,15 +278,15 @@ def test_a_failed_event_and_a_refused_redemption_are_sent_to_the_shop(
     earn(api)
     medusa.refuse_promotions = "jane@example.com may not"
     headers = {**tokens.customer(), "idempotency-key": "key"}
-    made = api.post("/store/dust/redemptions", json={"dust": 100, "currency_code": "eur"}, headers=headers).json()
-    advance(made["redemption"]["id"], get_medusa())
+    response = api.post("/store/dust/redemptions", json={"dust": 100, "currency_code": "eur"}, headers=headers).json()
+    advance(response["redemption"]["id"], get_medusa())
     send()
     failures = [received["data"] for received in receiver.got if received["type"] == "dust.failed"]
     assert failures[0] == {
         "what": "event", "event_id": "msg_1", "event_type": "order.placed", "subject": "order_none",
         "code": "unknown_in_medusa",
     }  # fmt: skip
-    assert failures[1]["redemption_id"] == made["redemption"]["id"]
+    assert failures[1]["redemption_id"] == response["redemption"]["id"]
     assert "jane" not in str(receiver.got)
 
 
@@ -298,7 +298,7 @@ def test_outgoing_webhooks_go_out_in_the_order_in_which_they_were_written(receiv
     assert names(receiver) == wanted
 
 
-def test_killed_between_sending_and_noting_it_comes_again_under_the_same_id(
+def test_a_webhook_of_a_killed_sender_is_sent_again_with_the_same_id(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write("one")
@@ -310,7 +310,7 @@ def test_killed_between_sending_and_noting_it_comes_again_under_the_same_id(
         patch.setattr(sending, "_store_delivery", die)
         with pytest.raises(KeyboardInterrupt):
             send()
-    # The gate of the dead one opens by itself.
+    # The lease of the dead sender has to expire first.
     assert send() == 0
     with moved(timedelta(minutes=2)):
         assert send() == 1
@@ -330,11 +330,11 @@ def test_of_two_senders_at_once_one_sends(receiver: Receiver) -> None:
     assert names(receiver) == [str(number) for number in range(50)]
 
 
-def test_an_address_that_is_away_is_left_in_peace_and_gets_everything_when_it_is_back(receiver: Receiver) -> None:
+def test_an_unavailable_address_is_not_called_and_gets_everything_when_it_is_back(receiver: Receiver) -> None:
     write("one", "two", "three")
     receiver.answer = status(503, b"we are sorry")
     assert send() == 0
-    # It is asked once and no more until its rest is over.
+    # The address is called once, and then not until its pause is over.
     assert send() == 0
     assert len(receiver.got) == 1
     receiver.answer = status(200)
@@ -347,7 +347,7 @@ def test_an_address_that_is_away_is_left_in_peace_and_gets_everything_when_it_is
     assert [(line.status, line.answer) for line in log] == [(503, "we are sorry"), (200, None)]
 
 
-def test_whatever_was_tried_in_a_long_outage_arrives_soon_after_it(receiver: Receiver) -> None:
+def test_all_webhooks_of_a_long_outage_arrive_soon_after_it(receiver: Receiver) -> None:
     write("one")
     receiver.answer = status(503)
     for minutes in range(0, 600, 6):
@@ -391,28 +391,28 @@ def test_an_address_that_stays_away_is_asked_less_and_less_often(receiver: Recei
     assert rest_after(12, 503) < 3
 
 
-def test_what_the_receiver_will_not_have_delays_nobody_else(receiver: Receiver) -> None:
+def test_a_webhook_that_the_receiver_rejects_delays_no_other(receiver: Receiver) -> None:
     write("good", "bad", "fine")
     receiver.answer = lambda call: (422 if call["data"]["name"] == "bad" else 200, {}, b"")
     assert send() == 2
     assert states() == ["delivered", "waiting", "delivered"]
 
 
-def test_gone_ends_the_attempts_and_an_operator_can_send_it_again(api: TestClient, receiver: Receiver) -> None:
+def test_410_ends_the_attempts_and_an_operator_can_send_it_again(api: TestClient, receiver: Receiver) -> None:
     write("one")
     receiver.answer = status(410)
     assert send() == 0
-    found = api.get("/admin/dust/outgoing-webhooks?state=failed", headers=tokens.admin()).json()["outgoing_webhooks"]
-    assert [(webhook["id"], webhook["reason"]) for webhook in found] == [(receiver.ids[0], "Answered 410.")]
+    failed = api.get("/admin/dust/outgoing-webhooks?state=failed", headers=tokens.admin()).json()["outgoing_webhooks"]
+    assert [(webhook["id"], webhook["reason"]) for webhook in failed] == [(receiver.ids[0], "Answered 410.")]
     receiver.answer = status(200)
-    answer = api.post(f"/admin/dust/outgoing-webhooks/{found[0]['id']}/retry", headers=tokens.admin())
-    assert (answer.status_code, answer.json()["retried"]) == (202, True)
+    response = api.post(f"/admin/dust/outgoing-webhooks/{failed[0]['id']}/retry", headers=tokens.admin())
+    assert (response.status_code, response.json()["retried"]) == (202, True)
     assert send() == 1
-    detail = api.get(f"/admin/dust/outgoing-webhooks/{found[0]['id']}", headers=tokens.admin()).json()
+    detail = api.get(f"/admin/dust/outgoing-webhooks/{failed[0]['id']}", headers=tokens.admin()).json()
     assert detail["state"] == "delivered"
     assert [delivery["status"] for delivery in detail["deliveries"]] == [410, 200]
-    # One that arrived may be asked for again as well, and is then the same webhook.
-    api.post(f"/admin/dust/outgoing-webhooks/{found[0]['id']}/retry", headers=tokens.admin())
+    # A delivered webhook can be sent again too, with the same id.
+    api.post(f"/admin/dust/outgoing-webhooks/{failed[0]['id']}/retry", headers=tokens.admin())
     assert send() == 1
     assert len(set(receiver.ids)) == 1
 
@@ -434,8 +434,8 @@ def test_after_a_day_it_has_failed_with_its_reason_and_all_failed_can_be_sent_ag
         assert {webhook.reason for webhook in list_webhooks(connection, limit=9)} == {f"Answered {code}."}
     receiver.answer = status(200)
     with moved(timedelta(hours=26)):
-        answer = api.post("/admin/dust/outgoing-webhooks/retry", headers=tokens.admin())
-        assert answer.json()["retried"] == 3
+        response = api.post("/admin/dust/outgoing-webhooks/retry", headers=tokens.admin())
+        assert response.json()["retried"] == 3
         assert send() == 3
 
 
@@ -445,11 +445,11 @@ def test_redirects_are_not_followed(receiver: Receiver) -> None:
     assert send() == 0
     assert [received["path"] for received in receiver.got] == ["/dust"]
     with transaction() as connection:
-        (found,) = list_webhooks(connection, limit=1)
-    assert "redirects are not followed" in str(found.reason)
+        (webhook,) = list_webhooks(connection, limit=1)
+    assert "redirects are not followed" in str(webhook.reason)
 
 
-def test_the_receiver_may_ask_for_a_longer_rest(receiver: Receiver) -> None:
+def test_the_receiver_may_request_a_longer_pause(receiver: Receiver) -> None:
     write("one")
     receiver.answer = status(429, retry_after="200")
     send()
@@ -462,7 +462,7 @@ def test_the_receiver_may_ask_for_a_longer_rest(receiver: Receiver) -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "retry_after",
     [
         "soon",
         "-1",
@@ -472,9 +472,9 @@ def test_the_receiver_may_ask_for_a_longer_rest(receiver: Receiver) -> None:
         "²",
     ],
 )
-def test_a_strange_retry_after_does_no_harm(receiver: Receiver, said: str) -> None:
+def test_an_invalid_retry_after_is_ignored(receiver: Receiver, retry_after: str) -> None:
     write("one")
-    receiver.answer = lambda _: (503, {"retry-after": said.encode().decode("latin-1")}, b"")
+    receiver.answer = lambda _: (503, {"retry-after": retry_after.encode().decode("latin-1")}, b"")
     assert send() == 0
     assert states() == ["waiting"]
 
@@ -489,14 +489,14 @@ def test_long_answers_are_cut_and_secrets_in_them_struck_out(receiver: Receiver)
     assert len(str(log.answer)) <= 500
 
 
-def test_nobody_at_the_address_is_said_in_words(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_connection_is_a_readable_reason(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     write("one")
     monkeypatch.setenv("DUST_OUTGOING_WEBHOOK_URL", "http://127.0.0.1:1/")
     get_settings.cache_clear()
     assert send() == 0
     with transaction() as connection:
-        (found,) = list_webhooks(connection, limit=1)
-    assert str(found.reason).startswith("No answer (ConnectError")
+        (webhook,) = list_webhooks(connection, limit=1)
+    assert str(webhook.reason).startswith("No answer (ConnectError")
 
 
 def test_erasing_a_person_drops_what_was_sent_of_them(api: TestClient, receiver: Receiver) -> None:
@@ -533,8 +533,8 @@ def test_deliveries_are_paged_and_an_unknown_one_is_404(api: TestClient, receive
     assert len(first["outgoing_webhooks"]) == 2
     assert len(rest["outgoing_webhooks"]) == 1
     assert rest["next_cursor"] is None
-    answer = api.get("/admin/dust/outgoing-webhooks/dwhk_none", headers=tokens.admin())
-    assert (answer.status_code, answer.json()["code"]) == (404, "unknown_webhook")
+    response = api.get("/admin/dust/outgoing-webhooks/dwhk_none", headers=tokens.admin())
+    assert (response.status_code, response.json()["code"]) == (404, "unknown_webhook")
     assert api.post("/admin/dust/outgoing-webhooks/retry").status_code == 401
 
 
@@ -556,10 +556,10 @@ def test_the_command_lists_shows_and_sends_again(receiver: Receiver, monkeypatch
     write("one")
     receiver.answer = status(410, b"moved out")
     send()
-    (found,) = json.loads(dust("--state", "failed", "--json"))
-    assert "moved out" in dust(found["id"])
-    assert json.loads(dust(found["id"], "--json"))["deliveries"][0]["status"] == 410
-    assert json.loads(dust(found["id"], "--retry", "--json")) == {"retried": 1}
+    (webhook,) = json.loads(dust("--state", "failed", "--json"))
+    assert "moved out" in dust(webhook["id"])
+    assert json.loads(dust(webhook["id"], "--json"))["deliveries"][0]["status"] == 410
+    assert json.loads(dust(webhook["id"], "--retry", "--json")) == {"retried": 1}
     assert "Nothing to do" in dust("--retry-failed")
     assert "Name the webhook" in dust("--retry")
     assert states() == ["waiting"]
@@ -586,18 +586,18 @@ def test_the_figures_of_what_waits_and_of_what_was_sent(
     receiver.answer = lambda call: ({"one": 200, "two": 410, "three": 500}[call["data"]["name"]], {}, b"")
     send()
     with moved(timedelta(minutes=2)):
-        found = scrape(api)
+        metric = scrape(api)
     health._registry.cache_clear()
-    assert found("dust_outgoing_webhooks", state="waiting") == found("dust_outgoing_webhooks", state="failed") == 1
-    assert 110 < (found("dust_outgoing_webhooks_oldest_waiting_seconds") or 0) < 200
-    assert found("dust_outgoing_webhooks_sent_total", type="dust.failed") == 1
-    assert found("dust_outgoing_webhooks_failed_total", status="500") == 1
+    assert metric("dust_outgoing_webhooks", state="waiting") == metric("dust_outgoing_webhooks", state="failed") == 1
+    assert 110 < (metric("dust_outgoing_webhooks_oldest_waiting_seconds") or 0) < 200
+    assert metric("dust_outgoing_webhooks_sent_total", type="dust.failed") == 1
+    assert metric("dust_outgoing_webhooks_failed_total", status="500") == 1
 
 
 def test_a_receiver_that_answers_one_byte_at_a_time_is_given_up_on(
     api: TestClient, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each byte comes soon enough, and the whole never does."""
+    """Each byte arrives within the timeout, and the response never ends."""
     monkeypatch.setattr(sending, "TIMEOUT_SECONDS", 0.5)
     sent = threading.Event()
 

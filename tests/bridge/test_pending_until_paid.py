@@ -31,7 +31,7 @@ def until_paid(*, earn: dict[str, Any] | None = None, **more: Any) -> None:
 
 
 def bought(total: float = 100, captured: float = 0, *, number: int = 1, **more: Any) -> dict[str, Any]:
-    """An order of which so much is captured. Medusa does not change its version or `updated_at` for that."""
+    """An order with this captured amount. A capture does not change Medusa's `version` or `updated_at`."""
     lines = more.pop("lines", None) or [line(f"line_{number}", price=total)]
     status = "captured" if captured and captured >= total else "partially_captured" if captured else "authorized"
     document = order(f"order_{number}", lines=lines, payment_status=status, **more)
@@ -40,8 +40,8 @@ def bought(total: float = 100, captured: float = 0, *, number: int = 1, **more: 
 
 
 def figures(customer_id: str = "cus_1") -> tuple[int, int]:
-    found = balance(customer_id)
-    return found.balance, found.pending
+    account = balance(customer_id)
+    return account.balance, account.pending
 
 
 def test_it_is_shown_as_pending_and_cannot_be_spent_until_the_order_is_paid(api: TestClient) -> None:
@@ -159,7 +159,7 @@ def test_waived_points_that_a_refund_has_paid_wait_as_the_order_does(api: TestCl
     assert figures() == (10, 140)
 
 
-def test_an_order_of_nothing_waits_once_it_costs_something() -> None:
+def test_a_free_order_is_pending_once_it_costs_something() -> None:
     until_paid(earn={"fixed": [{"product_id": "prod_gift", "dust": 7}]})
     gift = line(product_id="prod_gift", price=10, discount=10, code="GIFT")
     settle(bought(0, lines=[gift]))
@@ -175,7 +175,7 @@ def test_an_unpaid_order_counts_for_no_tier(basis: str, api: TestClient) -> None
     gold = {"name": "gold", "from": 100, "factor": "2"}
     until_paid(tiers={"basis": basis, "currency_code": "eur", "levels": [gold]})
     at = [PLACED + timedelta(minutes=minutes) for minutes in range(4)]
-    # In one batch, then with the row that is there.
+    # In one batch, then with an existing row.
     settle(bought(number=1, placed=at[0]), bought(10, 10, number=2, placed=at[1]))
     settle(bought(10, 10, number=3, placed=at[2]))
     assert figures() == (20, 100)

@@ -32,7 +32,7 @@ _MAX_SEQUENCES = 40
 
 
 def new_points_on_transfer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The new owner earns the whole order once more, whatever its former owners keep of it."""
+    """The new owner earns the whole order again, also the part that former owners keep."""
     monkeypatch.setattr(Shares, "left_for_owner", lambda self, worth: worth)
 
 
@@ -48,7 +48,7 @@ def tiers_before_limits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def reversal_without_expiry_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A reversal takes from points that are due to expire, until a sweep has come by."""
+    """A reversal takes points that are due to expire, as long as no sweep has run."""
     reverse, count_expired, book_due = Account.reverse, Account.count_expired, Account.book_due
 
     @contextmanager
@@ -77,7 +77,7 @@ def noise_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Enough(KeyboardInterrupt):
-    """Ends the play: Hypothesis passes this kind of exception on at once."""
+    """Stops the test: Hypothesis raises this kind of exception at once."""
 
 
 class OneShop(AnyShop):

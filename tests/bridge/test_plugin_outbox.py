@@ -17,7 +17,7 @@ LEASE_SECONDS, FAR_AHEAD_SECONDS = (
 
 @pytest.fixture
 def outbox(postgres: str) -> Iterator[psycopg.Connection]:
-    """A connection with a table of the plugin that goes away with it."""
+    """A connection with a temporary copy of the plugin's table."""
     [migration] = _MODULE.glob("migrations/Migration20261126095439.ts")
     [table] = re.findall(r"create table if not exists (\"dust_outbox\" .+?);", migration.read_text(), re.DOTALL)
     with psycopg.connect(postgres) as connection:

@@ -44,19 +44,19 @@ def preview(document: dict[str, Any], **change: Any) -> Preview:
     order_change = OrderChange(**{"returns": {}, **change})
     with transaction() as connection:
         before = connection.execute(text("SELECT * FROM dust_transaction")).all()
-        found = preview_order(connection, read_order(changed(exact(document), order_change, now=now())), now=now())
+        effect = preview_order(connection, read_order(changed(exact(document), order_change, now=now())), now=now())
         assert connection.execute(text("SELECT * FROM dust_transaction")).all() == before
-    return found
+    return effect
 
 
 def test_a_cancel_takes_back_what_was_earned() -> None:
     document = order(lines=[line(price=30)])
     settle(document)
-    found = preview(document, cancel=True)
-    assert (found.earned_taken_back, found.before.balance, found.after.balance) == (30, 30, 0)
+    effect = preview(document, cancel=True)
+    assert (effect.earned_taken_back, effect.before.balance, effect.after.balance) == (30, 30, 0)
     assert balance().balance == 30
     settle(order(lines=[line(price=30)], status="canceled", version=2))
-    assert balance().balance == found.after.balance
+    assert balance().balance == effect.after.balance
 
 
 def test_a_refund_without_a_return_takes_back_its_share() -> None:
@@ -64,9 +64,9 @@ def test_a_refund_without_a_return_takes_back_its_share() -> None:
     paid = {**after["summary"], "transaction_total": 81.25, "refunded_total": 0, "credit_line_total": 0}
     before = {**after, "version": after["version"] - 1, "total": 81.25, "credit_line_total": 0, "summary": paid}
     settle(before)
-    found = preview(before, refund=Decimal(10))
+    effect = preview(before, refund=Decimal(10))
     # 60.00 of items, and 71.25 of 81.25 are kept: 52.6.
-    assert (found.before.balance, found.earned_taken_back, found.after.balance) == (60, 8, 52)
+    assert (effect.before.balance, effect.earned_taken_back, effect.after.balance) == (60, 8, 52)
 
 
 def test_a_return_of_a_captured_order_gives_what_medusas_return_gives() -> None:
@@ -140,10 +140,10 @@ def test_the_settlement_that_follows_equals_the_preview(
             if spent:
                 adjust_balance(connection, customer_id, -spent, **details, now=now())
     change = {"cancel": True} if cancel else {"returns": {"ordli_1": Decimal(more)}}
-    found = preview(before, **change)
+    effect = preview(before, **change)
     settle(as_of(returned + (0 if cancel else more), version=2, status="canceled" if cancel else "pending"))
-    assert balance(customer_id).balance == found.after.balance
-    assert found.before.balance - found.after.balance == found.earned_taken_back
+    assert balance(customer_id).balance == effect.after.balance
+    assert effect.before.balance - effect.after.balance == effect.earned_taken_back
 
 
 def test_a_return_of_more_than_was_paid_with_money_refunds_what_was() -> None:
@@ -152,19 +152,19 @@ def test_a_return_of_more_than_was_paid_with_money_refunds_what_was() -> None:
     document["credit_lines"] = [{"amount": 50, "reference": "gift_card", "metadata": None}]
     document["summary"] = {"paid_total": 50, "transaction_total": 50, "refunded_total": 0}
     settle(document)
-    found = preview(document, returns={"ordli_1": Decimal(1)})
-    assert (found.before.balance, found.earned_taken_back, found.after.balance) == (100, 60, 40)
+    effect = preview(document, returns={"ordli_1": Decimal(1)})
+    assert (effect.before.balance, effect.earned_taken_back, effect.after.balance) == (100, 60, 40)
     returned = order(lines=[line(price=60, returned=1), line("ordli_2", price=40)], credit=50, version=2)
     refunded = {"paid_total": 50, "transaction_total": 0, "refunded_total": 50}
     settle(returned | {"credit_lines": document["credit_lines"], "summary": refunded})
-    assert balance().balance == found.after.balance
+    assert balance().balance == effect.after.balance
 
 
 OPEN_CHANGES = sample("orders_with_open_changes")
 
 
 def facts(order: Order) -> Order:
-    """The order without what differs at each look."""
+    """The order without what differs at each read."""
     return replace(order, version=0, updated_at=now())
 
 
@@ -187,12 +187,12 @@ def test_the_admin_api_previews_an_open_order_edit(api: TestClient, medusa: Fake
     order_id = case["open"]["id"]
     medusa.orders[order_id], medusa.open_changes[order_id] = case["open"], case["preview"]
     medusa.products[hoodie] = attributes
-    found = ask(api, order_id, open_change=True).json()
+    effect = ask(api, order_id, open_change=True).json()
     after = case["after"]
     settle(
         {**after, "items": [i | {"product": attributes} if i["product_id"] == hoodie else i for i in after["items"]]}
     )
-    assert (found["balance_before"], found["balance_after"], found["earned_added"]) == (40, 90, 50)
+    assert (effect["balance_before"], effect["balance_after"], effect["earned_added"]) == (40, 90, 50)
     assert balance(case["open"]["customer_id"]).balance == 90
 
 
@@ -213,9 +213,9 @@ def test_the_admin_api_previews_a_return(api: TestClient, medusa: FakeMedusa) ->
     document["summary"] = {"paid_total": 36, "transaction_total": 36, "refunded_total": 0}
     medusa.orders["order_1"] = document
     settle(document)
-    answer = ask(api, "order_1", returns=[{"line_item_id": "ordli_1", "quantity": 2}])
-    assert answer.status_code == 200, answer.text
-    assert answer.json() == {
+    response = ask(api, "order_1", returns=[{"line_item_id": "ordli_1", "quantity": 2}])
+    assert response.status_code == 200, response.text
+    assert response.json() == {
         "order_id": "order_1",
         "customer_id": "cus_1",
         "earned_taken_back": 24,
@@ -250,16 +250,16 @@ def test_pending_points_are_taken_back_too() -> None:
     set_rules(earn={"rates": {"eur": "1"}, "pending_days": 14})
     document = order(lines=[line(price=30)], placed=now())
     settle(document)
-    found = preview(document, cancel=True)
-    assert (found.earned_taken_back, found.before.pending, found.after.pending) == (30, 30, 0)
+    effect = preview(document, cancel=True)
+    assert (effect.earned_taken_back, effect.before.pending, effect.after.pending) == (30, 30, 0)
     assert balance().pending == 30
 
 
 def test_points_of_a_guest_leave_the_escrow() -> None:
     document = order(lines=[line(price=30)], guest=True)
     settle(document)
-    found = preview(document, cancel=True)
-    assert (found.escrow_before, found.escrow_after, found.earned_taken_back) == (30, 0, 0)
+    effect = preview(document, cancel=True)
+    assert (effect.escrow_before, effect.escrow_after, effect.earned_taken_back) == (30, 0, 0)
 
 
 def test_points_that_a_former_owner_keeps_are_part_of_the_preview() -> None:
@@ -270,9 +270,9 @@ def test_points_that_a_former_owner_keeps_are_part_of_the_preview() -> None:
         adjust_balance(connection, CustomerId("cus_0"), -20, **details, now=now())
     moved = order(lines=[line(price=30)], version=2)
     settle(moved)
-    found = preview(moved, cancel=True)
+    effect = preview(moved, cancel=True)
     # 10 went to the new owner; the first one owes the 20 that were spent.
-    assert (found.earned_taken_back, found.before.balance, found.after.balance) == (30, 10, 0)
+    assert (effect.earned_taken_back, effect.before.balance, effect.after.balance) == (30, 10, 0)
 
 
 def test_points_that_come_back_and_are_taken_at_once_are_both_named(medusa: FakeMedusa) -> None:
@@ -287,17 +287,17 @@ def test_points_that_come_back_and_are_taken_at_once_are_both_named(medusa: Fake
     spending = order("order_2", lines=[line(price=10, discount=10, code=code)])
     settle(spending)
     settle(order(lines=[line(price=10)], version=2, status="canceled"))
-    found = preview(spending, cancel=True)
-    assert (found.spent_given_back, found.earned_taken_back) == (1000, 1000)
-    assert (found.before.balance, found.after.balance) == (0, 0)
+    effect = preview(spending, cancel=True)
+    assert (effect.spent_given_back, effect.earned_taken_back) == (1000, 1000)
+    assert (effect.before.balance, effect.after.balance) == (0, 0)
 
 
 def test_the_bonus_of_the_customer_who_was_referred_is_part_of_the_preview(api: TestClient, medusa: FakeMedusa) -> None:
     set_referral_bonus()
     refer(api)
     settle(bought())
-    found = preview(bought(), cancel=True)
-    assert (found.before.balance, found.earned_taken_back, found.after.balance) == (60, 60, 0)
+    effect = preview(bought(), cancel=True)
+    assert (effect.before.balance, effect.earned_taken_back, effect.after.balance) == (60, 60, 0)
     unpaid = bought(by="cus_new", number=2, paid=False)
     settle(bought(version=2, status="canceled"), unpaid)
     assert preview(unpaid | {"payment_status": "captured"}, refund=Decimal(0)).earned_added == 50

@@ -1,4 +1,4 @@
-"""What is for the shop only stays with the shop, and what is one customer's own stays in no cache."""
+"""Customers cannot read what is for the shop only, and responses about one customer are not cached."""
 
 import csv
 import io
@@ -27,7 +27,7 @@ def admin(key: str = "k") -> dict[str, str]:
 
 
 @pytest.mark.parametrize("description", ["", "Sorry for the delay"])
-def test_a_reason_is_in_nothing_that_the_customer_reads(api: TestClient, description: str) -> None:
+def test_a_customer_cannot_read_the_internal_reason(api: TestClient, description: str) -> None:
     given: dict[str, Any] = {"amount": 100, "reason": REASON, "description": description}
     api.post("/admin/dust/customers/cus_1/adjustments", json=given, headers=admin())
     bonus = {**given, "customer_id": "cus_1"}
@@ -59,11 +59,11 @@ def test_no_cache_keeps_what_is_not_public(api: TestClient, medusa: FakeMedusa) 
     assert len(asked) > 20
     for path in asked:
         for headers in ({}, tokens.customer(), tokens.admin()):
-            answer = api.get(path, headers=headers)
-            assert answer.headers["cache-control"] == "private, no-store", path
+            response = api.get(path, headers=headers)
+            assert response.headers["cache-control"] == "private, no-store", path
     for requested in ({"cart_id": "cart_1"}, {"cart_id": "cart_2"}, {}):
-        answer = api.post("/store/dust/quote", json=requested, headers=tokens.customer())
-        assert answer.headers["cache-control"] == "private, no-store"
+        response = api.post("/store/dust/quote", json=requested, headers=tokens.customer())
+        assert response.headers["cache-control"] == "private, no-store"
     for path in PUBLIC:
         assert "public" in api.get(path).headers["cache-control"]
 
@@ -84,7 +84,7 @@ def test_why_a_redemption_waits_is_a_sentence_for_shoppers(api: TestClient, medu
     advance(in_cart, get_medusa())
     assert show(api, in_cart)["reason"] == "The code could not be put into the cart: please enter it there."
     assert cart_id in reason_for_the_shop(api, in_cart)
-    # One that is to be released and cannot be.
+    # A redemption whose release is requested and fails.
     medusa.away = True
     api.delete(f"/store/dust/redemptions/{in_cart}", headers=tokens.customer())
     assert "keeps trying" in show(api, in_cart)["reason"]
@@ -94,7 +94,7 @@ def test_why_a_redemption_waits_is_a_sentence_for_shoppers(api: TestClient, medu
     "text",
     ["=1+1", "+1+1", "-1+1", "@SUM(A1)", "\t=1", "=cmd|'/c calc'!A0", "-", "＝1+1", "＋1", "－1", "＠A1"],
 )
-def test_a_spreadsheet_runs_no_cell(text: str) -> None:
+def test_no_cell_is_a_formula_for_spreadsheets(text: str) -> None:
     assert safe_cell(text) == f"'{text}"
     assert plain_cell(safe_cell(text)) == text
 
@@ -113,7 +113,7 @@ def test_a_spreadsheet_runs_no_cell(text: str) -> None:
         ("gift; thanks, -1", "gift; thanks, -1"),
     ],
 )
-def test_a_spreadsheet_that_splits_at_semicolons_runs_no_text_either(text: str, cell: str) -> None:
+def test_no_cell_is_a_formula_if_split_at_semicolons(text: str, cell: str) -> None:
     assert safe_cell(text) == cell
 
 
@@ -122,7 +122,9 @@ def test_other_cells_stay_as_they_are(value: Any) -> None:
     assert safe_cell(value) == value
 
 
-def test_the_exported_book_runs_nothing(api: TestClient, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_exported_ledger_contains_no_spreadsheet_formula(
+    api: TestClient, capsys: pytest.CaptureFixture[str]
+) -> None:
     from bridge.cli import app
 
     formula = '=HYPERLINK("http://evil.test","free points")'
@@ -139,6 +141,6 @@ def test_the_exported_book_runs_nothing(api: TestClient, capsys: pytest.CaptureF
 # With the square of the length it would take an hour.
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("text", ["eyJaaaa", "sk_", "whsec_", "Bearer ", "DUST-", "a@", "@a", "a@b-", "://a", "x" * 64])
-def test_redaction_takes_time_as_the_text_is_long(text: str) -> None:
+def test_redaction_takes_linear_time(text: str) -> None:
     redact(text * (1_000_000 // len(text)))
     redact(f"{text}@" + "a" * 1_000_000)

@@ -25,8 +25,8 @@ def _shop(medusa: FakeMedusa) -> None:
 
 
 def rules(api: TestClient) -> dict[str, Any]:
-    found: dict[str, Any] = call(api, "GET", PROGRAMME).json()
-    return found
+    document: dict[str, Any] = call(api, "GET", PROGRAMME).json()
+    return document
 
 
 def changed(document: dict[str, Any], **values: Any) -> dict[str, Any]:
@@ -39,9 +39,9 @@ def changed(document: dict[str, Any], **values: Any) -> dict[str, Any]:
 
 
 def put_rules(api: TestClient, **values: Any) -> int:
-    answer = call(api, "PUT", PROGRAMME, json=changed(rules(api), **values))
-    assert answer.status_code == 200, answer.text
-    return int(answer.json()["version"])
+    response = call(api, "PUT", PROGRAMME, json=changed(rules(api), **values))
+    assert response.status_code == 200, response.text
+    return int(response.json()["version"])
 
 
 def body_of(api: TestClient, values: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -50,15 +50,15 @@ def body_of(api: TestClient, values: dict[str, Any], **more: Any) -> dict[str, A
 
 
 def save(api: TestClient, starts_at: str | None = None, **values: Any) -> dict[str, Any]:
-    answer = call(api, "POST", DRAFTS, json=body_of(api, values, starts_at=starts_at))
-    assert answer.status_code == 201, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
+    response = call(api, "POST", DRAFTS, json=body_of(api, values, starts_at=starts_at))
+    assert response.status_code == 201, response.text
+    draft: dict[str, Any] = response.json()
+    return draft
 
 
 def listed(api: TestClient) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = call(api, "GET", DRAFTS).json()["drafts"]
-    return found
+    drafts: list[dict[str, Any]] = call(api, "GET", DRAFTS).json()["drafts"]
+    return drafts
 
 
 def publish(api: TestClient, draft: dict[str, Any], **how: Any) -> Any:
@@ -66,9 +66,9 @@ def publish(api: TestClient, draft: dict[str, Any], **how: Any) -> Any:
 
 
 def test_a_draft_is_saved_read_changed_and_deleted(api: TestClient) -> None:
-    answer = call(api, "POST", DRAFTS, json=body_of(api, {"earn__pending_days": 3}))
-    draft = answer.json()
-    assert answer.headers["location"] == f"{DRAFTS}/{draft['id']}"
+    response = call(api, "POST", DRAFTS, json=body_of(api, {"earn__pending_days": 3}))
+    draft = response.json()
+    assert response.headers["location"] == f"{DRAFTS}/{draft['id']}"
     assert (draft["name"], draft["based_on"], draft["author"]) == ("Autumn", 0, "service")
     assert (draft["starts_at"], draft["reason"], draft["conflicts"], draft["version"]) == (None, None, [], 0)
     assert draft["document"]["earn"]["pending_days"] == 3
@@ -89,8 +89,8 @@ def test_a_draft_is_saved_read_changed_and_deleted(api: TestClient) -> None:
 @pytest.mark.parametrize(("method", "path"), [("GET", ""), ("DELETE", ""), ("PUT", ""), ("POST", "/publish")])
 def test_an_unknown_draft_is_not_found(api: TestClient, method: str, path: str) -> None:
     body = body_of(api, {}) if method == "PUT" else None
-    answer = call(api, method, f"{DRAFTS}/ddraft_1{path}", json=body)
-    assert (answer.status_code, answer.json()["code"]) == (404, "unknown_draft")
+    response = call(api, method, f"{DRAFTS}/ddraft_1{path}", json=body)
+    assert (response.status_code, response.json()["code"]) == (404, "unknown_draft")
 
 
 @pytest.mark.parametrize(
@@ -101,8 +101,8 @@ def test_an_invalid_document_is_refused_as_a_put_refuses_it(api: TestClient, doc
     put = call(api, "PUT", PROGRAMME, json=document)
     draft = save(api)
     for method, path in (("POST", DRAFTS), ("PUT", f"{DRAFTS}/{draft['id']}")):
-        answer = call(api, method, path, json={"name": "x", "document": document, "based_on": 0})
-        assert (answer.status_code, answer.json()["errors"]) == (422, put.json()["errors"])
+        response = call(api, method, path, json={"name": "x", "document": document, "based_on": 0})
+        assert (response.status_code, response.json()["errors"]) == (422, put.json()["errors"])
     assert [draft["updated_at"] for draft in listed(api)] == [draft["updated_at"]]
 
 
@@ -135,8 +135,8 @@ def test_a_start_date_must_be_in_the_future(api: TestClient, late: timedelta) ->
 
 def test_there_are_at_most_fifty_drafts(api: TestClient) -> None:
     drafts = [save(api) for _ in range(MAX_DRAFTS)]
-    answer = call(api, "POST", DRAFTS, json=body_of(api, {}))
-    assert (answer.status_code, answer.json()["code"]) == (409, "too_many_drafts")
+    response = call(api, "POST", DRAFTS, json=body_of(api, {}))
+    assert (response.status_code, response.json()["code"]) == (409, "too_many_drafts")
     call(api, "DELETE", f"{DRAFTS}/{drafts[0]['id']}")
     save(api)
     assert len(listed(api)) == MAX_DRAFTS
@@ -149,9 +149,9 @@ def test_only_operators_see_drafts(api: TestClient) -> None:
 def test_a_published_draft_is_a_version_by_its_author_and_is_gone(api: TestClient) -> None:
     headers = {"X-Dust-Operator": "user_ann"}
     draft = call(api, "POST", DRAFTS, json=body_of(api, {"earn__pending_days": 3}), headers=headers).json()
-    answer = publish(api, draft, headers={"X-Dust-Operator": "user_ben"})
-    assert (answer.status_code, answer.headers["etag"]) == (200, '"1"')
-    version = answer.json()
+    response = publish(api, draft, headers={"X-Dust-Operator": "user_ben"})
+    assert (response.status_code, response.headers["etag"]) == (200, '"1"')
+    version = response.json()
     assert (version["version"], version["author"], version["earn"]["pending_days"]) == (1, "user_ann", 3)
     assert rules(api) == version
     assert listed(api) == []
@@ -174,9 +174,9 @@ def test_publishing_keeps_what_was_changed_meanwhile(api: TestClient) -> None:
 def test_a_conflict_is_refused_until_it_is_decided(api: TestClient) -> None:
     draft = save(api, earn__pending_days=3, bonuses__signup=5)
     put_rules(api, earn__pending_days=4)
-    answer = publish(api, draft)
-    assert (answer.status_code, answer.json()["code"]) == (409, "draft_conflicts")
-    assert (answer.json()["fields"], answer.json()["version"]) == (["earn.pending_days"], 1)
+    response = publish(api, draft)
+    assert (response.status_code, response.json()["code"]) == (409, "draft_conflicts")
+    assert (response.json()["fields"], response.json()["version"]) == (["earn.pending_days"], 1)
     assert rules(api)["version"] == 1
     read = call(api, "GET", f"{DRAFTS}/{draft['id']}").json()
     assert (read["conflicts"], read["merged"]["earn"]["pending_days"]) == (["earn.pending_days"], 3)
@@ -197,8 +197,8 @@ def test_a_draft_that_became_invalid_is_refused(api: TestClient) -> None:
 def test_if_match_refuses_another_version_than_the_one_that_was_read(api: TestClient) -> None:
     draft = save(api, earn__pending_days=3)
     put_rules(api, bonuses__signup=5)
-    answer = publish(api, draft, headers={"If-Match": '"0"'})
-    assert (answer.status_code, answer.json()["code"]) == (412, "programme_changed")
+    response = publish(api, draft, headers={"If-Match": '"0"'})
+    assert (response.status_code, response.json()["code"]) == (412, "programme_changed")
     assert publish(api, draft, headers={"If-Match": '"1"'}).status_code == 200
     assert fields(publish(api, save(api), headers={"If-Match": "abc"})) == {"If-Match"}
 
@@ -206,12 +206,12 @@ def test_if_match_refuses_another_version_than_the_one_that_was_read(api: TestCl
 def test_a_draft_that_two_publish_at_once_is_one_version(api: TestClient) -> None:
     draft, start = save(api, earn__pending_days=3), Barrier(2)
 
-    def one(_: int) -> int:
+    def publish_at_once(_: int) -> int:
         start.wait(30)
         return int(publish(api, draft).status_code)
 
     with ThreadPoolExecutor(2) as pool:
-        answers = sorted(pool.map(one, range(2)))
+        answers = sorted(pool.map(publish_at_once, range(2)))
     assert answers in ([200, 404], [200, 412])
     assert rules(api)["version"] == 1
 
@@ -228,8 +228,8 @@ def test_a_draft_that_somebody_else_has_saved_is_not_overwritten(api: TestClient
     theirs = call(api, "PUT", path, json=body_of(api, {"earn__pending_days": 4}, name="Theirs"), headers=seen)
     assert theirs.status_code == 200, theirs.text
     mine = body_of(api, {"earn__pending_days": 5}, name="Mine")
-    answer = call(api, "PUT", path, json=mine, headers=seen)
-    assert (answer.status_code, answer.json()["code"]) == (412, "draft_replaced")
+    response = call(api, "PUT", path, json=mine, headers=seen)
+    assert (response.status_code, response.json()["code"]) == (412, "draft_replaced")
     assert call(api, "GET", path).json()["name"] == "Theirs"
     assert (
         call(api, "PUT", path, json=mine, headers={"if-match": f'"{theirs.json()["updated_at"]}"'}).status_code == 200
@@ -245,5 +245,5 @@ def test_if_match_of_a_draft_is_a_time(api: TestClient) -> None:
 
 def test_if_match_does_not_find_a_draft_that_is_gone(api: TestClient) -> None:
     seen = {"if-match": '"2026-11-27T12:00:00Z"'}
-    answer = call(api, "PUT", f"{DRAFTS}/ddraft_0", json=body_of(api, {}), headers=seen)
-    assert (answer.status_code, answer.json()["code"]) == (404, "unknown_draft")
+    response = call(api, "PUT", f"{DRAFTS}/ddraft_0", json=body_of(api, {}), headers=seen)
+    assert (response.status_code, response.json()["code"]) == (404, "unknown_draft")

@@ -31,13 +31,13 @@ from tests.support.store_api import figures, quote, redeem, redeemed, show
 
 
 def offer_rules(api: TestClient, **rules: Any) -> None:
-    answer = api.put("/admin/dust/programme", json={"redeem": rules}, headers=tokens.admin())
-    assert answer.status_code == 200, answer.text
+    response = api.put("/admin/dust/programme", json={"redeem": rules}, headers=tokens.admin())
+    assert response.status_code == 200, response.text
 
 
 def optional_price(api: TestClient, product_id: str, price: int) -> None:
-    answer = api.put(f"/admin/dust/products/{product_id}", json={"dust_price": price}, headers=tokens.admin())
-    assert answer.status_code == 200, answer.text
+    response = api.put(f"/admin/dust/products/{product_id}", json={"dust_price": price}, headers=tokens.admin())
+    assert response.status_code == 200, response.text
 
 
 def test_a_quote_does_not_wait_for_the_customers_account(api: TestClient, medusa: FakeMedusa) -> None:
@@ -71,8 +71,8 @@ def test_a_quote_and_the_list_of_redemptions_have_the_servers_time(api: TestClie
 )
 def test_a_quote_is_for_a_cart_or_for_an_amount(api: TestClient, medusa: FakeMedusa, body: dict[str, str]) -> None:
     medusa.add_cart(lines=[cart_line(total=10)])
-    answer = api.post("/store/dust/quote", json=body, headers=tokens.customer())
-    assert (answer.status_code, answer.json()["detail"]) == (422, "body: give cart_id, or amount and currency_code")
+    response = api.post("/store/dust/quote", json=body, headers=tokens.customer())
+    assert (response.status_code, response.json()["detail"]) == (422, "body: give cart_id, or amount and currency_code")
 
 
 def test_only_the_points_that_buy_something_are_held(api: TestClient, medusa: FakeMedusa) -> None:
@@ -107,9 +107,9 @@ def test_fewer_points_than_buy_the_smallest_unit_are_refused_with_the_number_tha
 ) -> None:
     offer_rules(api, rates={"jpy": "250"})
     give(1000)
-    answer = redeem(api, {"dust": 249, "currency_code": "jpy"})
-    assert (answer.status_code, answer.json()["code"], answer.json()["min_dust"]) == (422, "below_minimum", 250)
-    assert answer.json()["detail"] == "Please use at least 250 points at a time."
+    response = redeem(api, {"dust": 249, "currency_code": "jpy"})
+    assert (response.status_code, response.json()["code"], response.json()["min_dust"]) == (422, "below_minimum", 250)
+    assert response.json()["detail"] == "Please use at least 250 points at a time."
 
 
 def test_points_that_are_left_after_trimming_are_never_fewer_than_the_minimum(
@@ -117,8 +117,8 @@ def test_points_that_are_left_after_trimming_are_never_fewer_than_the_minimum(
 ) -> None:
     offer_rules(api, rates={"jpy": "100"}, min_dust=150)
     give(1000)
-    answer = redeem(api, {"dust": 199, "currency_code": "jpy"})
-    assert (answer.status_code, answer.json()["code"], answer.json()["min_dust"]) == (422, "below_minimum", 200)
+    response = redeem(api, {"dust": 199, "currency_code": "jpy"})
+    assert (response.status_code, response.json()["code"], response.json()["min_dust"]) == (422, "below_minimum", 200)
     assert redeem(api, {"dust": 200, "currency_code": "jpy"}).json()["redemption"]["dust"] == 200
 
 
@@ -128,11 +128,11 @@ def test_an_order_that_uses_less_captures_the_fewest_points_for_what_it_uses(
     rate = Decimal("33.3")
     offer_rules(api, rates={"eur": str(rate)})
     give(1000)
-    made = redeemed(api, {"dust": 2, "currency_code": "eur"})
-    assert made["value"] == "0.06"
-    deliver(api, order_event(order(lines=[line(price=1, discount=0.03, code=made["code"])])))
+    redemption = redeemed(api, {"dust": 2, "currency_code": "eur"})
+    assert redemption["value"] == "0.06"
+    deliver(api, order_event(order(lines=[line(price=1, discount=0.03, code=redemption["code"])])))
     process_batch()
-    assert show(api, made["id"])["dust_captured"] == ceil(Decimal("0.03") * rate)
+    assert show(api, redemption["id"])["dust_captured"] == ceil(Decimal("0.03") * rate)
 
 
 def test_more_points_than_the_customer_has_are_refused_though_fewer_would_be_held(
@@ -140,9 +140,9 @@ def test_more_points_than_the_customer_has_are_refused_though_fewer_would_be_hel
 ) -> None:
     offer_rules(api, rates={"jpy": "100"})
     give(100)
-    answer = redeem(api, {"dust": 199, "currency_code": "jpy"})
-    assert (answer.status_code, answer.json()["code"]) == (409, "insufficient_dust")
-    assert answer.json()["detail"] == "You need 199 points and have 100."
+    response = redeem(api, {"dust": 199, "currency_code": "jpy"})
+    assert (response.status_code, response.json()["code"]) == (409, "insufficient_dust")
+    assert response.json()["detail"] == "You need 199 points and have 100."
 
 
 # What a quote offers
@@ -243,15 +243,15 @@ def test_points_pay_the_whole_of_a_cart_with_a_fraction_of_a_cent(
     medusa.add_cart(lines=[cart_line(total=total)], currency_code=currency)
     assert [quote(api)[name] for name in ("max_dust", "max_value")] == [points, value]
     assert redeem(api, {"cart_id": "cart_1", "dust": points + 1}).json()["code"] == "above_maximum"
-    made = redeemed(api, {"cart_id": "cart_1", "dust": "max"})
-    assert (made["dust"], made["value"]) == (points, value)
+    redemption = redeemed(api, {"cart_id": "cart_1", "dust": "max"})
+    assert (redemption["dust"], redemption["value"]) == (points, value)
     # Medusa asks for a payment of whatever is left.
     assert medusa.carts["cart_1"]["item_total"] == 0
     assert quote(api)["max_dust"] == 0
-    paid = line(price=total, discount=total, code=made["code"])
+    paid = line(price=total, discount=total, code=redemption["code"])
     deliver(api, order_event(order(lines=[paid], currency_code=currency)))
     process_batch()
-    assert show(api, made["id"])["dust_captured"] == points
+    assert show(api, redemption["id"])["dust_captured"] == points
 
 
 def test_points_within_a_share_never_take_more_than_it_though_by_a_fraction_of_a_cent(
@@ -264,7 +264,7 @@ def test_points_within_a_share_never_take_more_than_it_though_by_a_fraction_of_a
     assert redeemed(api, {"cart_id": "cart_1", "dust": "max"})["value"] == "5.94"
 
 
-def test_what_is_paid_already_is_not_due_again(api: TestClient, medusa: FakeMedusa) -> None:
+def test_paid_units_are_not_due_again(api: TestClient, medusa: FakeMedusa) -> None:
     set_dust_only(api, "prod_mug", 300)
     give(1000)
     medusa.add_cart(lines=[cart_line("prod_mug", total=30, quantity=2)])
@@ -284,8 +284,8 @@ def test_a_code_made_without_the_cart_pays_for_the_cart_it_is_in(api: TestClient
     set_dust_only(api, "prod_mug", 300)
     give(1000)
     medusa.add_cart(lines=[cart_line("prod_mug", total=15)])
-    made = redeemed(api, {"items": [{"product_id": "prod_mug", "quantity": 1}]})
-    get_medusa().add_codes_to_cart("cart_1", [made["code"]])
+    redemption = redeemed(api, {"items": [{"product_id": "prod_mug", "quantity": 1}]})
+    get_medusa().add_codes_to_cart("cart_1", [redemption["code"]])
     assert quote(api)["dust_only_due"] == 0
     assert redeem(api, {"cart_id": "cart_1", "pay": "dust_only"}).json()["code"] == "nothing_to_pay"
 
@@ -296,13 +296,13 @@ def test_a_product_with_an_optional_price_is_paid_in_its_cart(api: TestClient, m
     medusa.add_cart(lines=[cart_line("prod_cap", total=24, quantity=2), cart_line()])
     assert quote(api)["optional"] == [{"product_id": "prod_cap", "quantity": 2, "dust": 900}]
     items = [{"product_id": "prod_cap", "quantity": 1}]
-    made = redeemed(api, {"cart_id": "cart_1", "items": items})
-    assert (made["dust"], made["cart_id"]) == (450, "cart_1")
+    redemption = redeemed(api, {"cart_id": "cart_1", "items": items})
+    assert (redemption["dust"], redemption["cart_id"]) == (450, "cart_1")
     assert quote(api)["optional"] == [{"product_id": "prod_cap", "quantity": 1, "dust": 450}]
-    answer = redeem(api, {"cart_id": "cart_1", "items": [{"product_id": "prod_cap", "quantity": 2}]})
-    assert (answer.status_code, answer.json()["code"], answer.json()["quantity"]) == (409, "units_not_in_cart", 1)
-    answer = redeem(api, {"cart_id": "cart_1", "items": [{"product_id": "prod_shirt", "quantity": 1}]})
-    assert (answer.status_code, answer.json()["code"]) == (422, "no_dust_price")
+    response = redeem(api, {"cart_id": "cart_1", "items": [{"product_id": "prod_cap", "quantity": 2}]})
+    assert (response.status_code, response.json()["code"], response.json()["quantity"]) == (409, "units_not_in_cart", 1)
+    response = redeem(api, {"cart_id": "cart_1", "items": [{"product_id": "prod_shirt", "quantity": 1}]})
+    assert (response.status_code, response.json()["code"]) == (422, "no_dust_price")
 
 
 def test_a_quote_counts_what_matured_and_what_expired_before_a_sweep_did(api: TestClient, medusa: FakeMedusa) -> None:
@@ -351,11 +351,11 @@ def test_a_reward_on_its_way_into_the_cart_counts_for_the_share(
     offer_rewards(api, FIFTH, SHIRTS, max_share="0.3")
     give(20_000)
     medusa.add_cart(lines=[cart_line("prod_hoodie", total=70), cart_line("prod_shirt", total=30, quantity=3)])
-    made = redeem(api, {**first, "cart_id": "cart_1"}).json()["redemption"]
+    redemption = redeem(api, {**first, "cart_id": "cart_1"}).json()["redemption"]
     # Both take 20.00 of the 30.00 that points may take off 100.00.
     assert quote(api)["max_value"] == "10.00"
     assert redeem(api, {"cart_id": "cart_1", "dust": 1001}).json()["code"] == "above_maximum"
-    advance(made["id"], get_medusa())
+    advance(redemption["id"], get_medusa())
     assert quote(api)["max_value"] == "10.00"
 
 
@@ -365,7 +365,7 @@ def test_two_codes_at_once_keep_the_share_together(api: TestClient, medusa: Fake
     medusa.add_cart(lines=[cart_line(total=50)])
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda _: redeem(api, {"cart_id": "cart_1", "dust": 2_000}), range(4)))
-    assert sorted(answer.status_code for answer in answers) == [202, 422, 422, 422]
+    assert sorted(response.status_code for response in answers) == [202, 422, 422, 422]
     assert quote(api)["max_dust"] == 500
 
 
@@ -378,7 +378,7 @@ def test_the_shops_own_coupon_makes_the_share_smaller(api: TestClient, medusa: F
     assert quote(api)["max_value"] == "15.00"
 
 
-def test_free_shipping_counts_for_no_share_and_takes_none_of_the_room(api: TestClient, medusa: FakeMedusa) -> None:
+def test_free_shipping_does_not_count_for_the_share(api: TestClient, medusa: FakeMedusa) -> None:
     offer_rewards(api, PARCEL, max_share="0.5")
     give(20_000)
     medusa.add_cart(lines=[cart_line(total=50)], shipping=5)
@@ -524,35 +524,35 @@ def test_every_number_of_a_quote_is_accepted_and_the_next_one_is_not(
     ]
     most = None if max_dust is None else max(max_dust, 320)
     offer_rules(api, **rules, max_dust=most, rewards=rewards)
-    who, cart_id = new_id("cus"), new_id("cart")
-    give(balance, who)
+    customer_id, cart_id = new_id("cus"), new_id("cart")
+    give(balance, customer_id)
     lines = [
         cart_line(total=shirts),
         *([cart_line("prod_mug", total=mugs * 9, quantity=mugs)] * bool(mugs)),
         *([cart_line("prod_cap", total=caps * 12, quantity=caps)] * bool(caps)),
     ]
-    prepared.add_cart(cart_id, customer_id=who, lines=lines, shipping=5)
+    prepared.add_cart(cart_id, customer_id=customer_id, lines=lines, shipping=5)
 
     def ask(requested: dict[str, Any]) -> dict[str, Any]:
         body = {"cart_id": cart_id, **requested}
-        answer = redeem(api, body, customer_id=who)
-        document: dict[str, Any] = answer.json()
-        return document if answer.status_code != 202 else {"dust": document["redemption"]["dust"], **document}
+        response = redeem(api, body, customer_id=customer_id)
+        document: dict[str, Any] = response.json()
+        return document if response.status_code != 202 else {"dust": document["redemption"]["dust"], **document}
 
     def asked_once(requested: dict[str, Any]) -> dict[str, Any]:
-        """What would be answered; a redemption that is made is released again."""
-        found = ask(requested)
-        if "redemption" in found:
-            path = f"/store/dust/redemptions/{found['redemption']['id']}"
-            assert api.delete(path, headers=tokens.customer(who)).status_code == 200
-        return found
+        """The response to the request. A redemption that it made is released again."""
+        outcome = ask(requested)
+        if "redemption" in outcome:
+            path = f"/store/dust/redemptions/{outcome['redemption']['id']}"
+            assert api.delete(path, headers=tokens.customer(customer_id)).status_code == 200
+        return outcome
 
     if already:
         ask({"dust": already})
     if paid:
         ask({"pay": "dust_only"})
     body = {"cart_id": cart_id}
-    quoted = api.post("/store/dust/quote", json=body, headers=tokens.customer(who)).json()
+    quoted = api.post("/store/dust/quote", json=body, headers=tokens.customer(customer_id)).json()
 
     least, most = quoted["min_dust"], quoted["max_dust"]
     assert asked_once({"dust": "max"}).get("dust", 0) == most
@@ -561,7 +561,7 @@ def test_every_number_of_a_quote_is_accepted_and_the_next_one_is_not(
         assert most >= least
         assert asked_once({"dust": most})["dust"] == most
         assert asked_once({"dust": least})["dust"] == least
-        # One more is refused, or its last point buys nothing and is not taken.
+        # One point more is refused, or it has no effect and is not taken.
         assert asked_once({"dust": most + 1}).get("dust", most) == most
         held = asked_once({"dust": most})["redemption"]
         assert Decimal(held["value"]) == Decimal(quoted["max_value"])
@@ -578,14 +578,14 @@ def test_every_number_of_a_quote_is_accepted_and_the_next_one_is_not(
         assert pay["code"] == ("insufficient_dust" if due else "nothing_to_pay")
     for item in quoted["optional"]:
         requested = {"items": [{"product_id": item["product_id"], "quantity": item["quantity"]}]}
-        answer = asked_once(requested)
-        assert answer.get("dust") == item["dust"] or answer["code"] == "insufficient_dust"
+        response = asked_once(requested)
+        assert response.get("dust") == item["dust"] or response["code"] == "insufficient_dust"
         requested["items"][0]["quantity"] += 1
         assert asked_once(requested)["code"] == "units_not_in_cart"
     for reward in quoted["rewards"]:
-        answer = asked_once({"reward_id": reward["id"]})
-        assert (answer.get("code"), answer.get("detail")) == (reward["reason_code"], reward["reason"])
-        assert ("redemption" in answer) is (reward["fits"] and reward["affordable"])
+        response = asked_once({"reward_id": reward["id"]})
+        assert (response.get("code"), response.get("detail")) == (reward["reason_code"], reward["reason"])
+        assert ("redemption" in response) is (reward["fits"] and reward["affordable"])
 
 
 # One price in points, and variants that differ in price
@@ -599,15 +599,15 @@ def set_price(api: TestClient, product_id: str = "prod_mug", **settings: Any) ->
 def test_variants_that_differ_in_price_get_no_price_in_points(api: TestClient, medusa: FakeMedusa) -> None:
     medusa.add_product("prod_mug", 10, 100)
     medusa.add_product("prod_cap", 12, 12)
-    answer = set_price(api)
-    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_fields")
-    [error] = answer.json()["errors"]
+    response = set_price(api)
+    assert (response.status_code, response.json()["code"]) == (422, "invalid_fields")
+    [error] = response.json()["errors"]
     assert error["field"] == "dust_price"
     assert "Size 0 10.00 EUR, Size 1 100.00 EUR" in error["message"]
     assert "give the variants one price" in error["message"]
     assert api.get("/admin/dust/products/prod_mug", headers=tokens.admin()).status_code == 404
     assert (set_price(api, "prod_cap").status_code, set_price(api, "prod_cap").json()["warning"]) == (200, None)
-    # Without a price in points there is nothing to get wrong.
+    # A product without a price in points is not checked.
     assert set_price(api, dust_price=None).status_code == 200
 
 
@@ -615,9 +615,9 @@ def test_a_batch_names_each_product_whose_variants_differ_and_sets_none(api: Tes
     medusa.add_product("prod_mug", 10, 100)
     medusa.add_product("prod_cap", 12, 12)
     batch = [{"product_id": product_id, "dust_price": 300} for product_id in ("prod_cap", "prod_mug", "prod_unknown")]
-    answer = api.post("/admin/dust/products", json={"products": batch}, headers=tokens.admin())
-    assert answer.status_code == 422
-    assert [error["field"] for error in answer.json()["errors"]] == ["products.1.dust_price"]
+    response = api.post("/admin/dust/products", json={"products": batch}, headers=tokens.admin())
+    assert response.status_code == 422
+    assert [error["field"] for error in response.json()["errors"]] == ["products.1.dust_price"]
     assert api.get("/admin/dust/products", headers=tokens.admin()).json()["products"] == []
 
 
@@ -625,9 +625,9 @@ def test_a_free_product_whose_variants_differ_in_price_is_refused_in_the_catalog
     api: TestClient, medusa: FakeMedusa
 ) -> None:
     medusa.add_product("prod_shirt", 10, 100)
-    answer = offer_rewards(api, FIFTH, SHIRTS)
-    assert answer.status_code == 422
-    [error] = answer.json()["errors"]
+    response = offer_rewards(api, FIFTH, SHIRTS)
+    assert response.status_code == 422
+    [error] = response.json()["errors"]
     assert (error["field"], "Size 1 100.00 EUR" in error["message"]) == ("redeem.rewards.1.product_id", True)
     medusa.add_product("prod_shirt", 10, 10)
     assert offer_rewards(api, FIFTH, SHIRTS).status_code == 200
@@ -645,9 +645,9 @@ def test_units_of_goods_by_weight_are_not_offered_for_points(api: TestClient, me
 
 def test_while_medusa_is_away_a_price_is_set_with_a_warning(api: TestClient, medusa: FakeMedusa) -> None:
     medusa.away = True
-    answer = set_price(api)
-    assert answer.status_code == 200
-    assert "could not be asked whether all variants" in answer.json()["warning"]
+    response = set_price(api)
+    assert response.status_code == 200
+    assert "could not be asked whether all variants" in response.json()["warning"]
 
 
 @pytest.mark.parametrize(
@@ -672,6 +672,6 @@ def test_variants_that_came_to_differ_are_neither_offered_nor_sold(
     medusa.add_product("prod_mug", 15, 150)
     quoted = quote(api)
     assert (quoted["dust_only_due"], quoted["rewards"][0]["reason_code"]) == (0, "variant_prices_differ")
-    answer = redeem(api, requested)
-    assert (answer.status_code, answer.json()["code"]) == (409, "variant_prices_differ")
+    response = redeem(api, requested)
+    assert (response.status_code, response.json()["code"]) == (409, "variant_prices_differ")
     assert figures(api) == (1000, 0, 1000)

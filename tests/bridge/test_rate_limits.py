@@ -29,9 +29,9 @@ def api(settings: dict[str, str], medusa: FakeMedusa, monkeypatch: pytest.Monkey
 
 def test_answers_say_how_many_requests_are_left(api: TestClient) -> None:
     answers = [api.get("/store/dust/products") for _ in range(4)]
-    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
-    assert [answer.headers["RateLimit-Remaining"] for answer in answers] == ["2", "1", "0", "0"]
-    assert {answer.headers["RateLimit-Limit"] for answer in answers} == {"3"}
+    assert [response.status_code for response in answers] == [200, 200, 200, 429]
+    assert [response.headers["RateLimit-Remaining"] for response in answers] == ["2", "1", "0", "0"]
+    assert {response.headers["RateLimit-Limit"] for response in answers} == {"3"}
     refused = answers[-1]
     assert refused.headers["content-type"] == "application/problem+json"
     assert refused.json()["code"] == "too_many_requests"
@@ -49,13 +49,13 @@ def test_the_count_starts_again_after_its_time(api: TestClient) -> None:
         assert api.get("/store/dust/products").status_code == 200
 
 
-def test_a_clock_that_is_set_back_keeps_nobody_out(api: TestClient) -> None:
+def test_a_clock_that_is_set_back_refuses_no_request(api: TestClient) -> None:
     with moved(timedelta(days=1)):
         for _ in range(4):
             last = api.get("/store/dust/products")
     assert last.status_code == 429
     answers = [api.get("/store/dust/products") for _ in range(4)]
-    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    assert [response.status_code for response in answers] == [200, 200, 200, 429]
     assert int(answers[-1].headers["Retry-After"]) <= 60
 
 
@@ -66,7 +66,7 @@ def test_customers_are_counted_apart(api: TestClient) -> None:
     assert [quote("cus_1"), quote("cus_1"), quote("cus_1"), quote("cus_2")] == [200, 200, 429, 200]
 
 
-def test_a_wrong_token_is_no_way_around_a_limit(api: TestClient) -> None:
+def test_a_wrong_token_does_not_avoid_the_limit(api: TestClient) -> None:
     def quote(number: int) -> int:
         headers = {"Authorization": f"Bearer not-a-token-{number}"}
         return api.post("/store/dust/quote", json=QUOTE, headers=headers).status_code
@@ -77,7 +77,7 @@ def test_a_wrong_token_is_no_way_around_a_limit(api: TestClient) -> None:
 def test_guests_are_counted_by_address(api: TestClient, medusa: FakeMedusa) -> None:
     medusa.add_cart(lines=[cart_line()], customer_id=None)
     answers = [api.post("/store/dust/quote/guest", json={"cart_id": "cart_1"}) for _ in range(3)]
-    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert [response.status_code for response in answers] == [200, 200, 429]
 
 
 def test_an_ipv6_network_counts_as_one_address(api: TestClient) -> None:
@@ -111,7 +111,7 @@ def test_releases_of_different_redemptions_count_together(api: TestClient) -> No
 def test_what_is_neither_public_nor_calls_medusa_has_no_limit(api: TestClient) -> None:
     for path in ("/store/dust", "/store/dust/balance", "/health/live"):
         answers = [api.get(path, headers=tokens.customer()) for _ in range(10)]
-        assert {answer.status_code for answer in answers} == {200}
+        assert {response.status_code for response in answers} == {200}
         assert "RateLimit-Limit" not in answers[0].headers
 
 

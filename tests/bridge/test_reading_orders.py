@@ -1,4 +1,4 @@
-"""What is read from Medusa's documents, from the webhook to the balance. The captured ones are of Medusa 2.21.2."""
+"""Reading Medusa's documents, from the webhook to the balance. The captured ones are of Medusa 2.21.2."""
 
 import copy
 import json
@@ -39,7 +39,7 @@ EDITS, FEES, TAX_INSIDE = captured("of_edits"), captured("of_fees"), captured("w
 
 
 def post(api: TestClient, document: dict[str, Any]) -> int:
-    """Deliver an order; the balance of its customer afterwards."""
+    """Deliver and process an order. Returns its customer's balance."""
     deliver(api, order_event(document, "order.updated")).raise_for_status()
     process_batch()
     with transaction() as connection:
@@ -54,8 +54,8 @@ def test_a_time_that_cannot_be_stored_is_read_from_medusa_again(
     medusa.orders["order_1"] = order()
     deliver(api, order_event(order() | {field: moment}, "order.updated")).raise_for_status()
     drain()
-    answer = api.get("/store/dust/orders/order_1", headers=tokens.customer())
-    assert (answer.status_code, answer.json()["earned"]) == (200, 10)
+    response = api.get("/store/dust/orders/order_1", headers=tokens.customer())
+    assert (response.status_code, response.json()["earned"]) == (200, 10)
 
 
 def test_a_total_of_noise_is_paid(api: TestClient) -> None:
@@ -138,20 +138,20 @@ def test_a_quantity_that_is_none_is_a_clear_error(
     api: TestClient, medusa: FakeMedusa, caplog: pytest.LogCaptureFixture, quantity: Any
 ) -> None:
     medusa.carts["cart_1"] = cart([cart_line() | {"quantity": quantity}])
-    answer = api.post("/store/dust/quote", headers=tokens.customer(), json={"cart_id": "cart_1"})
-    assert (answer.status_code, answer.json()["code"]) == (422, "unreadable_cart")
-    assert answer.json()["detail"] == "Points cannot be used for this cart right now. Please ask the shop."
+    response = api.post("/store/dust/quote", headers=tokens.customer(), json={"cart_id": "cart_1"})
+    assert (response.status_code, response.json()["code"]) == (422, "unreadable_cart")
+    assert response.json()["detail"] == "Points cannot be used for this cart right now. Please ask the shop."
     assert "items.0.quantity" in caplog.text
 
 
-@pytest.mark.parametrize(("path", "who"), [("quote", tokens.customer()), ("quote/guest", {})])
+@pytest.mark.parametrize(("path", "credentials"), [("quote", tokens.customer()), ("quote/guest", {})])
 def test_a_shopper_does_not_read_why_medusa_refuses(
-    api: TestClient, medusa: FakeMedusa, caplog: pytest.LogCaptureFixture, path: str, who: dict[str, str]
+    api: TestClient, medusa: FakeMedusa, caplog: pytest.LogCaptureFixture, path: str, credentials: dict[str, str]
 ) -> None:
     medusa.before = lambda *_: (400, {"type": "invalid_data", "message": "Entity 'Cart' does not have property 'x'"})
-    answer = api.post(f"/store/dust/{path}", headers=who, json={"cart_id": "cart_1"})
-    assert (answer.status_code, answer.json()["code"]) == (409, "medusa_refused")
-    assert answer.json()["detail"] == "The shop cannot do this right now. Please try again in a moment."
+    response = api.post(f"/store/dust/{path}", headers=credentials, json={"cart_id": "cart_1"})
+    assert (response.status_code, response.json()["code"]) == (409, "medusa_refused")
+    assert response.json()["detail"] == "The shop cannot do this right now. Please try again in a moment."
     assert "Entity 'Cart'" in caplog.text
 
 
@@ -161,9 +161,9 @@ def test_a_shopper_does_not_read_which_setting_is_missing(
     monkeypatch.delenv("DUST_MEDUSA_PUBLISHABLE_KEY")
     get_settings.cache_clear()
     get_medusa.clear()
-    answer = api.post("/store/dust/quote", headers=tokens.customer(), json={"cart_id": "cart_1"})
-    assert (answer.status_code, answer.json()["code"]) == (503, "medusa_not_configured")
-    assert "DUST_" not in answer.text
+    response = api.post("/store/dust/quote", headers=tokens.customer(), json={"cart_id": "cart_1"})
+    assert (response.status_code, response.json()["code"]) == (503, "medusa_not_configured")
+    assert "DUST_" not in response.text
 
 
 # Gift cards and store credit. A shirt is 10.00, 12.50 with tax; shipping is 6.25 with tax.
@@ -196,7 +196,7 @@ def test_an_exchange_of_what_a_gift_card_paid_earns_for_what_was_paid(api: TestC
     assert post(api, CREDIT["giftcard_exchanged"]) == 20
 
 
-def test_a_snapshot_without_credit_lines_goes_by_the_version(api: TestClient) -> None:
+def test_a_snapshot_without_credit_lines_is_read_by_its_version(api: TestClient) -> None:
     half = order(lines=[line(price=100)], credit=50)
     assert post(api, half) == 100
     assert post(api, order(version=2, lines=[line(price=100)], credit=50)) == 50
@@ -260,7 +260,7 @@ def with_code(document: dict[str, Any], code: str, customer_id: str = "cus_1") -
     document = copy.deepcopy(document) | {"customer_id": customer_id, "promotions": [{"code": code}]}
     document["id"] = "order_1"
     for item in document["items"]:
-        # What was edited is another order than what was returned, with lines of its own.
+        # The edited order and the returned one are different orders with different lines.
         item["id"] = f"ordli_{item['variant_sku']}"
         for adjustment in item["adjustments"]:
             adjustment["code"] = code
@@ -287,7 +287,7 @@ def test_an_edit_and_a_return_to_the_same_goods_use_the_same_points(
     [
         # Medusa 2.21.2 leaves the discount as it was.
         line(price=10, quantity=2, discount=10),
-        # As it would be if it were worked out again.
+        # The discount as it would be if Medusa computed it again.
         line(price=10, quantity=2, discount=5),
         line(price=10, quantity=4, returned=2, discount=10),
     ],

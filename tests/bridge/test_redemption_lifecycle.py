@@ -38,7 +38,7 @@ def post(account: Account, amount: int) -> None:
 
 
 def note_use(connection: Connection, row: Redemption, order_id: OrderId | None, dust: int) -> Redemption:
-    """As `capture.book_use` does before it calls the lifecycle."""
+    """Store the use of the code, as `capture.book_use` does before it calls the lifecycle."""
     store_code_use(connection, "DUST-1", order_id=order_id, dust_captured=dust)
     return replace(row, codes=(replace(row.codes[0], order_id=order_id, dust_captured=dust),))
 

@@ -20,7 +20,7 @@ MUG, PIN = 300, 50
 
 
 def lots() -> dict[str, int]:
-    """What is left of each lot, by what it came from."""
+    """The remaining points of each lot, by its source."""
     with transaction() as connection:
         rows = connection.execute(select(dust_lot.c.source_id, dust_lot.c.remaining).where(dust_lot.c.remaining > 0))
         return {row.source_id: row.remaining for row in rows}
@@ -70,7 +70,7 @@ def test_both_orders_are_used_and_canceled_in_one_batch_as_one_by_one(
     settle_all(orders(codes, version=2, status="canceled"))
     assert figures(api)[0] == MUG - 20 + 1000
     assert show(api, redemption["id"])["dust_captured"] == 0
-    # And again: what is spent once more is known to the next order of the batch.
+    # The same again: the next order of the batch knows the points that were spent again.
     settle_all(orders(codes, version=3))
     settle_all(orders(codes, version=4, status="canceled"))
     assert figures(api)[0] == MUG - 20 + 1000

@@ -1,4 +1,4 @@
-"""Spending points: held first, then a promotion in Medusa, then captured or given back; never twice, never in doubt."""
+"""Redemptions: points are held, a promotion is created in Medusa, then the points are captured or released once."""
 
 import asyncio
 import json
@@ -44,8 +44,8 @@ def test_dust_is_held_at_once_and_the_promotion_is_what_facts_ask_for(
     api: TestClient, medusa: FakeMedusa, enqueued: list[Any]
 ) -> None:
     give(800)
-    answer = redeem(api, FIVE_EUR)
-    redemption = answer.json()["redemption"]
+    response = redeem(api, FIVE_EUR)
+    redemption = response.json()["redemption"]
     assert redemption["state"] == "pending"
     assert (redemption["dust"], redemption["value"], redemption["currency_code"]) == (500, "5.00", "eur")
     assert figures(api) == (800, 500, 300)
@@ -108,38 +108,38 @@ def test_an_error_of_medusa_that_is_not_expected_does_not_keep_a_redemption_busy
     api: TestClient, medusa: FakeMedusa
 ) -> None:
     give(500)
-    made = redeem(api, FIVE_EUR).json()["redemption"]
+    redemption = redeem(api, FIVE_EUR).json()["redemption"]
     missing = (404, {"type": "not_found", "message": "Currency not found"})
     medusa.before = lambda method, path, _query: missing if (method, path) == ("POST", "/admin/promotions") else None
     with pytest.raises(UnknownInMedusa):
-        advance(made["id"], get_medusa())
+        advance(redemption["id"], get_medusa())
     with moved(timedelta(seconds=3)):
-        # Tried again after two seconds, like after any other error.
+        # It is tried again after two seconds, as after any other error.
         with transaction() as connection:
-            assert due_redemptions(connection, now=now(), limit=10) == [made["id"]]
-        assert delete(api, made["id"]).json()["redemption"]["state"] == "released"
+            assert due_redemptions(connection, now=now(), limit=10) == [redemption["id"]]
+        assert delete(api, redemption["id"]).json()["redemption"]["state"] == "released"
     assert figures(api) == (500, 0, 500)
 
 
 def test_deleting_removes_the_promotion_first_and_then_frees_the_dust(api: TestClient, medusa: FakeMedusa) -> None:
     give(500)
     redemption = redeemed(api, FIVE_EUR)
-    answer = delete(api, redemption["id"])
-    assert (answer.status_code, answer.json()["redemption"]["state"]) == (200, "released")
+    response = delete(api, redemption["id"])
+    assert (response.status_code, response.json()["redemption"]["state"]) == (200, "released")
     assert medusa.live_codes() == set()
     assert figures(api) == (500, 0, 500)
     assert delete(api, redemption["id"]).status_code == 200
     assert figures(api) == (500, 0, 500)
 
 
-def test_a_used_code_cannot_be_released_even_before_its_order_was_heard_of(api: TestClient, medusa: FakeMedusa) -> None:
+def test_a_used_code_cannot_be_released_even_before_its_order_is_known(api: TestClient, medusa: FakeMedusa) -> None:
     give(500)
     redemption = redeemed(api, FIVE_EUR)
     medusa.use_code(redemption["code"])
     lines = [line(discount=5, code=redemption["code"])]
     medusa.orders["order_1"] = order(lines=lines, placed=now())
-    answer = delete(api, redemption["id"])
-    assert (answer.status_code, answer.json()["code"]) == (409, "already_used")
+    response = delete(api, redemption["id"])
+    assert (response.status_code, response.json()["code"]) == (409, "already_used")
     process_batch()
     assert show(api, redemption["id"])["state"] == "captured"
     assert delete(api, redemption["id"]).status_code == 409
@@ -151,9 +151,9 @@ def test_while_medusa_is_away_nothing_is_given_back_and_the_release_happens_late
     give(500)
     redemption = redeemed(api, FIVE_EUR)
     medusa.away = True
-    answer = delete(api, redemption["id"])
-    assert answer.status_code == 503
-    assert "retry-after" in answer.headers
+    response = delete(api, redemption["id"])
+    assert response.status_code == 503
+    assert "retry-after" in response.headers
     assert figures(api) == (500, 500, 0)
     medusa.away = False
     with moved(timedelta(minutes=3)), transaction() as connection:
@@ -199,13 +199,13 @@ def test_the_sweep_enqueues_a_redemption_once_a_minute_until_it_is_done(
     monkeypatch.setattr("workers.redemptions.publish", lambda *words, queue: offered.append(words))
     give(1000)
     waiting, active = redeem(api, FIVE_EUR).json()["redemption"]["id"], redeemed(api, FIVE_EUR, key="other")["id"]
-    # The queue is slow, or the message was lost: nothing has become of the first offer.
+    # The queue is slow, or the message was lost: no task has processed the redemption.
     assert [sweep(), sweep(), sweep()] == [1, 0, 0]
     with moved(timedelta(seconds=61)):
         assert [sweep(), sweep()] == [1, 0]
         advance(waiting, get_medusa())
     assert offered == [(REDEMPTIONS_ADVANCE, waiting)] * 2
-    # An expired one too. Of several workers the first one does it.
+    # An expired redemption too. Only the first of several workers releases it.
     with moved(timedelta(minutes=61)):
         assert [sweep(), sweep()] == [2, 0]
         for redemption_id in (waiting, active, waiting):
@@ -227,16 +227,16 @@ def test_a_redemption_that_runs_out_leaves_no_code_behind(api: TestClient, medus
     assert figures(api) == (500, 0, 500)
 
 
-def test_an_order_for_a_code_already_released_is_booked_all_the_same(api: TestClient, medusa: FakeMedusa) -> None:
+def test_an_order_that_used_a_released_code_is_booked(api: TestClient, medusa: FakeMedusa) -> None:
     give(500)
     redemption = redeemed(api, FIVE_EUR)
     delete(api, redemption["id"])
     lines = [line(price=10, discount=5, code=redemption["code"])]
     deliver(api, order_event(order(lines=lines)))
     process_batch()
-    found = show(api, redemption["id"])
-    assert (found["state"], found["dust_captured"]) == ("captured", 500)
-    assert found["reason"] is None
+    shown = show(api, redemption["id"])
+    assert (shown["state"], shown["dust_captured"]) == ("captured", 500)
+    assert shown["reason"] is None
     assert "withdrawn" in reason_for_the_shop(api, redemption["id"])
     assert figures(api)[0] == 0 + 5
 
@@ -247,7 +247,7 @@ def test_a_code_in_two_orders_is_the_first_ones_and_the_other_is_reported(
 ) -> None:
     """Medusa's limit prevents it. If a code gets into a second order anyway, the ledger stays right."""
     reported: list[tuple[str, str]] = []
-    monkeypatch.setattr(capture.log, "error", lambda what, **about: reported.append((what, about["order_id"])))
+    monkeypatch.setattr(capture.log, "error", lambda event, **about: reported.append((event, about["order_id"])))
     give(500)
     code = redeemed(api, FIVE_EUR)["code"]
     lines = [line(price=10, discount=5, code=code)]
@@ -263,7 +263,7 @@ def test_a_code_in_two_orders_is_the_first_ones_and_the_other_is_reported(
     assert reported == [("code_in_two_orders", "order_2")]
 
 
-def test_the_audit_finds_a_live_promotion_that_nothing_backs(api: TestClient, medusa: FakeMedusa) -> None:
+def test_the_audit_finds_a_live_promotion_without_held_points(api: TestClient, medusa: FakeMedusa) -> None:
     give(500)
     redemption = redeemed(api, FIVE_EUR)
     promotion = dict(next(iter(medusa.promotions.values())))
@@ -273,7 +273,7 @@ def test_the_audit_finds_a_live_promotion_that_nothing_backs(api: TestClient, me
     assert [breach.subject for breach in audit_medusa(get_medusa())] == [redemption["id"]]
 
 
-def test_a_create_that_went_through_late_is_taken_away_again(api: TestClient, medusa: FakeMedusa) -> None:
+def test_a_promotion_that_was_created_late_is_deleted(api: TestClient, medusa: FakeMedusa) -> None:
     give(500)
     answer = redeem(api, FIVE_EUR).json()["redemption"]
     medusa.away = True
@@ -281,7 +281,7 @@ def test_a_create_that_went_through_late_is_taken_away_again(api: TestClient, me
         advance(answer["id"], get_medusa())
     medusa.away = False
     assert delete(api, answer["id"]).json()["redemption"]["state"] == "released"
-    # Only now does the create call that had hung in Medusa go through.
+    # The create call that hung in Medusa succeeds only now.
     with transaction() as connection:
         redemption = lock_redemption(connection, answer["id"])
     from bridge.redemptions.medusa_sync import promotion_body
@@ -310,10 +310,10 @@ def test_the_same_key_gives_the_first_answer_and_another_body_is_refused(api: Te
     assert figures(api)[1] == 500
 
 
-def test_without_a_key_nothing_is_done(api: TestClient, medusa: FakeMedusa) -> None:
+def test_without_an_idempotency_key_a_redemption_is_refused(api: TestClient, medusa: FakeMedusa) -> None:
     give(500)
-    answer = api.post("/store/dust/redemptions", json=FIVE_EUR, headers=tokens.customer())
-    assert (answer.status_code, answer.json()["code"]) == (400, "idempotency_key_missing")
+    response = api.post("/store/dust/redemptions", json=FIVE_EUR, headers=tokens.customer())
+    assert (response.status_code, response.json()["code"]) == (400, "idempotency_key_missing")
     assert figures(api)[1] == 0
 
 
@@ -321,9 +321,9 @@ def test_fifty_at_once_never_hold_more_than_there_is(api: TestClient, medusa: Fa
     give(1000)
     with ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(lambda n: redeem(api, {"dust": 90, "currency_code": "eur"}), range(50)))
-    assert sorted({answer.status_code for answer in answers}) == [202, 409]
-    assert sum(answer.status_code == 202 for answer in answers) == 11
-    refused = next(answer.json() for answer in answers if answer.status_code == 409)
+    assert sorted({response.status_code for response in answers}) == [202, 409]
+    assert sum(response.status_code == 202 for response in answers) == 11
+    refused = next(response.json() for response in answers if response.status_code == 409)
     assert (refused["code"], refused["available"]) == ("insufficient_dust", 10)
     assert figures(api) == (1000, 990, 10)
 
@@ -344,12 +344,12 @@ def test_with_a_cart_the_code_is_put_into_it_and_max_is_what_it_can_take(api: Te
     assert medusa.carts["cart_1"]["promotions"] == [{"code": redemption["code"]}]
 
 
-def test_other_peoples_and_unknown_carts_are_404(api: TestClient, medusa: FakeMedusa) -> None:
+def test_carts_of_others_and_unknown_carts_are_404(api: TestClient, medusa: FakeMedusa) -> None:
     give(500)
     medusa.add_cart("cart_2", customer_id="cus_2", lines=[cart_line()])
     for cart_id in ("cart_2", "cart_3"):
-        answer = redeem(api, {"cart_id": cart_id, "dust": 100})
-        assert (answer.status_code, answer.json()["code"]) == (404, "unknown_cart")
+        response = redeem(api, {"cart_id": cart_id, "dust": 100})
+        assert (response.status_code, response.json()["code"]) == (404, "unknown_cart")
     assert figures(api)[1] == 0
 
 
@@ -360,7 +360,7 @@ def test_a_completed_cart_takes_no_dust(api: TestClient, medusa: FakeMedusa) -> 
     assert redeem(api, {"cart_id": "cart_1", "dust": 100}).json()["code"] == "cart_completed"
 
 
-def test_other_peoples_redemptions_are_404(api: TestClient, medusa: FakeMedusa) -> None:
+def test_redemptions_of_others_are_404(api: TestClient, medusa: FakeMedusa) -> None:
     give(500)
     redemption_id = redeemed(api, FIVE_EUR)["id"]
     stranger = tokens.customer("cus_2")
@@ -397,9 +397,9 @@ def test_bad_requests_are_refused_by_name(
     api: TestClient, medusa: FakeMedusa, requested: dict[str, Any], status: int, code: str
 ) -> None:
     give(500)
-    answer = redeem(api, requested)
-    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
+    response = redeem(api, requested)
+    assert (response.status_code, response.json()["code"]) == (status, code), response.text
+    assert response.headers["content-type"] == "application/problem+json"
     assert figures(api) == (500, 0, 500)
 
 
@@ -447,18 +447,20 @@ def test_dust_only_lines_are_paid_with_a_promotion_for_each_product(api: TestCli
     ]
     deliver(api, order_event(order(lines=lines)))
     process_batch()
-    found = show(api, redemption["id"])
-    assert (found["state"], found["dust_captured"]) == ("captured", 600)
+    shown = show(api, redemption["id"])
+    assert (shown["state"], shown["dust_captured"]) == ("captured", 600)
     assert figures(api) == (1000 - 600 + 10, 0, 410)
 
 
-def test_a_cart_with_more_units_than_a_code_can_have_is_refused_in_words(api: TestClient, medusa: FakeMedusa) -> None:
+def test_a_cart_with_more_units_than_a_code_can_have_is_refused_with_a_message(
+    api: TestClient, medusa: FakeMedusa
+) -> None:
     set_dust_only(api, price=2)
     give(10**12)
     medusa.add_cart(lines=[cart_line("prod_mug", total=30, quantity=2**31)])
-    answer = redeem(api, {"cart_id": "cart_1", "pay": "dust_only"})
-    assert (answer.status_code, answer.json()["code"]) == (422, "above_maximum")
-    assert answer.json()["max_dust"] == 2 * (2**31 - 1)
+    response = redeem(api, {"cart_id": "cart_1", "pay": "dust_only"})
+    assert (response.status_code, response.json()["code"]) == (422, "above_maximum")
+    assert response.json()["max_dust"] == 2 * (2**31 - 1)
 
 
 def test_dust_only_lines_earn_nothing_even_when_paid_with_money(api: TestClient, medusa: FakeMedusa) -> None:
@@ -484,8 +486,8 @@ def test_items_pay_for_products_without_a_cart(api: TestClient, medusa: FakeMedu
 def test_a_price_beyond_any_balance_is_refused_with_the_maximum(api: TestClient, medusa: FakeMedusa) -> None:
     api.put("/admin/dust/products/prod_mug", json={"dust_price": MAX_DUST}, headers=tokens.admin())
     give(1000)
-    answer = redeem(api, {"items": [{"product_id": "prod_mug", "quantity": MAX_UNITS}] * 100})
-    assert (answer.status_code, answer.json()["code"]) == (422, "above_maximum")
+    response = redeem(api, {"items": [{"product_id": "prod_mug", "quantity": MAX_UNITS}] * 100})
+    assert (response.status_code, response.json()["code"]) == (422, "above_maximum")
     assert redeem(api, {"items": [{"product_id": "prod_mug"}]}).json()["code"] == "insufficient_dust"
     assert figures(api) == (1000, 0, 1000)
 
@@ -496,26 +498,26 @@ def redeem_products(api: TestClient, count: int) -> str:
     for product_id in products:
         api.put(f"/admin/dust/products/{product_id}", json={"dust_price": 10}, headers=tokens.admin())
     give(1000)
-    answer = redeem(api, {"items": [{"product_id": product} for product in products]})
-    return str(answer.json()["redemption"]["id"])
+    response = redeem(api, {"items": [{"product_id": product} for product in products]})
+    return str(response.json()["redemption"]["id"])
 
 
-def test_many_codes_are_made_and_deleted_in_several_visits(
+def test_many_codes_are_created_and_deleted_in_several_runs(
     api: TestClient, medusa: FakeMedusa, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     redemption_id = redeem_products(api, 5)
-    # Every visit has time for its first code only.
+    # Every run has time for its first code only.
     monkeypatch.setattr("bridge.redemptions.medusa_sync.MAX_RUN_SECONDS", -1.0)
-    for made in range(1, 5):
+    for count in range(1, 5):
         assert advance(redemption_id, get_medusa()).unfinished
-        assert len(medusa.promotions) == made
+        assert len(medusa.promotions) == count
         assert show(api, redemption_id)["state"] == "pending"
     assert not advance(redemption_id, get_medusa()).unfinished
     assert show(api, redemption_id)["state"] == "active"
     assert all(promotion["promotion_id"] in medusa.promotions for promotion in show(api, redemption_id)["promotions"])
 
-    answer = delete(api, redemption_id)
-    assert answer.status_code == 503
+    response = delete(api, redemption_id)
+    assert response.status_code == 503
     assert figures(api) == (1000, 50, 950)
     while medusa.promotions:
         assert figures(api) == (1000, 50, 950)
@@ -525,7 +527,7 @@ def test_many_codes_are_made_and_deleted_in_several_visits(
     assert figures(api) == (1000, 0, 1000)
 
 
-def test_a_refused_code_takes_the_others_along_in_several_visits(
+def test_after_a_refused_code_the_others_are_deleted_in_several_runs(
     api: TestClient, medusa: FakeMedusa, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     redemption_id = redeem_products(api, 5)
@@ -533,7 +535,7 @@ def test_a_refused_code_takes_the_others_along_in_several_visits(
     def refuse_the_fifth(method: str, path: str, _query: object) -> tuple[int, dict[str, str]] | None:
         if (method, path) != ("POST", "/admin/promotions") or len(medusa.promotions) < 4:
             return None
-        # From here on the visit has time for one deletion.
+        # From here on a run has time for one deletion.
         monkeypatch.setattr("bridge.redemptions.medusa_sync.MAX_RUN_SECONDS", -1.0)
         return 400, {"type": "invalid_data", "message": "no"}
 
@@ -563,8 +565,10 @@ def test_codes_that_were_made_are_kept_when_medusa_goes_away(
         advance(redemption_id, get_medusa())
     medusa.after = None
     with transaction() as connection:
-        made = [code.promotion_id for code in lock_redemption(connection, redemption_id).codes if code.promotion_id]
-    assert len(made) == 2
+        promotion_ids = [
+            code.promotion_id for code in lock_redemption(connection, redemption_id).codes if code.promotion_id
+        ]
+    assert len(promotion_ids) == 2
     advance(redemption_id, get_medusa())
     assert len(medusa.promotions) == 3
 
@@ -578,7 +582,7 @@ def test_a_customer_has_a_maximum_of_open_redemptions(api: TestClient, medusa: F
     refused = redeem(api, ten_points)
     assert (refused.status_code, refused.json()["code"]) == (409, "too_many_open_redemptions")
     assert figures(api) == (1000, 200, 800)
-    # The same request as before has the same answer as before, and other customers are not concerned.
+    # The repeated request gets the same response, and other customers are not affected.
     assert redeem(api, ten_points, key="key_3").json()["redemption"]["id"] == redemptions[3]
     assert redeem(api, ten_points, customer_id="cus_2").status_code == 202
     quoted = api.post("/store/dust/quote", json={"cart_id": "cart_1"}, headers=tokens.customer()).json()
@@ -592,7 +596,7 @@ def test_many_clicks_at_once_do_not_pass_the_maximum(api: TestClient, medusa: Fa
     give(1000)
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: redeem(api, {"dust": 10, "currency_code": "eur"}), range(30)))
-    assert Counter(answer.status_code for answer in answers) == {202: MAX_OPEN_REDEMPTIONS, 409: 10}
+    assert Counter(response.status_code for response in answers) == {202: MAX_OPEN_REDEMPTIONS, 409: 10}
 
 
 def test_the_sweep_sends_only_new_redemptions_to_the_queue_that_shoppers_wait_for(
@@ -622,7 +626,7 @@ def test_waiting_for_a_pending_redemption_answers_when_it_is_active(api: TestCli
         assert answer.result().json()["redemption"]["state"] == "active"
 
 
-def test_many_who_wait_share_their_looks_at_the_database(
+def test_many_waiting_requests_share_their_queries(
     api: TestClient, medusa: FakeMedusa, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     give(500)
@@ -665,7 +669,7 @@ def test_two_workers_on_one_redemption_make_one_promotion(api: TestClient, medus
     assert len(medusa.promotions) == 1
 
 
-def test_a_lease_left_by_a_dead_worker_runs_out(api: TestClient, medusa: FakeMedusa) -> None:
+def test_the_lease_of_a_dead_worker_expires(api: TestClient, medusa: FakeMedusa) -> None:
     give(500)
     redemption_id = redeem(api, FIVE_EUR).json()["redemption"]["id"]
     with transaction() as connection:

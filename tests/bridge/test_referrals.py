@@ -1,4 +1,4 @@
-"""Referrals: both get their bonus with the first paid order, and give it back when that does not stand."""
+"""Referrals: both customers get a bonus with the first paid order, and lose it if that is canceled or returned."""
 
 import random
 from concurrent.futures import ThreadPoolExecutor
@@ -23,11 +23,11 @@ from tests.support.orders import line
 from tests.support.referrals import REFERRAL, bonuses, bought, refer, referral_of, set_referral_bonus, state_referral
 from tests.support.settling import balance, set_rules, settle
 
-# Asked whose mailboxes two accounts have; it knows none of these customers.
+# Referrals compare mailboxes, which are read from Medusa. It has none of these customers.
 pytestmark = pytest.mark.usefixtures("medusa")
 
 
-def test_both_get_it_with_the_first_paid_order(api: TestClient) -> None:
+def test_both_customers_get_the_bonus_with_the_first_paid_order(api: TestClient) -> None:
     set_referral_bonus()
     refer(api)
     settle(bought(paid=False))
@@ -41,7 +41,7 @@ def test_both_get_it_with_the_first_paid_order(api: TestClient) -> None:
     assert referral_of(api, "cus_new")["referred_by"]["received"] == 50
 
 
-def test_a_cancel_takes_both_back_unless_another_order_stands(api: TestClient) -> None:
+def test_a_cancel_takes_both_bonuses_back_unless_another_order_qualifies(api: TestClient) -> None:
     set_referral_bonus()
     refer(api)
     settle(bought(1), bought(2))
@@ -64,7 +64,7 @@ def test_a_full_refund_takes_both_back_and_a_part_none(api: TestClient) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_whatever_comes_in_which_order_the_end_is_the_same(api: TestClient, seed: int) -> None:
+def test_the_result_does_not_depend_on_the_sequence_of_events(api: TestClient, seed: int) -> None:
     set_referral_bonus()
     refer(api)
     facts = [
@@ -78,7 +78,7 @@ def test_whatever_comes_in_which_order_the_end_is_the_same(api: TestClient, seed
     assert (balance("cus_old").balance, balance("cus_new").balance) == (200, 60)
 
 
-def test_what_was_offered_holds_whatever_the_rules_are_later(api: TestClient) -> None:
+def test_a_referral_keeps_the_bonuses_of_its_version(api: TestClient) -> None:
     set_referral_bonus()
     refer(api)
     set_rules()
@@ -95,7 +95,7 @@ def test_an_order_that_earns_too_little_does_not_count(api: TestClient) -> None:
     assert bonuses() == (200, 50)
 
 
-def test_the_brake_stops_the_referrers_bonus_and_says_why(api: TestClient) -> None:
+def test_the_limit_stops_the_referrers_bonus_with_a_reason(api: TestClient) -> None:
     set_referral_bonus(max_per_30_days=2)
     for number in range(4):
         refer(api, f"cus_{number}")
@@ -109,7 +109,7 @@ def test_the_brake_stops_the_referrers_bonus_and_says_why(api: TestClient) -> No
     }  # fmt: skip
 
 
-def test_eight_at_once_never_pass_the_brake(api: TestClient) -> None:
+def test_eight_concurrent_referrals_keep_the_limit(api: TestClient) -> None:
     set_referral_bonus(max_per_30_days=3)
     for number in range(8):
         refer(api, f"cus_{number}")
@@ -122,7 +122,7 @@ def refused(answer: httpx.Response, status: int, code: str) -> bool:
     return (answer.status_code, answer.json()["code"]) == (status, code)
 
 
-def test_who_cannot_be_referred_reads_why(api: TestClient) -> None:
+def test_a_customer_who_cannot_be_referred_gets_a_reason(api: TestClient) -> None:
     code = referral_of(api, "cus_old")["code"]
     assert refused(state_referral(api, "cus_new", code), 409, "no_referrals")
     set_referral_bonus()
@@ -151,14 +151,14 @@ def test_a_code_that_nobody_has_is_refused_in_a_sentence(api: TestClient, typed:
 
 def test_everybody_has_one_code_however_often_it_is_asked_for(api: TestClient) -> None:
     with ThreadPoolExecutor(4) as pool:
-        codes = {found["code"] for found in pool.map(lambda _: referral_of(api, "cus_old"), range(8))}
+        codes = {referral["code"] for referral in pool.map(lambda _: referral_of(api, "cus_old"), range(8))}
     assert len(codes) == 1
     assert referral_of(api, "cus_old")["offer"] is None
     set_referral_bonus()
     assert referral_of(api, "cus_new")["offer"] == {"referrer": 200, "referred": 50}
 
 
-def test_it_is_explained_exported_and_forgotten(api: TestClient) -> None:
+def test_a_referral_is_explained_exported_and_erased(api: TestClient) -> None:
     set_referral_bonus()
     refer(api)
     settle(bought())
@@ -180,7 +180,10 @@ def test_bonuses_are_pending_as_long_as_the_orders_points(api: TestClient) -> No
     )
     refer(api)
     settle(bought())
-    assert [(balance(who).balance, balance(who).pending) for who in ("cus_old", "cus_new")] == [(0, 200), (0, 60)]
+    assert [(balance(customer_id).balance, balance(customer_id).pending) for customer_id in ("cus_old", "cus_new")] == [
+        (0, 200),
+        (0, 60),
+    ]
     with moved(timedelta(days=31)):
         post_due()
         assert (balance("cus_old").balance, balance("cus_new").balance) == (200, 60)
@@ -195,7 +198,9 @@ def test_a_bonus_that_comes_back_waits_for_the_new_order(api: TestClient) -> Non
         assert (balance("cus_old").balance, balance("cus_new").balance) == (200, 60)
         settle(bought(version=2, status="canceled"))
         settle(bought(24 * 31))
-        assert [(balance(who).balance, balance(who).pending) for who in ("cus_old", "cus_new")] == [(0, 200), (0, 60)]
+        assert [
+            (balance(customer_id).balance, balance(customer_id).pending) for customer_id in ("cus_old", "cus_new")
+        ] == [(0, 200), (0, 60)]
     with moved(timedelta(days=62)):
         post_due()
         assert (balance("cus_old").balance, balance("cus_new").balance) == (200, 60)
@@ -210,7 +215,10 @@ def test_a_return_before_they_mature_takes_them_back(api: TestClient) -> None:
     refer(api)
     settle(bought())
     settle(bought(version=2, status="canceled"))
-    assert [(balance(who).balance, balance(who).pending) for who in ("cus_old", "cus_new")] == [(0, 0), (0, 0)]
+    assert [(balance(customer_id).balance, balance(customer_id).pending) for customer_id in ("cus_old", "cus_new")] == [
+        (0, 0),
+        (0, 0),
+    ]
     with moved(timedelta(days=31)):
         post_due()
         assert (balance("cus_old").balance, balance("cus_new").balance) == (0, 0)
@@ -227,7 +235,7 @@ def test_merged_accounts_that_refer_have_one_limit(api: TestClient) -> None:
 
 
 @pytest.mark.parametrize(("old", "new"), [("cus_old", "cus_new"), ("cus_new", "cus_old")])
-def test_nobody_has_referred_themselves_once_both_accounts_are_merged(api: TestClient, old: str, new: str) -> None:
+def test_a_referral_has_no_bonus_while_both_accounts_are_merged(api: TestClient, old: str, new: str) -> None:
     set_referral_bonus()
     refer(api)
     settle(bought())

@@ -92,7 +92,7 @@ def account_of(customer_id: str) -> Iterator[Account]:
 
 
 def details(kind: Kind, reference_id: str = "order_1") -> PostingDetails:
-    # Not an order: the audit knows those.
+    # Not an order, because the audit compares orders.
     return PostingDetails(
         kind=kind, reference_type="test", reference_id=reference_id, description="test", event_at=now()
     )
@@ -104,7 +104,7 @@ def start_of_today() -> datetime:
 
 
 def noon_in(days: int) -> timedelta:
-    """How far to move the clock to be at noon that many days from now."""
+    """The time until noon that many days from now."""
     return start_of_today() + timedelta(days=days, hours=12) - datetime.now(UTC)
 
 
@@ -113,15 +113,15 @@ def some_months(dice: random.Random, *, days: int = 75) -> None:
     for day in range(days):
         with moved(noon_in(day)), account_of(f"cus_{dice.randrange(3)}") as account:
             account.expire_due(now=now())
-            what, amount = dice.choice(("earn", "earn", "spend", "reverse", "correct")), dice.randint(1, 50)
-            if what == "earn":
+            movement, amount = dice.choice(("earn", "earn", "spend", "reverse", "correct")), dice.randint(1, 50)
+            if movement == "earn":
                 life = timedelta(days=dice.randint(1, 40)) if dice.random() < 0.8 else None
                 account.earn(
                     amount, details(Kind.EARN, f"order_{day}"), now=now(), expires_at=now() + life if life else None
                 )
-            elif what == "reverse":
+            elif movement == "reverse":
                 account.reverse(amount, details(Kind.REVERSE), now=now(), policy=NegativeBalance.ALLOW)
-            elif what == "correct":
+            elif movement == "correct":
                 account.adjust(amount, details(Kind.ADJUST), now=now())
             elif account.available > 0:
                 account.overdraw(min(amount, account.available), details(Kind.REDEEM), now=now())
@@ -135,33 +135,33 @@ def test_periods_join_up_and_end_at_the_liability() -> None:
     with transaction() as connection:
         by_day = movements(connection, start=start, until=until, period=Period.DAY)
         by_month = movements(connection, start=start, until=until, period=Period.MONTH)
-        found = liability(connection, now() + timedelta(days=365))
+        owed = liability(connection, now() + timedelta(days=365))
     assert len(by_day) == 90
     assert by_day[0].opening == 0
     assert all(day.closing == after.opening for day, after in pairwise(by_day))
-    for kind in found.movements:
+    for kind in owed.movements:
         for periods in (by_day, by_month):
-            assert sum(period.moved.get(kind, 0) for period in periods) == found.movements[kind], kind
-    assert by_month[-1].closing == by_day[-1].closing == found.outstanding - found.owed_by_customers
-    assert {"earn", "redeem", "reverse", "expire", "adjust"} == set(found.movements)
+            assert sum(period.moved.get(kind, 0) for period in periods) == owed.movements[kind], kind
+    assert by_month[-1].closing == by_day[-1].closing == owed.outstanding - owed.owed_by_customers
+    assert {"earn", "redeem", "reverse", "expire", "adjust"} == set(owed.movements)
 
 
 @pytest.mark.usefixtures("settings")
 def test_all_dust_is_in_some_month_and_in_some_column() -> None:
     some_months(random.Random(4))
     with transaction() as connection:
-        found = liability(connection, now() + timedelta(days=365))
+        owed = liability(connection, now() + timedelta(days=365))
         months, cohorts = expiring_by_month(connection), breakage(connection)
         debts = connection.scalar(text("SELECT sum(debt) FROM dust_balance"))
     assert debts > 0, "the story has nobody below zero"
-    assert sum(month.dust for month in months) == found.outstanding - found.owed_by_customers + debts
+    assert sum(month.dust for month in months) == owed.outstanding - owed.owed_by_customers + debts
     assert months[-1].month is None
-    assert sum(cohort.expired for cohort in cohorts) == -found.movements["expire"]
-    assert sum(cohort.issued for cohort in cohorts) == found.movements["earn"] + found.movements["adjust"]
+    assert sum(cohort.expired for cohort in cohorts) == -owed.movements["expire"]
+    assert sum(cohort.issued for cohort in cohorts) == owed.movements["earn"] + owed.movements["adjust"]
     assert all(cohort.other >= 0 for cohort in cohorts)
-    # What no lot could give went below zero, and was settled from dust that came later.
+    # Points that no lot had made the balance negative, and later points paid for them.
     taken = sum(cohort.taken_back + cohort.spent + cohort.other for cohort in cohorts)
-    assert taken + debts == -found.movements["reverse"] - found.movements["redeem"]
+    assert taken + debts == -owed.movements["reverse"] - owed.movements["redeem"]
 
 
 @pytest.mark.usefixtures("settings")
@@ -293,7 +293,7 @@ def test_reports_are_served_as_json_and_as_csv(api: TestClient) -> None:
         ("closes?cursor=Y2xvc2VzOm5vLWRheQ", "cursor"),
     ],
 )
-def test_wrong_questions_are_named(api: TestClient, question: str, field: str) -> None:
-    answer = api.get(f"/admin/dust/reports/{question}", headers=tokens.admin())
-    assert answer.status_code == 422
-    assert field in answer.text
+def test_invalid_parameters_of_reports_are_named(api: TestClient, question: str, field: str) -> None:
+    response = api.get(f"/admin/dust/reports/{question}", headers=tokens.admin())
+    assert response.status_code == 422
+    assert field in response.text

@@ -1,4 +1,4 @@
-"""Bodies that are no JSON object, or more than Dust takes: the answer says what to send instead, and is short."""
+"""Bodies that are no JSON object, or too large: the error says what to send instead, and is short."""
 
 import json
 from collections.abc import Iterator
@@ -33,9 +33,9 @@ def test_a_body_of_unknown_length_is_413_once_it_is_too_long(
 
     method, path, headers = call
     headers = {**headers, "content-type": "application/json"}
-    answer = api.request(method, path, content=chunks(), headers=headers)
-    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
-    assert answer.json()["max_bytes"] == MAX_BYTES
+    response = api.request(method, path, content=chunks(), headers=headers)
+    assert (response.status_code, response.json()["code"]) == (413, "too_large")
+    assert response.json()["max_bytes"] == MAX_BYTES
 
 
 def test_a_body_that_takes_too_long_is_408(api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,8 +43,8 @@ def test_a_body_that_takes_too_long_is_408(api: TestClient, monkeypatch: pytest.
         raise TooSlow
 
     monkeypatch.setattr("starlette.requests.Request.body", body)
-    answer = api.post("/store/dust/quote", json={}, headers=tokens.customer())
-    assert (answer.status_code, answer.json()["code"]) == (408, "too_slow")
+    response = api.post("/store/dust/quote", json={}, headers=tokens.customer())
+    assert (response.status_code, response.json()["code"]) == (408, "too_slow")
 
 
 def test_the_limits_of_a_body_are_documented_wherever_one_is_taken(api: TestClient) -> None:
@@ -67,11 +67,11 @@ def test_another_content_type_is_named(
     api: TestClient, call: tuple[str, str, dict[str, str]], given: str | None
 ) -> None:
     method, path, headers = call
-    answer = api.request(
+    response = api.request(
         method, path, content=b"{}", headers=headers if given is None else {**headers, "content-type": given}
     )
-    assert answer.status_code == 422
-    assert answer.json()["errors"] == [{"field": "Content-Type", "message": "must be application/json"}]
+    assert response.status_code == 422
+    assert response.json()["errors"] == [{"field": "Content-Type", "message": "must be application/json"}]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_shoppers_currency_may_be_in_upper_case(api: TestClient, path: str, bo
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "detail"),
     [
         (b'{"a": 1,}', "at character 8"),
         (b"{'a': 1}", "at character 1"),
@@ -112,12 +112,12 @@ def test_a_shoppers_currency_may_be_in_upper_case(api: TestClient, path: str, bo
     ],
 )
 def test_what_is_no_json_is_400_and_says_where(
-    api: TestClient, call: tuple[str, str, dict[str, str]], body: bytes, said: str
+    api: TestClient, call: tuple[str, str, dict[str, str]], body: bytes, detail: str
 ) -> None:
     method, path, headers = call
-    answer = api.request(method, path, content=body, headers={**headers, "content-type": "application/json"})
-    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_json")
-    assert said in answer.json()["detail"]
+    response = api.request(method, path, content=body, headers={**headers, "content-type": "application/json"})
+    assert (response.status_code, response.json()["code"]) == (400, "invalid_json")
+    assert detail in response.json()["detail"]
 
 
 @pytest.mark.parametrize(
@@ -131,14 +131,14 @@ def test_what_is_no_json_is_400_and_says_where(
 )
 def test_a_wrong_value_of_a_megabyte_is_not_sent_back(api: TestClient, method: str, path: str, body: object) -> None:
     headers = tokens.customer() if path.startswith("/store") else tokens.admin()
-    answer = api.request(
+    response = api.request(
         method, path, content=json.dumps(body), headers={**headers, "content-type": "application/json"}
     )
-    assert answer.status_code == 422
-    assert len(answer.content) < 5_000
+    assert response.status_code == 422
+    assert len(response.content) < 5_000
 
 
 def test_an_unknown_parameter_of_sixty_thousand_characters_is_not_sent_back(api: TestClient) -> None:
-    answer = api.get(f"/store/dust/products?{'x' * 60_000}=1")
-    assert answer.status_code == 422
-    assert len(answer.content) < 5_000
+    response = api.get(f"/store/dust/products?{'x' * 60_000}=1")
+    assert response.status_code == 422
+    assert len(response.content) < 5_000

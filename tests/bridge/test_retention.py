@@ -1,4 +1,4 @@
-"""What the inbox keeps, and for how long."""
+"""Retention: bodies of processed events are reduced to ids after some time."""
 
 from datetime import timedelta
 from types import SimpleNamespace
@@ -43,7 +43,7 @@ def test_a_body_is_reduced_to_its_ids_when_its_time_is_over(api: TestClient) -> 
     assert deliver(api, order_event(order()), event_id="msg_old").json()["status"] == "duplicate"
 
 
-def test_what_has_failed_keeps_its_body_and_can_be_retried(api: TestClient, medusa: FakeMedusa) -> None:
+def test_a_failed_event_keeps_its_body_and_can_be_retried(api: TestClient, medusa: FakeMedusa) -> None:
     broken = order()
     broken["total"] = None
     deliver(api, order_event(broken), event_id="msg_failed")
@@ -58,7 +58,7 @@ def test_what_has_failed_keeps_its_body_and_can_be_retried(api: TestClient, medu
         retry_event(connection, "msg_failed", now=now())
 
 
-def test_a_great_many_go_in_steps(api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_bodies_are_reduced_in_batches(api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workers.upkeep._BODIES_AT_ONCE", 2)
     for number in range(5):
         deliver(api, order_event(order(f"order_{number}")), event_id=f"msg_{number}")

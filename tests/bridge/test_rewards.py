@@ -51,8 +51,8 @@ def shop(api: TestClient, medusa: FakeMedusa) -> FakeMedusa:
 
 
 def test_the_catalogue_is_public_and_cacheable_and_the_cheapest_is_first(api: TestClient, shop: FakeMedusa) -> None:
-    answer = api.get("/store/dust/rewards")
-    rewards = answer.json()["rewards"]
+    response = api.get("/store/dust/rewards")
+    rewards = response.json()["rewards"]
     assert [reward["id"] for reward in rewards] == ["parcel", "large", "euros", "fifth", "capped", "shirts"]
     assert rewards[4] == {
         "id": "capped",
@@ -67,7 +67,7 @@ def test_the_catalogue_is_public_and_cacheable_and_the_cheapest_is_first(api: Te
         "currency_codes": [],
         "needs_cart": True,
     }
-    again = api.get("/store/dust/rewards", headers={"if-none-match": answer.headers["etag"]})
+    again = api.get("/store/dust/rewards", headers={"if-none-match": response.headers["etag"]})
     assert again.status_code == 304
 
 
@@ -95,9 +95,9 @@ def test_a_reward_that_makes_no_sense_is_refused(
     api: TestClient, medusa: FakeMedusa, reward: dict[str, Any], rules: dict[str, Any], says: str
 ) -> None:
     rewards = rules.pop("rewards", [reward])
-    answer = offer_rewards(api, *rewards, **rules)
-    assert answer.status_code == 422
-    [error] = answer.json()["errors"]
+    response = offer_rewards(api, *rewards, **rules)
+    assert response.status_code == 422
+    [error] = response.json()["errors"]
     assert error["field"].startswith("redeem.rewards")
     assert says in error["message"]
 
@@ -141,7 +141,7 @@ def test_a_return_gives_the_same_share_of_the_price_back_and_a_cancel_all_of_it(
     assert figures(api) == (1000, 0, 1000)
 
 
-def test_a_return_that_does_not_divide_leaves_the_last_dust_spent(api: TestClient, shop: FakeMedusa) -> None:
+def test_a_return_that_does_not_divide_evenly_leaves_the_last_point_spent(api: TestClient, shop: FakeMedusa) -> None:
     redemption = redeemed(api, {"reward_id": "fifth"})
     lines = [line(price=10, quantity=3, returned=1, discount=6, code=redemption["code"])]
     settle(api, order(lines=lines))
@@ -149,7 +149,7 @@ def test_a_return_that_does_not_divide_leaves_the_last_dust_spent(api: TestClien
     assert show(api, redemption["id"])["dust_captured"] == 267
 
 
-def test_a_percentage_with_a_most_is_a_fixed_discount_for_carts_that_are_worth_it(
+def test_a_percentage_with_a_maximum_is_a_fixed_discount_for_carts_from_a_minimum(
     api: TestClient, shop: FakeMedusa
 ) -> None:
     redemption = redeemed(api, {"reward_id": "capped", "cart_id": "cart_1"})
@@ -171,7 +171,7 @@ def test_a_percentage_with_a_most_is_a_fixed_discount_for_carts_that_are_worth_i
     )
 
 
-def test_below_its_most_a_percentage_is_what_it_comes_to(api: TestClient, shop: FakeMedusa) -> None:
+def test_below_its_maximum_a_percentage_takes_its_exact_amount(api: TestClient, shop: FakeMedusa) -> None:
     shop.add_cart("cart_2", lines=[cart_line(total=33.33)])
     redemption = redeemed(api, {"reward_id": "capped", "cart_id": "cart_2"})
     assert (redemption["value"], redemption["min_cart"]) == ("6.66", "33.30")
@@ -191,8 +191,8 @@ def test_the_minimum_of_a_cart_counts_as_the_shop_shows_it(
 def test_a_cart_that_is_shown_below_the_minimum_is_refused(api: TestClient, shop: FakeMedusa) -> None:
     offer_rewards(api, {**PARCEL, "min_cart": {"eur": "60"}})
     shop.add_cart("cart_2", lines=[cart_line(total=59.994)], shipping=5)
-    answer = redeem(api, {"reward_id": "parcel", "cart_id": "cart_2"})
-    assert answer.json()["detail"].startswith("Your cart comes to 59.99 EUR")
+    response = redeem(api, {"reward_id": "parcel", "cart_id": "cart_2"})
+    assert response.json()["detail"].startswith("Your cart comes to 59.99 EUR")
 
 
 def test_free_shipping(api: TestClient, shop: FakeMedusa) -> None:
@@ -226,8 +226,8 @@ def test_an_explanation_names_what_points_were_redeemed_for_and_no_ids(api: Test
     set_dust_only(api, "prod_shirt", 50)
     redeemed(api, {"items": [{"product_id": "prod_shirt", "quantity": 2}]})
     answer = api.get("/admin/dust/customers/cus_1/explain", headers=tokens.admin()).json()
-    said = [step["sentence"].split(": ", 1)[1].rsplit(" Balance", 1)[0] for step in answer["steps"][1:]]
-    assert said == [
+    sentences = [step["sentence"].split(": ", 1)[1].rsplit(" Balance", 1)[0] for step in answer["steps"][1:]]
+    assert sentences == [
         '300 points on hold for the reward "Free shipping"; yours until it is used.',
         f'300 points on hold for the reward "Free shipping", redeemed on {now():%d %b %Y}, free again: '
         "Released on request.",
@@ -242,12 +242,12 @@ def test_free_shipping_with_a_limit_takes_no_more_than_that(
 ) -> None:
     assert offer_rewards(api, {**PARCEL, "max_value": {"eur": limit}}).status_code == 200
     shop.add_cart("cart_2", lines=[cart_line()], shipping=shipping)
-    answer = redeem(api, {"reward_id": "parcel", "cart_id": "cart_2"})
+    response = redeem(api, {"reward_id": "parcel", "cart_id": "cart_2"})
     if takes is None:
-        assert (answer.status_code, answer.json()["code"]) == (409, "nothing_to_discount")
+        assert (response.status_code, response.json()["code"]) == (409, "nothing_to_discount")
     else:
-        assert answer.json()["redemption"]["value"] == takes
-        advance(answer.json()["redemption"]["id"], get_medusa())
+        assert response.json()["redemption"]["value"] == takes
+        advance(response.json()["redemption"]["id"], get_medusa())
         assert the_promotion(shop)["application_method"]["value"] == float(takes)
 
 
@@ -338,7 +338,7 @@ def test_returned_units_of_a_free_product_give_their_share_back(api: TestClient,
         ({"reward_id": "fifth\x00"}, 422, "invalid_fields"),
     ],
 )
-def test_what_cannot_be_had_is_refused_and_nothing_is_held(
+def test_an_unavailable_reward_is_refused_and_nothing_is_held(
     api: TestClient, shop: FakeMedusa, requested: dict[str, Any], status: int, code: str
 ) -> None:
     set_dust_only(api)
@@ -346,16 +346,20 @@ def test_what_cannot_be_had_is_refused_and_nothing_is_held(
     shop.add_cart("yen", lines=[cart_line(total=9000)], currency_code="jpy", shipping=500)
     shop.add_cart("pickup", lines=[cart_line("prod_hoodie", total=70)], shipping=0)
     shop.add_cart("mugs", lines=[cart_line("prod_mug", total=15)], shipping=5)
-    answer = redeem(api, requested)
-    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    response = redeem(api, requested)
+    assert (response.status_code, response.json()["code"]) == (status, code)
     assert figures(api)[1] == 0
 
 
 def test_too_little_dust_for_a_reward(api: TestClient, shop: FakeMedusa) -> None:
     redeemed(api, {"reward_id": "shirts"})
     redeemed(api, {"reward_id": "parcel", "cart_id": "cart_1"})
-    answer = redeem(api, {"reward_id": "fifth"})
-    assert (answer.status_code, answer.json()["code"], answer.json()["available"]) == (409, "insufficient_dust", 100)
+    response = redeem(api, {"reward_id": "fifth"})
+    assert (response.status_code, response.json()["code"], response.json()["available"]) == (
+        409,
+        "insufficient_dust",
+        100,
+    )
 
 
 def test_a_redemption_outlives_a_change_of_the_catalogue(api: TestClient, shop: FakeMedusa) -> None:
@@ -380,10 +384,10 @@ def test_a_code_that_took_nothing_off_is_released_in_the_end_and_not_captured(
     assert figures(api)[:2] == (1000 + 10, 0)
 
 
-def test_the_quote_says_what_can_be_had_for_the_cart_and_why_not(api: TestClient, shop: FakeMedusa) -> None:
+def test_the_quote_says_which_rewards_fit_the_cart_and_why_others_do_not(api: TestClient, shop: FakeMedusa) -> None:
     shop.add_cart("cart_2", lines=[cart_line("prod_hoodie", total=40)])
-    found = {reward["id"]: reward for reward in quote(api, "cart_2")["rewards"]}
-    assert {name: reward["reason_code"] for name, reward in found.items()} == {
+    offers = {reward["id"]: reward for reward in quote(api, "cart_2")["rewards"]}
+    assert {name: reward["reason_code"] for name, reward in offers.items()} == {
         "parcel": "no_shipping_method",
         "large": "cart_below_minimum",
         "euros": "no_shipping_method",
@@ -391,9 +395,9 @@ def test_the_quote_says_what_can_be_had_for_the_cart_and_why_not(api: TestClient
         "capped": None,
         "shirts": "product_not_in_cart",
     }
-    assert found["fifth"]["fits"]
-    assert found["fifth"]["affordable"]
-    assert "Choose a shipping method" in found["parcel"]["reason"]
+    assert offers["fifth"]["fits"]
+    assert offers["fifth"]["affordable"]
+    assert "Choose a shipping method" in offers["parcel"]["reason"]
     amount = api.post(
         "/store/dust/quote", json={"amount": "40", "currency_code": "eur"}, headers=tokens.customer()
     ).json()
@@ -407,7 +411,7 @@ def test_the_quote_says_what_can_be_had_for_the_cart_and_why_not(api: TestClient
     "requested",
     [{"dust": 500, "currency_code": "eur"}, {"reward_id": "fifth"}, {"reward_id": "capped", "cart_id": "cart_1"}],
 )
-def test_discounts_leave_products_for_dust_alone_out(
+def test_discounts_do_not_apply_to_points_only_products(
     api: TestClient, shop: FakeMedusa, requested: dict[str, Any]
 ) -> None:
     set_dust_only(api)
@@ -446,7 +450,7 @@ def test_a_mixed_cart_is_paid_with_both_and_each_is_booked(api: TestClient, shop
     assert figures(api)[0] == 1000 - 300 - 500 + 5
 
 
-def test_goods_that_get_the_percentage_later_neither_cost_points_nor_give_any_back(
+def test_items_added_later_with_the_percentage_neither_cost_nor_return_points(
     api: TestClient, shop: FakeMedusa
 ) -> None:
     """The merchant lets an edit or an exchange carry the promotion over to what it adds."""
@@ -465,14 +469,14 @@ def test_goods_that_get_the_percentage_later_neither_cost_points_nor_give_any_ba
     assert figures(api)[0] == 1000
 
 
-def test_more_products_for_dust_alone_than_medusa_takes_in_a_rule(api: TestClient, shop: FakeMedusa) -> None:
+def test_more_points_only_products_than_medusa_accepts_in_a_rule(api: TestClient, shop: FakeMedusa) -> None:
     for start in range(0, 2000, 100):
         batch = [
             {"product_id": f"prod_{number:026}", "dust_only": True, "dust_price": 1}
             for number in range(start, start + 100)
         ]
-        answer = api.post("/admin/dust/products", json={"products": batch}, headers=tokens.admin())
-        assert answer.status_code == 200, answer.text
+        response = api.post("/admin/dust/products", json={"products": batch}, headers=tokens.admin())
+        assert response.status_code == 200, response.text
     assert redeemed(api, {"reward_id": "fifth"})["state"] == "active"
     assert len(the_promotion(shop)["application_method"]["target_rules"][0]["values"]) == 500
 
@@ -495,12 +499,14 @@ def test_a_return_beside_a_coupon_gives_back_the_points_of_the_units_that_came_b
 ) -> None:
     price = {"dust_only": False, "dust_price": 100}
     api.put("/admin/dust/products/prod_mug", headers=tokens.admin(), json=price).raise_for_status()
-    one, three = (redeemed(api, {"items": [{"product_id": "prod_mug", "quantity": units}]})["code"] for units in (1, 3))
+    code_for_one, code_for_three = (
+        redeemed(api, {"items": [{"product_id": "prod_mug", "quantity": units}]})["code"] for units in (1, 3)
+    )
 
     def mugs(returned: int) -> dict[str, Any]:
         """Ten mugs: points pay for four of them, and then the shop's coupon takes half of the other 60.00 off."""
-        item = line(product_id="prod_mug", price=10, quantity=10, returned=returned, discount=10, code=one)
-        item["adjustments"] += [{"code": code, "amount": 30, "total": 30} for code in (three, "SUMMER")]
+        item = line(product_id="prod_mug", price=10, quantity=10, returned=returned, discount=10, code=code_for_one)
+        item["adjustments"] += [{"code": code, "amount": 30, "total": 30} for code in (code_for_three, "SUMMER")]
         kept = (10 - returned) / 10
         return item | {"total": 30 * kept, "discount_total": 70 * kept}
 
@@ -521,12 +527,16 @@ def test_the_share_counts_all_dust_in_the_cart_together(api: TestClient, shop: F
     redeemed(api, {"reward_id": "fifth", "cart_id": "cart_1"})
     assert shop.carts["cart_1"]["item_total"] == 80
     assert quote(api)["max_value"] == "10.00", "30.00 of 100.00, of which a fifth are taken"
-    answer = redeem(api, {"cart_id": "cart_1", "dust": 1001})
-    assert (answer.status_code, answer.json()["code"], answer.json()["max_dust"]) == (422, "above_maximum", 1000)
+    response = redeem(api, {"cart_id": "cart_1", "dust": 1001})
+    assert (response.status_code, response.json()["code"], response.json()["max_dust"]) == (422, "above_maximum", 1000)
     redeemed(api, {"cart_id": "cart_1", "dust": "max"})
     assert shop.carts["cart_1"]["item_total"] == 70
-    answer = redeem(api, {"reward_id": "capped", "cart_id": "cart_1"})
-    assert (answer.status_code, answer.json()["code"], answer.json()["max_discount"]) == (422, "above_share", "0.00")
+    response = redeem(api, {"reward_id": "capped", "cart_id": "cart_1"})
+    assert (response.status_code, response.json()["code"], response.json()["max_discount"]) == (
+        422,
+        "above_share",
+        "0.00",
+    )
 
 
 def test_a_code_that_is_still_on_its_way_into_the_cart_counts(api: TestClient, shop: FakeMedusa) -> None:
@@ -535,7 +545,7 @@ def test_a_code_that_is_still_on_its_way_into_the_cart_counts(api: TestClient, s
     assert quote(api)["max_dust"] == 1_000
 
 
-def test_a_share_below_the_whole_binds_the_code_to_carts_that_are_worth_it(api: TestClient, shop: FakeMedusa) -> None:
+def test_a_share_below_1_binds_the_code_to_carts_from_a_minimum(api: TestClient, shop: FakeMedusa) -> None:
     offer_rewards(api, *CATALOGUE, max_share="0.5")
     redemption = redeemed(api, {"dust": 500, "currency_code": "eur"})
     assert redemption["min_cart"] == "10.00"
@@ -596,8 +606,8 @@ def test_codes_of_one_redemption_in_two_orders_are_both_paid(api: TestClient, sh
     redemption, (first, second) = two_products(api)
     settle(api, order(lines=mug(first)))
     settle(api, order("order_2", lines=cap(second)) | {"display_id": 18})
-    found = show(api, redemption["id"])
-    assert (found["dust_captured"], found["order_id"]) == (500, "order_1")
+    shown = show(api, redemption["id"])
+    assert (shown["dust_captured"], shown["order_id"]) == (500, "order_1")
     assert "Order #18 used the code although" in reason_for_the_shop(api, redemption["id"])
     assert figures(api) == (500, 0, 500)
     settle(api, order("order_2", lines=cap(second), version=2, status="canceled"), "order.canceled")
@@ -615,11 +625,11 @@ def test_two_orders_with_codes_of_one_redemption_that_are_settled_together(api: 
     assert figures(api) == (500, 0, 500)
 
 
-def test_an_unused_code_that_an_order_got_hold_of_is_found_when_it_is_taken_away(
+def test_an_order_that_used_a_left_over_code_is_found_when_the_code_is_withdrawn(
     api: TestClient, shop: FakeMedusa
 ) -> None:
     redemption, (first, second) = two_products(api)
     settle(api, order(lines=mug(first)))
     shop.orders["order_2"] = order("order_2", lines=cap(second), placed=now())
-    [found] = advance(redemption["id"], get_medusa()).orders
-    assert found["id"] == "order_2"
+    [using_order] = advance(redemption["id"], get_medusa()).orders
+    assert using_order["id"] == "order_2"

@@ -89,7 +89,7 @@ def test_a_batch_uses_only_the_newest_of_one_order() -> None:
     assert history() == [("earn", 3), ("earn", 10)]
 
 
-def test_an_order_handed_to_another_customer_takes_its_dust_along() -> None:
+def test_the_points_of_an_order_go_with_it_to_another_customer() -> None:
     settle(order())
     settle(order(version=2, customer_id="cus_2"))
     assert (balance("cus_1").balance, balance("cus_2").balance) == (0, 10)
@@ -101,7 +101,7 @@ def test_a_currency_without_a_rate_earns_nothing_and_says_so() -> None:
     assert "no earning rate for usd" in str(outcome.note)
 
 
-def test_a_guest_order_credits_nobody_and_says_so() -> None:
+def test_a_guest_order_credits_no_customer_and_has_a_note() -> None:
     assert "guest" in str(settle(order(guest=True))["order_1"].note).lower()
     assert balance().balance == 0
 
@@ -138,17 +138,17 @@ def test_what_an_edit_adds_to_a_paid_order_earns_once_it_is_paid() -> None:
 def test_what_an_edit_adds_after_a_refund_earns_once_it_is_paid(returned: int, added: int, expected: int) -> None:
     set_rules(earn={"when": "payment.captured"})
     left, raised = 100 - returned, 100 - returned + added
-    found = []
+    balances = []
     for version, (total, captured) in enumerate([(100, 100), (left, 100), (raised, 100), (raised, 100 + added)], 1):
         refunded = returned if version > 1 else 0
         settle(money(total, captured, refunded, version=version, status="partially_refunded"))
-        found.append(balance().balance)
-    assert found == [100, left, expected, raised]
+        balances.append(balance().balance)
+    assert balances == [100, left, expected, raised]
 
 
 def test_what_was_refunded_for_a_return_pays_for_nothing_that_an_edit_adds() -> None:
     set_rules(earn={"when": "payment.captured"})
-    found = []
+    balances = []
     steps = [(100, 100, 0), (70, 100, 30), (170, 100, 30), (165, 100, 35), (165, 200, 35)]
     for version, (total, captured, refunded) in enumerate(steps, start=1):
         document = money(total, captured, refunded, version=version, status="partially_refunded")
@@ -158,8 +158,8 @@ def test_what_was_refunded_for_a_return_pays_for_nothing_that_an_edit_adds() -> 
             document |= {"items": [{**document["items"][0], "subtotal": 170, "total": 170}]}
             document |= {"credit_line_total": 5, "credit_lines": [line]}
         settle(document)
-        found.append(balance().balance)
-    assert found == [100, 70, 70, 65, 165]
+        balances.append(balance().balance)
+    assert balances == [100, 70, 70, 65, 165]
 
 
 def with_gift_card(price: float, card: float, captured: float, *, version: int) -> dict[str, Any]:
@@ -178,14 +178,14 @@ def test_an_edit_of_an_order_that_a_gift_card_paid_takes_nothing_of_it_back(
     include_credit: bool, card: float, expected: tuple[int, ...], asked: bool
 ) -> None:
     set_rules(earn={"when": "payment.captured", "basis": {"include_credit": include_credit}})
-    found = []
+    balances = []
     for version, price, captured in ((1, 100, 100 - card), (2, 200, 100 - card), (3, 200, 200 - card)):
         settle(with_gift_card(price, card, captured, version=version), asked=asked)
-        found.append(balance().balance)
-    assert tuple(found) == expected
+        balances.append(balance().balance)
+    assert tuple(balances) == expected
 
 
-def test_an_order_that_cost_nothing_is_not_paid_any_more_once_it_costs_something() -> None:
+def test_a_free_order_is_no_longer_paid_once_it_costs_something() -> None:
     set_rules(earn={"when": "payment.captured", "fixed": [{"product_id": "prod_gift", "dust": 7}]})
     gift = line(product_id="prod_gift", price=10, discount=10, code="GIFT")
     free = order(lines=[gift], payment_status="not_paid")
@@ -205,7 +205,7 @@ def test_the_programme_can_wait_before_an_order_earns(when: str, change: dict[st
     set_rules(earn={"when": when})
     settle(order())
     assert balance().balance == 0
-    # A capture moves neither the version nor updated_at: facts of the same age are looked at again.
+    # A capture changes neither `version` nor `updated_at`, so facts of the same age are compared again.
     settle(order(**change))
     assert balance().balance == 10
     settle(order())
@@ -288,7 +288,7 @@ def test_pending_dust_matures_on_its_day_and_expires_on_its_day(monkeypatch: pyt
         assert balance().balance == 0
 
 
-def test_within_balance_waives_what_is_gone_and_remembers_it() -> None:
+def test_within_balance_waives_and_stores_spent_points() -> None:
     set_rules(reversal={"negative_balance": "within_balance"})
     settle(order())
     spend(8)
@@ -313,7 +313,7 @@ def run_as(role: str, statement: str) -> None:
         connection.execute(text(statement))
 
 
-def test_the_ledger_cannot_be_rewritten_by_anybody() -> None:
+def test_no_role_can_change_ledger_rows() -> None:
     set_rules()
     settle(order())
     for statement in (
@@ -338,7 +338,7 @@ def test_events_are_handled_through_the_inbox_and_say_what_came_of_them(api: Tes
     assert "order_1" in rows[0].reason
 
 
-def test_an_order_that_cost_less_than_nothing_is_paid_only_as_long_as_it_does() -> None:
+def test_an_order_with_a_negative_total_is_paid_only_while_it_is_negative() -> None:
     """Medusa's total falls below 0 when an edit takes away more than is left after a forgiven amount."""
     set_rules(earn={"when": "payment.captured"})
     unpaid = {"payment_collections": [], "summary": {"paid_total": 0, "refunded_total": 0, "transaction_total": 0}}

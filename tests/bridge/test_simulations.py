@@ -1,4 +1,4 @@
-"""Simulations that a merchant requests: their states, their result, and what happens when something is away."""
+"""Simulations that a merchant requests: their states, their result, and a Medusa or worker that is away."""
 
 from datetime import timedelta
 from typing import Any
@@ -27,16 +27,16 @@ def request(api: TestClient, document: Any = None, **how: Any) -> Any:
 
 
 def requested(api: TestClient, **how: Any) -> str:
-    answer = request(api, **how)
-    assert answer.status_code == 202, answer.text
-    return str(answer.json()["id"])
+    response = request(api, **how)
+    assert response.status_code == 202, response.text
+    return str(response.json()["id"])
 
 
 def show(api: TestClient, simulation_id: str) -> dict[str, Any]:
-    answer = api.get(f"/admin/dust/programme/simulations/{simulation_id}", headers=tokens.admin())
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
+    response = api.get(f"/admin/dust/programme/simulations/{simulation_id}", headers=tokens.admin())
+    assert response.status_code == 200, response.text
+    document: dict[str, Any] = response.json()
+    return document
 
 
 def have_orders(medusa: FakeMedusa, count: int = 3) -> None:
@@ -49,16 +49,16 @@ def have_orders(medusa: FakeMedusa, count: int = 3) -> None:
 def test_a_simulation_is_requested_run_and_read(api: TestClient, medusa: FakeMedusa) -> None:
     set_rules(earn={"rates": {"eur": "1"}})
     have_orders(medusa)
-    answer = request(api)
-    assert answer.status_code == 202
-    first = answer.json()
+    response = request(api)
+    assert response.status_code == 202
+    first = response.json()
     assert (first["state"], first["result"], first["reason"]) == ("pending", None, None)
-    assert answer.headers["location"] == f"/admin/dust/programme/simulations/{first['id']}"
+    assert response.headers["location"] == f"/admin/dust/programme/simulations/{first['id']}"
     assert show(api, first["id"]) == first
     assert run() == 1
-    found = show(api, first["id"])
-    assert (found["state"], found["reason"]) == ("done", None)
-    result = found["result"]
+    simulation = show(api, first["id"])
+    assert (simulation["state"], simulation["reason"]) == ("done", None)
+    result = simulation["result"]
     assert (result["orders"], result["now"], result["then"], result["difference"]) == (3, 30, 60, 30)
     assert (result["changed"], result["customers"], result["present_version"]) == (3, 3, 1)
     assert [(amount["name"], amount["then"]) for amount in result["by_currency"]] == [("eur", 60)]
@@ -79,9 +79,9 @@ def test_a_simulation_books_nothing(api: TestClient, medusa: FakeMedusa) -> None
 def test_a_wrong_document_is_refused_as_a_put_refuses_it(api: TestClient) -> None:
     wrong = {"earn": {"rates": {"eur": "-1"}, "pending_days": "soon"}}
     put = api.put("/admin/dust/programme", json=wrong, headers=tokens.admin())
-    answer = request(api, wrong)
-    assert (answer.status_code, answer.json()["errors"]) == (put.status_code, put.json()["errors"])
-    assert answer.status_code == 422
+    response = request(api, wrong)
+    assert (response.status_code, response.json()["errors"]) == (put.status_code, put.json()["errors"])
+    assert response.status_code == 422
 
 
 def test_a_currency_that_the_shop_does_not_have_is_refused(api: TestClient, medusa: FakeMedusa) -> None:
@@ -90,26 +90,26 @@ def test_a_currency_that_the_shop_does_not_have_is_refused(api: TestClient, medu
 
 @pytest.mark.parametrize("how", [{"since": "2999-01-01T00:00:00Z"}, {"since": "2026-01-01T00:00:00"}, {"until": "x"}])
 def test_wrong_times_are_refused(api: TestClient, how: dict[str, str]) -> None:
-    answer = request(api, **how)
-    assert answer.status_code == 422
-    assert answer.json()["errors"][0]["field"] in how
+    response = request(api, **how)
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["field"] in how
 
 
 def test_an_unknown_simulation_is_not_found(api: TestClient) -> None:
-    answer = api.get("/admin/dust/programme/simulations/dsim_1", headers=tokens.admin())
-    assert (answer.status_code, answer.json()["code"]) == (404, "unknown_simulation")
+    response = api.get("/admin/dust/programme/simulations/dsim_1", headers=tokens.admin())
+    assert (response.status_code, response.json()["code"]) == (404, "unknown_simulation")
 
 
 def test_only_operators_may_simulate(api: TestClient) -> None:
-    answer = api.post("/admin/dust/programme/simulate", json={}, headers=tokens.customer())
-    assert answer.status_code == 401
+    response = api.post("/admin/dust/programme/simulate", json={}, headers=tokens.customer())
+    assert response.status_code == 401
 
 
 def test_few_simulations_wait_at_a_time(api: TestClient, medusa: FakeMedusa) -> None:
     for _ in range(MAX_OPEN):
         requested(api)
-    answer = request(api)
-    assert (answer.status_code, answer.json()["code"]) == (409, "too_many_simulations")
+    response = request(api)
+    assert (response.status_code, response.json()["code"]) == (409, "too_many_simulations")
     assert run() == MAX_OPEN
     requested(api)
 
@@ -121,9 +121,9 @@ def test_a_simulation_waits_while_medusa_is_away_and_then_fails(api: TestClient,
     for _ in range(MAX_ATTEMPTS):
         assert show(api, simulation_id)["state"] == "pending"
         assert run() == 0
-    found = show(api, simulation_id)
-    assert (found["state"], found["result"]) == ("failed", None)
-    assert "503" in found["reason"]
+    simulation = show(api, simulation_id)
+    assert (simulation["state"], simulation["result"]) == ("failed", None)
+    assert "503" in simulation["reason"]
 
 
 def test_a_simulation_that_waited_is_done_when_medusa_is_back(api: TestClient, medusa: FakeMedusa) -> None:
@@ -140,8 +140,8 @@ def test_a_simulation_that_waited_is_done_when_medusa_is_back(api: TestClient, m
     assert run() == 0
     assert "503" in show(api, simulation_id)["reason"]
     assert run() == 1
-    found = show(api, simulation_id)
-    assert (found["state"], found["reason"]) == ("done", None)
+    simulation = show(api, simulation_id)
+    assert (simulation["state"], simulation["reason"]) == ("done", None)
 
 
 def test_a_simulation_whose_worker_died_starts_again(
@@ -178,9 +178,9 @@ def test_a_simulation_that_kills_its_workers_fails(
             run()
     with moved(timedelta(seconds=MAX_ATTEMPTS * (MAX_SECONDS + 1))):
         assert run() == 0
-    found = show(api, simulation_id)
-    assert (found["state"], found["result"]) == ("failed", None)
-    assert found["reason"].startswith(f"It was started {MAX_ATTEMPTS} times")
+    simulation = show(api, simulation_id)
+    assert (simulation["state"], simulation["result"]) == ("failed", None)
+    assert simulation["reason"].startswith(f"It was started {MAX_ATTEMPTS} times")
 
 
 def test_a_bug_ends_a_simulation_and_is_reported(
@@ -202,8 +202,8 @@ def test_old_simulations_are_deleted(api: TestClient, medusa: FakeMedusa) -> Non
     run()
     with moved(KEPT_FOR + timedelta(seconds=1)):
         requested(api)
-        answer = api.get(f"/admin/dust/programme/simulations/{old}", headers=tokens.admin())
-        assert answer.status_code == 404
+        response = api.get(f"/admin/dust/programme/simulations/{old}", headers=tokens.admin())
+        assert response.status_code == 404
         with transaction() as connection:
             assert connection.scalar(text("SELECT count(*) FROM programme_simulation")) == 1
 
@@ -223,8 +223,8 @@ def test_no_call_to_medusa_without_a_simulation(settings: dict[str, str], medusa
 )
 def test_a_simulation_of_years_without_medusa_is_refused(api: TestClient, field: str, moment: str) -> None:
     body = {"document": {"earn": {"rates": {"eur": "1"}}}, "since": "2026-01-01T00:00:00Z", field: moment}
-    answer = api.post("/admin/dust/programme/simulate", json=body, headers=tokens.admin())
-    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, field)
+    response = api.post("/admin/dust/programme/simulate", json=body, headers=tokens.admin())
+    assert (response.status_code, response.json()["errors"][0]["field"]) == (422, field)
 
 
 def test_one_simulation_runs_at_a_time(api: TestClient, medusa: FakeMedusa) -> None:

@@ -1,4 +1,4 @@
-"""A Medusa that does not answer keeps nobody waiting who does not need it."""
+"""A Medusa that does not answer delays only requests that need it."""
 
 import asyncio
 import contextlib
@@ -26,13 +26,13 @@ from tests.support.ledger import give
 from tests.support.medusa import API_KEY, FakeMedusa, cart_line
 from tests.support.store_api import FIVE_EUR, redeemed, show
 
-# As many as want something of Medusa, and more than a process has threads.
+# As many requests as may wait for Medusa, and more than a process has threads.
 CROWD = 200
 
 
 @contextmanager
 def hanging(medusa: FakeMedusa) -> Iterator[None]:
-    """Inside the block no call to Medusa comes back."""
+    """Inside the block no call to Medusa returns."""
     answers = threading.Event()
     medusa.after = lambda method, path: answers.wait(60) or None
     try:
@@ -76,7 +76,7 @@ def test_reads_do_not_wait_for_a_crowd_that_waits_for_medusa(
             with hanging(medusa):
                 for _ in range(CROWD):
                     crowd.append(asyncio.create_task(client.request(method, path, json=body, headers=asks)))
-                # All of them are on their way; then come those that need no Medusa.
+                # All of them are waiting. Then requests arrive that do not need Medusa.
                 reads = [
                     await client.get(path, headers=signed_in)
                     for path in ("/health/live", "/store/dust/balance", "/store/dust/products", "/health/ready")
@@ -160,7 +160,7 @@ def test_a_release_is_noted_although_medusa_is_too_busy_for_it(api: TestClient, 
 
 @contextmanager
 def answering(head: bytes, part: bytes, *, seconds: float) -> Iterator[str]:
-    """A server that answers each request with `head`, and then `part` again and again, with a pause before each."""
+    """A server that answers each request with `head`, and then sends `part` repeatedly, with a pause before each."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def answer() -> None:
@@ -223,7 +223,7 @@ def test_an_answer_of_any_size_is_not_read_into_memory(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("encoding", ["gzip, gzip", "deflate", "br"])
-def test_an_answer_that_is_packed_twice_is_not_unpacked(encoding: str) -> None:
+def test_a_response_that_is_compressed_twice_is_refused(encoding: str) -> None:
     bomb = gzip.compress(gzip.compress(b" " * 3 * 1024**2))
     head = f"HTTP/1.1 200 OK\r\ncontent-encoding: {encoding}\r\ncontent-length: {len(bomb)}\r\n\r\n".encode()
     with (
@@ -244,8 +244,8 @@ def test_the_time_for_a_call_is_for_all_addresses_of_its_host_together(monkeypat
             client = clients.enter_context(socket.socket())
             client.setblocking(False)
             client.connect_ex(address)
-        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address)] * 3
-        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+        addresses = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address)] * 3
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: addresses)
         started = time.monotonic()
         with (
             contextlib.closing(make_client(f"http://shop.test:{address[1]}", timeout_seconds=0.6)) as medusa,

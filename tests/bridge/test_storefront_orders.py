@@ -1,4 +1,4 @@
-"""What a shopper sees of their orders' points: order numbers, pending points, and one order at a time."""
+"""The points of a shopper's orders over the Store API: order numbers, pending points, and single orders."""
 
 import re
 from datetime import timedelta
@@ -31,29 +31,29 @@ def numbered(number: int, *, price: float = 10, **more: Any) -> dict[str, Any]:
 def order_number(order_id: str) -> str | None:
     with transaction() as connection:
         query = text("SELECT order_number FROM order_settlement WHERE order_id = :id")
-        found: str | None = connection.execute(query, {"id": order_id}).scalar_one()
-    return found
+        number: str | None = connection.execute(query, {"id": order_id}).scalar_one()
+    return number
 
 
 def transactions(api: TestClient, *, limit: int = 20) -> list[dict[str, Any]]:
-    """All pages of them, newest first."""
-    found: list[dict[str, Any]] = []
+    """All transactions of all pages, newest first."""
+    listed: list[dict[str, Any]] = []
     cursor: dict[str, str] = {}
     while True:
-        answer = api.get("/store/dust/transactions", params={"limit": limit, **cursor}, headers=tokens.customer())
-        assert answer.status_code == 200, answer.text
-        assert answer.headers["cache-control"] == "private, no-store"
-        found += answer.json()["transactions"]
-        if answer.json()["next_cursor"] is None:
-            return found
-        cursor = {"cursor": answer.json()["next_cursor"]}
+        response = api.get("/store/dust/transactions", params={"limit": limit, **cursor}, headers=tokens.customer())
+        assert response.status_code == 200, response.text
+        assert response.headers["cache-control"] == "private, no-store"
+        listed += response.json()["transactions"]
+        if response.json()["next_cursor"] is None:
+            return listed
+        cursor = {"cursor": response.json()["next_cursor"]}
 
 
 def order_points(api: TestClient, order_id: str, customer_id: str = "cus_1") -> dict[str, Any]:
-    answer = api.get(f"/store/dust/orders/{order_id}", headers=tokens.customer(customer_id))
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
+    response = api.get(f"/store/dust/orders/{order_id}", headers=tokens.customer(customer_id))
+    assert response.status_code == 200, response.text
+    document: dict[str, Any] = response.json()
+    return document
 
 
 def test_the_number_of_an_order_is_stored_and_kept(api: TestClient) -> None:
@@ -151,8 +151,8 @@ def test_a_cursor_of_another_list_is_refused(api: TestClient) -> None:
     give(6)
     path = "/admin/dust/customers/cus_1/transactions?limit=1"
     cursor = api.get(path, headers=tokens.admin()).json()["next_cursor"]
-    answer = api.get("/store/dust/transactions", params={"cursor": cursor}, headers=tokens.customer())
-    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "cursor")
+    response = api.get("/store/dust/transactions", params={"cursor": cursor}, headers=tokens.customer())
+    assert (response.status_code, response.json()["errors"][0]["field"]) == (422, "cursor")
 
 
 def test_a_spend_names_its_order_by_number(api: TestClient, medusa: FakeMedusa) -> None:
@@ -174,9 +174,9 @@ def test_an_order_shows_what_it_earned(api: TestClient) -> None:
     set_rules(earn=PENDING_FOR_A_WEEK)
     placed = now()
     settle(numbered(7, price=30))
-    found = order_points(api, "order_7")
+    shown = order_points(api, "order_7")
     matures_at = (placed + timedelta(days=7)).isoformat().replace("+00:00", "Z")
-    assert found == {
+    assert shown == {
         "order_id": "order_7",
         "order_number": "7",
         "state": "pending",
@@ -192,15 +192,15 @@ def test_an_order_shows_what_it_earned(api: TestClient) -> None:
     }
     with moved(timedelta(days=8)):
         post_due()
-        found = order_points(api, "order_7")
-    assert (found["state"], found["earned"], found["pending"], found["matures_at"]) == ("booked", 30, 0, None)
+        shown = order_points(api, "order_7")
+    assert (shown["state"], shown["earned"], shown["pending"], shown["matures_at"]) == ("booked", 30, 0, None)
 
 
 def test_an_order_that_earns_later_is_pending(api: TestClient) -> None:
     set_rules(earn={"rates": {"eur": "1"}, "when": "order.completed"})
     settle(numbered(7))
-    found = order_points(api, "order_7")
-    assert (found["state"], found["earned"]) == ("pending", 0)
+    shown = order_points(api, "order_7")
+    assert (shown["state"], shown["earned"]) == ("pending", 0)
     settle(numbered(7, version=2, status="canceled"))
     assert order_points(api, "order_7")["state"] == "booked"
 
@@ -209,18 +209,18 @@ def test_an_order_shows_what_was_spent_on_it_and_given_back(api: TestClient, med
     give(800)
     code = redeemed(api, FIVE_EUR)["code"]
     settle(numbered(12, lines=[line(price=20, discount=5, code=code)]))
-    found = order_points(api, "order_12")
-    assert (found["earned"], found["spent"], found["given_back"]) == (15, 500, 0)
+    shown = order_points(api, "order_12")
+    assert (shown["earned"], shown["spent"], shown["given_back"]) == (15, 500, 0)
     settle(numbered(12, version=2, status="canceled", lines=[line(price=20, discount=5, code=code)]))
-    found = order_points(api, "order_12")
-    assert (found["earned"], found["taken_back"], found["spent"], found["given_back"]) == (0, 15, 500, 500)
-    assert found["state"] == "booked"
+    shown = order_points(api, "order_12")
+    assert (shown["earned"], shown["taken_back"], shown["spent"], shown["given_back"]) == (0, 15, 500, 500)
+    assert shown["state"] == "booked"
 
 
 def rules_of(api: TestClient, order_id: str) -> dict[str, int]:
-    found = order_points(api, order_id)
-    rules = {part["rule"]: part["dust"] for part in found["breakdown"]}
-    assert sum(rules.values()) == (found["earned"] if rules else 0)
+    shown = order_points(api, order_id)
+    rules = {part["rule"]: part["dust"] for part in shown["breakdown"]}
+    assert sum(rules.values()) == (shown["earned"] if rules else 0)
     return rules
 
 
@@ -278,12 +278,12 @@ def test_an_order_shows_which_lines_points_paid(api: TestClient, medusa: FakeMed
     mug = {"product_id": "prod_mug", "price": 15, "code": code}
     settle(numbered(12, lines=[line("ordli_1", price=20), line("ordli_2", quantity=2, discount=30, **mug)]))
     paid = [{"line_item_id": "ordli_2", "dust": 600}]
-    found = order_points(api, "order_12")
-    assert (found["spent"], found["spent_on_lines"]) == (600, paid)
+    shown = order_points(api, "order_12")
+    assert (shown["spent"], shown["spent_on_lines"]) == (600, paid)
     returned = line("ordli_2", quantity=2, returned=1, discount=30, **mug)
     settle(numbered(12, version=2, lines=[line("ordli_1", price=20), returned]))
-    found = order_points(api, "order_12")
-    assert (found["spent"], found["given_back"], found["spent_on_lines"]) == (600, 300, paid)
+    shown = order_points(api, "order_12")
+    assert (shown["spent"], shown["given_back"], shown["spent_on_lines"]) == (600, 300, paid)
 
 
 def test_several_orders_are_read_at_once(api: TestClient) -> None:
@@ -293,17 +293,17 @@ def test_several_orders_are_read_at_once(api: TestClient) -> None:
         params = {"order_id": [f"order_{number}" for number in numbers]}
         return api.get("/store/dust/orders", params=params, headers=tokens.customer())
 
-    found = ask(8, 7, 9, 10)
-    assert found.json()["orders"] == [order_points(api, "order_7"), order_points(api, "order_8")]
-    assert found.headers["cache-control"] == "private, no-store"
+    response = ask(8, 7, 9, 10)
+    assert response.json()["orders"] == [order_points(api, "order_7"), order_points(api, "order_8")]
+    assert response.headers["cache-control"] == "private, no-store"
     assert (ask().status_code, ask(*range(51)).status_code) == (422, 422)
 
 
 def test_an_order_of_another_customer_is_not_found(api: TestClient) -> None:
     settle(numbered(7, customer_id="cus_2"))
     for order_id in ("order_7", "order_8"):
-        answer = api.get(f"/store/dust/orders/{order_id}", headers=tokens.customer())
-        assert (answer.status_code, answer.json()["code"]) == (404, "order_not_found")
+        response = api.get(f"/store/dust/orders/{order_id}", headers=tokens.customer())
+        assert (response.status_code, response.json()["code"]) == (404, "order_not_found")
     assert api.get("/store/dust/orders/order_7").status_code == 401
 
 
@@ -323,17 +323,17 @@ def test_a_claimed_order_of_a_guest_is_the_customers(api: TestClient) -> None:
 
 def test_an_order_takes_no_query(api: TestClient) -> None:
     settle(numbered(7))
-    answer = api.get("/store/dust/orders/order_7?fields=id", headers=tokens.customer())
-    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "fields")
-    answer = api.get("/store/dust/orders/order_7", headers=tokens.customer())
-    assert answer.headers["cache-control"] == "private, no-store"
+    response = api.get("/store/dust/orders/order_7?fields=id", headers=tokens.customer())
+    assert (response.status_code, response.json()["errors"][0]["field"]) == (422, "fields")
+    response = api.get("/store/dust/orders/order_7", headers=tokens.customer())
+    assert response.headers["cache-control"] == "private, no-store"
 
 
 def admin_order(api: TestClient, order_id: str) -> dict[str, Any]:
-    answer = api.get(f"/admin/dust/orders/{order_id}", headers=tokens.admin())
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
+    response = api.get(f"/admin/dust/orders/{order_id}", headers=tokens.admin())
+    assert response.status_code == 200, response.text
+    document: dict[str, Any] = response.json()
+    return document
 
 
 def test_a_merchant_sees_what_an_order_did_and_why(api: TestClient, medusa: FakeMedusa) -> None:
@@ -342,12 +342,12 @@ def test_a_merchant_sees_what_an_order_did_and_why(api: TestClient, medusa: Fake
     settle(numbered(11, price=30), numbered(12, lines=[line(price=20, discount=5, code=code)]))
     settle(numbered(12, version=2, status="canceled", lines=[line(price=20, discount=5, code=code)]))
 
-    found = admin_order(api, "order_12")
+    shown = admin_order(api, "order_12")
 
     own = order_points(api, "order_12")
-    assert {key: found[key] for key in own} == own
-    assert (found["customer_id"], found["escrow"]) == ("cus_1", 0)
-    words = [re.sub(r"^[^:]*: | Balance .*$", "", sentence) for sentence in found["explanation"]]
+    assert {key: shown[key] for key in own} == own
+    assert (shown["customer_id"], shown["escrow"]) == ("cus_1", 0)
+    words = [re.sub(r"^[^:]*: | Balance .*$", "", sentence) for sentence in shown["explanation"]]
     assert words[0].startswith("15 points earned with order #12")
     assert len(words) == 4
     spent_for = f"5.00 EUR off, redeemed on {now():%d %b %Y}."
@@ -355,9 +355,9 @@ def test_a_merchant_sees_what_an_order_did_and_why(api: TestClient, medusa: Fake
     given_back = "500 points given back after a change of order #12, with the old expiry dates."
     assert f"{given_back[:-1]}; spent for {spent_for}" in words
     assert any(sentence.startswith("15 points taken back for order #12") for sentence in words)
-    assert [step["sentence"] for step in found["steps"]] == found["explanation"]
-    assert {step["order_number"] for step in found["steps"]} == {"12"}
-    assert found["guest_escrow"] is None
+    assert [step["sentence"] for step in shown["steps"]] == shown["explanation"]
+    assert {step["order_number"] for step in shown["steps"]} == {"12"}
+    assert shown["guest_escrow"] is None
 
 
 def test_a_merchants_history_has_the_numbers_of_orders(api: TestClient, medusa: FakeMedusa) -> None:
@@ -376,38 +376,38 @@ def test_a_merchants_history_has_the_numbers_of_orders(api: TestClient, medusa: 
 
 def test_a_merchant_sees_what_a_guest_can_claim(api: TestClient) -> None:
     settle(numbered(7, guest=True, customer_id="cus_guest", email="ann@example.com"))
-    found = admin_order(api, "order_7")
-    assert (found["customer_id"], found["earned"], found["escrow"]) == ("cus_guest", 0, 10)
-    assert "10 points of order #7 put into escrow" in found["explanation"][0]
-    escrow = found["guest_escrow"]
+    shown = admin_order(api, "order_7")
+    assert (shown["customer_id"], shown["earned"], shown["escrow"]) == ("cus_guest", 0, 10)
+    assert "10 points of order #7 put into escrow" in shown["explanation"][0]
+    escrow = shown["guest_escrow"]
     assert escrow["state"] == "waiting"
     assert [(entry["kind"], entry["amount"]) for entry in escrow["entries"]] == [("escrowed", 10)]
     api.post("/admin/dust/customers/cus_1/claim", json={"email": "ann@example.com"}, headers=tokens.admin())
-    found = admin_order(api, "order_7")
-    assert (found["customer_id"], found["earned"], found["escrow"]) == ("cus_1", 10, 0)
-    assert "10 points earned with order #7" in found["explanation"][-1]
+    shown = admin_order(api, "order_7")
+    assert (shown["customer_id"], shown["earned"], shown["escrow"]) == ("cus_1", 10, 0)
+    assert "10 points earned with order #7" in shown["explanation"][-1]
 
 
 def test_a_merchant_sees_both_owners_of_a_transferred_order(api: TestClient) -> None:
     settle(numbered(7))
     settle(numbered(7, customer_id="cus_2", version=2))
-    found = admin_order(api, "order_7")
-    assert (found["customer_id"], found["earned"]) == ("cus_2", 10)
-    assert "10 points earned" in found["explanation"][0]
-    assert "10 points went with order #7" in found["explanation"][1]
-    assert "10 points came with order #7" in found["explanation"][2]
-    assert [step["amount"] for step in found["steps"]] == [10, -10, 10]
+    shown = admin_order(api, "order_7")
+    assert (shown["customer_id"], shown["earned"]) == ("cus_2", 10)
+    assert "10 points earned" in shown["explanation"][0]
+    assert "10 points went with order #7" in shown["explanation"][1]
+    assert "10 points came with order #7" in shown["explanation"][2]
+    assert [step["amount"] for step in shown["steps"]] == [10, -10, 10]
 
 
 def test_a_merchant_sees_why_an_order_earns_nothing(api: TestClient) -> None:
     settle(numbered(7) | {"currency_code": "usd"})
-    found = admin_order(api, "order_7")
-    assert found["earned"] == 0
-    assert "usd" in found["note"].lower()
+    shown = admin_order(api, "order_7")
+    assert shown["earned"] == 0
+    assert "usd" in shown["note"].lower()
 
 
 def test_an_order_that_dust_does_not_have_is_not_found(api: TestClient) -> None:
-    answer = api.get("/admin/dust/orders/order_8", headers=tokens.admin())
-    assert (answer.status_code, answer.json()["code"]) == (404, "order_not_settled")
+    response = api.get("/admin/dust/orders/order_8", headers=tokens.admin())
+    assert (response.status_code, response.json()["code"]) == (404, "order_not_settled")
     settle(numbered(8))
     assert api.get("/admin/dust/orders/order_8", headers=tokens.customer()).status_code == 401

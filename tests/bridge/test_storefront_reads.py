@@ -1,4 +1,4 @@
-"""What a storefront reads beside the balance: the public programme, pending points, tier progress, filters."""
+"""Reads of a storefront beside the balance: the public programme, pending points, tier progress, filters."""
 
 from datetime import timedelta
 from typing import Any
@@ -33,22 +33,22 @@ def test_the_public_programme_has_what_a_shopper_may_know(api: TestClient) -> No
     )
     answer = api.get("/store/dust/programme")
     assert answer.status_code == 200
-    found = answer.json()
-    assert found["name"] == {"one": "star", "many": "stars"}
-    assert found["earn"] == {"rates": {"eur": "2.5"}}
-    assert found["redeem"] == {"rates": {"eur": "50"}, "min_dust": 100, "max_dust": None, "max_share": "0.5"}
-    assert found["bonuses"]["signup"] == 50
-    assert found["tiers"] == [{"name": "gold", "from": "400", "factor": "2", "benefits": ["Free returns"]}]
-    assert [(reward["id"], reward["dust"]) for reward in found["rewards"]] == [("ship", 300)]
-    assert (found["expires_after_days"], found["time_zone"]) == (365, "America/New_York")
-    assert not {"guests", "reversal"} & found.keys()
+    programme = answer.json()
+    assert programme["name"] == {"one": "star", "many": "stars"}
+    assert programme["earn"] == {"rates": {"eur": "2.5"}}
+    assert programme["redeem"] == {"rates": {"eur": "50"}, "min_dust": 100, "max_dust": None, "max_share": "0.5"}
+    assert programme["bonuses"]["signup"] == 50
+    assert programme["tiers"] == [{"name": "gold", "from": "400", "factor": "2", "benefits": ["Free returns"]}]
+    assert [(reward["id"], reward["dust"]) for reward in programme["rewards"]] == [("ship", 300)]
+    assert (programme["expires_after_days"], programme["time_zone"]) == (365, "America/New_York")
+    assert not {"guests", "reversal"} & programme.keys()
     assert api.get("/store/dust/programme", headers={"if-none-match": answer.headers["etag"]}).status_code == 304
 
 
 def test_the_public_programme_of_a_new_shop_has_defaults(api: TestClient) -> None:
-    found = api.get("/store/dust/programme").json()
-    assert found["name"] == {"one": "point", "many": "points"}
-    assert (found["tiers"], found["rewards"], found["expires_after_days"]) == ([], [], None)
+    programme = api.get("/store/dust/programme").json()
+    assert programme["name"] == {"one": "point", "many": "points"}
+    assert (programme["tiers"], programme["rewards"], programme["expires_after_days"]) == ([], [], None)
 
 
 @pytest.mark.parametrize(
@@ -86,14 +86,14 @@ def test_pending_points_are_listed_with_their_dates(api: TestClient) -> None:
         order("order_2", placed=sooner, lines=[line("l2", price=20)]),
         order("order_3", placed=now() - timedelta(days=20), lines=[line("l3", price=10)]),
     )
-    found = balance_of(api)
-    assert (found["balance"], found["pending"]) == (10, 50)
-    lots = [(lot["amount"], lot["matures_at"]) for lot in found["pending_lots"]]
+    balance = balance_of(api)
+    assert (balance["balance"], balance["pending"]) == (10, 50)
+    lots = [(lot["amount"], lot["matures_at"]) for lot in balance["pending_lots"]]
     assert lots == [
         (amount, (placed + timedelta(days=14)).isoformat().replace("+00:00", "Z"))
         for amount, placed in ((20, sooner), (30, later))
     ]
-    assert [expiring["amount"] for expiring in found["expiring"]] == [10]
+    assert [expiring["amount"] for expiring in balance["expiring"]] == [10]
 
 
 def test_points_that_wait_for_a_payment_have_no_date(api: TestClient) -> None:
@@ -124,19 +124,19 @@ def test_redemptions_by_cart_and_state(api: TestClient, medusa: FakeMedusa) -> N
             "shipping_methods": [],
         }
         headers = {**tokens.customer(), "Idempotency-Key": cart_id}
-        made = api.post("/store/dust/redemptions", json={"dust": 50, "cart_id": cart_id}, headers=headers)
-        assert made.status_code == 202, made.text
+        response = api.post("/store/dust/redemptions", json={"dust": 50, "cart_id": cart_id}, headers=headers)
+        assert response.status_code == 202, response.text
 
-    def found(query: str) -> list[str]:
+    def carts_of(query: str) -> list[str]:
         answer = api.get(f"/store/dust/redemptions?{query}", headers=tokens.customer())
         assert answer.status_code == 200, answer.text
         return [redemption["cart_id"] for redemption in answer.json()["redemptions"]]
 
-    assert found("cart_id=cart_1") == ["cart_1"]
-    assert found("cart_id=cart_1&state=pending") == ["cart_1"]
-    assert found("cart_id=cart_1&state=captured") == []
-    assert sorted(found("state=pending")) == ["cart_1", "cart_2"]
-    assert found("cart_id=cart_3") == []
+    assert carts_of("cart_id=cart_1") == ["cart_1"]
+    assert carts_of("cart_id=cart_1&state=pending") == ["cart_1"]
+    assert carts_of("cart_id=cart_1&state=captured") == []
+    assert sorted(carts_of("state=pending")) == ["cart_1", "cart_2"]
+    assert carts_of("cart_id=cart_3") == []
     assert api.get("/store/dust/redemptions?state=lost", headers=tokens.customer()).status_code == 422
 
 

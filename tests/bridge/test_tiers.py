@@ -43,7 +43,7 @@ def test_the_next_order_earns_by_the_tier_that_was_reached() -> None:
     assert balance().balance == 250 + 150 + 200
 
 
-def test_an_order_keeps_its_tier_whatever_becomes_of_the_customer() -> None:
+def test_an_order_keeps_its_tier_when_the_customers_tier_changes() -> None:
     tiers()
     settle(bought(1, 100))
     placed = now()
@@ -56,7 +56,7 @@ def test_an_order_keeps_its_tier_whatever_becomes_of_the_customer() -> None:
     assert balance().balance == 25
 
 
-def test_an_order_out_of_the_window_counts_no_more() -> None:
+def test_an_order_outside_the_window_does_not_count() -> None:
     tiers()
     settle(bought(1, 100, days_ago=31))
     settle(bought(2, 10))
@@ -65,16 +65,16 @@ def test_an_order_out_of_the_window_counts_no_more() -> None:
 
 @pytest.mark.parametrize("rules", [{}, {"basis": "spent", "currency_code": "eur"}])
 @pytest.mark.parametrize("batch", [False, True])
-def test_an_order_that_is_passed_on_lifts_no_second_account(
+def test_an_order_that_is_transferred_counts_for_the_tier_of_one_account_only(
     api: TestClient, rules: dict[str, Any], batch: bool
 ) -> None:
     """The attack: one large order makes four accounts gold, and each orders with the factor."""
     tiers(**rules)
     documents = []
-    for number, who in enumerate(("cus_1", "cus_2", "cus_3", "cus_1"), start=1):
+    for number, customer_id in enumerate(("cus_1", "cus_2", "cus_3", "cus_1"), start=1):
         documents += [
-            bought(1, 400, version=number, customer_id=who),
-            bought(number + 1, 10, customer_id=who),
+            bought(1, 400, version=number, customer_id=customer_id),
+            bought(number + 1, 10, customer_id=customer_id),
         ]
     if batch:
         settle(*documents)
@@ -125,22 +125,22 @@ def test_a_shopper_sees_the_tier_and_what_is_missing(api: TestClient) -> None:
         "currency_code": None, "next": {"name": "silver", "from": "100", "missing": "100"},
     }  # fmt: skip
     settle(bought(1, 120, days_ago=10))
-    found = tier(api)
-    assert (found["name"], found["factor"], found["next"]) == (
+    shown = tier(api)
+    assert (shown["name"], shown["factor"], shown["next"]) == (
         "silver",
         "1.5",
         {"name": "gold", "from": "400", "missing": "280"},
     )
-    assert found["until"].startswith(f"{now() - timedelta(minutes=9) + timedelta(days=20):%Y-%m-%dT%H:%M}")
+    assert shown["until"].startswith(f"{now() - timedelta(minutes=9) + timedelta(days=20):%Y-%m-%dT%H:%M}")
     as_admin = api.get("/admin/dust/customers/cus_1", headers=tokens.admin()).json()["tier"]
-    assert as_admin == found
+    assert as_admin == shown
 
 
 def test_a_quote_knows_the_tier(api: TestClient, medusa: FakeMedusa) -> None:
     tiers()
     settle(bought(1, 100))
-    answer = api.post("/store/dust/quote", json={"amount": 10, "currency_code": "eur"}, headers=tokens.customer())
-    assert answer.json()["earn"] == 15
+    response = api.post("/store/dust/quote", json={"amount": 10, "currency_code": "eur"}, headers=tokens.customer())
+    assert response.json()["earn"] == 15
 
 
 def test_an_explanation_names_the_tier() -> None:
@@ -148,10 +148,10 @@ def test_an_explanation_names_the_tier() -> None:
     settle(bought(1, 100))
     settle(bought(2, 10))
     with transaction() as connection:
-        found = explain(connection, CustomerId("cus_1"))
-    assert "(rules version 1: 1 for each eur; tier silver, factor 1.5)" in found.steps[1].sentence
-    assert "You are silver: new orders earn 1.5 times as much" in found.summary[1]
-    assert found.summary[2] == "285 points more earned within 30 days make you gold."
+        explanation = explain(connection, CustomerId("cus_1"))
+    assert "(rules version 1: 1 for each eur; tier silver, factor 1.5)" in explanation.steps[1].sentence
+    assert "You are silver: new orders earn 1.5 times as much" in explanation.summary[1]
+    assert explanation.summary[2] == "285 points more earned within 30 days make you gold."
 
 
 def test_a_guests_order_has_no_tier_and_adds_to_none() -> None:

@@ -1,4 +1,4 @@
-"""Traces go on from the webhook to the worker, the ledger and Medusa; without an endpoint nothing of it is there."""
+"""A trace continues from the webhook to the worker, the ledger and Medusa. Without an endpoint nothing is loaded."""
 
 import subprocess
 import sys
@@ -33,8 +33,8 @@ class Spans:
         return [span for span in self._exporter.get_finished_spans() if span.name == name]
 
     def one(self, name: str) -> ReadableSpan:
-        (found,) = self.of(name)
-        return found
+        (span,) = self.of(name)
+        return span
 
 
 def trace_of(span: ReadableSpan) -> int:
@@ -67,9 +67,9 @@ def test_a_single_event_is_one_trace_from_the_webhook_to_medusa(
     deliver(api, event("order.placed", {"id": "order_1"}), event_id="msg_1")
     process_event("msg_1")
     names = ("POST", "inbox.handle", "medusa GET /admin/orders/:id", "settlement.settle")
-    found = [spans.one(name) for name in names]
-    assert len({trace_of(span) for span in found}) == 1
-    webhook, handled, call, settled = found
+    named = [spans.one(name) for name in names]
+    assert len({trace_of(span) for span in named}) == 1
+    webhook, handled, call, settled = named
     assert parent_of(handled) == id_of(webhook)
     assert [parent_of(span) for span in (call, settled)] == [id_of(handled)] * 2
     assert (handled.attributes or {})["event_id"] == "msg_1"
@@ -90,7 +90,7 @@ def test_medusa_receives_the_trace(spans: Spans, api: TestClient, medusa: FakeMe
     assert reported[0].split("-")[1] == f"{trace_of(spans.one('inbox.handle')):032x}"
 
 
-def test_an_event_drained_alone_continues_its_own_trace(spans: Spans, api: TestClient) -> None:
+def test_an_event_processed_alone_continues_its_trace(spans: Spans, api: TestClient) -> None:
     deliver(api, order_event(order()))
     process_batch()
     assert trace_of(spans.one("POST")) == trace_of(spans.one("inbox.drain")) == trace_of(spans.one("settlement.settle"))
@@ -116,11 +116,11 @@ def test_the_trace_of_the_caller_is_continued(spans: Spans, api: TestClient) -> 
     assert f"{trace_of(spans.one('settlement.settle')):032x}" == OTHER.split("-")[1]
 
 
-def test_a_malformed_trace_is_not_continued_and_does_no_harm(spans: Spans, api: TestClient) -> None:
+def test_a_malformed_trace_is_ignored(spans: Spans, api: TestClient) -> None:
     body = order_event(order())
     headers = {**signed_headers(body), "traceparent": "ÿ" * 300}
-    answer = api.post("/webhooks/medusa", content=body, headers={k: v.encode("latin-1") for k, v in headers.items()})
-    assert answer.status_code == 202
+    response = api.post("/webhooks/medusa", content=body, headers={k: v.encode("latin-1") for k, v in headers.items()})
+    assert response.status_code == 202
 
 
 def test_a_failed_attempt_marks_its_span(spans: Spans, api: TestClient, medusa: FakeMedusa) -> None:

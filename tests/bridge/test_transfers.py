@@ -1,4 +1,4 @@
-"""An order goes to another customer: its points exist once, for any owner."""
+"""Transfers of an order to another customer: its points exist once, whoever owns it."""
 
 from datetime import timedelta
 
@@ -27,13 +27,13 @@ POLICIES = ("allow", "within_balance")
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_points_that_are_spent_are_not_given_to_the_next_owner(policy: str) -> None:
-    """The attack: four accounts, each of which spends what the order gave it before handing it on."""
+    """The attack: each of four accounts spends the order's points before it transfers the order to the next."""
     have_rules(policy)
     spent = 0
-    for number, who in enumerate(("cus_1", "cus_2", "cus_3", "cus_4"), start=1):
-        settle(order_of(who, number))
-        if available := balance(who).available:
-            spend(available, who)
+    for number, customer_id in enumerate(("cus_1", "cus_2", "cus_3", "cus_4"), start=1):
+        settle(order_of(customer_id, number))
+        if available := balance(customer_id).available:
+            spend(available, customer_id)
             spent += available
     assert spent == WORTH
     assert points("cus_1", "cus_2", "cus_3", "cus_4") == [0, 0, 0, 0]
@@ -42,7 +42,7 @@ def test_points_that_are_spent_are_not_given_to_the_next_owner(policy: str) -> N
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_what_is_free_goes_along_and_what_was_spent_stays_booked(policy: str) -> None:
+def test_free_points_go_to_the_new_owner_and_spent_ones_stay_booked(policy: str) -> None:
     have_rules(policy, expires_after_days=30)
     settle(order_of("cus_1", 1))
     spend(600)
@@ -54,7 +54,7 @@ def test_what_is_free_goes_along_and_what_was_spent_stays_booked(policy: str) ->
 
 
 @pytest.mark.parametrize(("policy", "left"), [("allow", -600), ("within_balance", 0)])
-def test_a_cancel_takes_from_the_owner_first_and_then_from_who_spent_it(policy: str, left: int) -> None:
+def test_a_cancel_takes_from_the_owner_first_and_then_from_former_owners(policy: str, left: int) -> None:
     have_rules(policy)
     settle(order_of("cus_1", 1))
     spend(600)
@@ -78,7 +78,7 @@ def test_a_return_that_is_undone_ends_where_it_began(policy: str) -> None:
     assert points("cus_1", "cus_2") == [0, 400]
 
 
-def test_what_the_order_is_worth_more_is_the_new_owners() -> None:
+def test_a_higher_worth_goes_to_the_new_owner() -> None:
     have_rules()
     settle(order_of("cus_1", 1))
     spend(WORTH)
@@ -93,17 +93,20 @@ def test_waived_points_count_first_when_the_order_grows_at_its_next_owner() -> N
     settle(order_of("cus_1", 2, price=5))
     assert points("cus_1") == [0]
     settle(order_of("cus_2", 3))
-    # The first owner has spent 1000 for it: there is nothing left to earn until it is worth more than that.
+    # The first owner has spent its 1,000 points, so the new owner earns nothing until the order is worth more.
     assert points("cus_1", "cus_2") == [0, 0]
     settle(order_of("cus_2", 4, price=12))
     assert points("cus_1", "cus_2") == [0, 200]
 
 
-def test_pending_points_go_along_as_pending_ones() -> None:
+def test_pending_points_are_transferred_as_pending() -> None:
     have_rules(pending_days=14)
     settle(order_of("cus_1", 1))
     settle(order_of("cus_2", 2))
-    assert [(balance(who).balance, balance(who).pending) for who in ("cus_1", "cus_2")] == [(0, 0), (0, WORTH)]
+    assert [(balance(customer_id).balance, balance(customer_id).pending) for customer_id in ("cus_1", "cus_2")] == [
+        (0, 0),
+        (0, WORTH),
+    ]
     assert lots("cus_2") == [(WORTH, PLACED + timedelta(days=14), None)]
     with moved(timedelta(days=15)):
         post_due()
@@ -124,7 +127,7 @@ def test_points_on_hold_stay_with_who_holds_them(policy: str) -> None:
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_a_hold_cannot_be_let_go_into_points_of_a_canceled_order(policy: str) -> None:
+def test_releasing_a_hold_does_not_bring_back_points_of_a_canceled_order(policy: str) -> None:
     have_rules(policy)
     settle(order_of("cus_1", 1))
     hold(WORTH)
@@ -158,7 +161,7 @@ def test_several_steps_and_one_end_at_the_same(batch: bool) -> None:
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_back_at_its_first_owner_all_is_as_it_was(policy: str) -> None:
+def test_an_order_that_returns_to_its_first_owner_has_its_old_points(policy: str) -> None:
     have_rules(policy)
     settle(order_of("cus_1", 1))
     spend(600)
@@ -183,7 +186,7 @@ def test_what_the_second_owner_spent_stays_theirs_when_it_goes_back() -> None:
     assert points("cus_1", "cus_2") == [100, 0]
 
 
-def test_other_free_points_take_the_place_of_spent_ones() -> None:
+def test_other_free_points_are_transferred_instead_of_spent_ones() -> None:
     have_rules(expires_after_days=30)
     later = PLACED + timedelta(hours=1)
     settle(order_of("cus_1", 1), order("order_2", lines=[line(price=3)], placed=later))
@@ -197,7 +200,7 @@ def test_other_free_points_take_the_place_of_spent_ones() -> None:
     assert points("cus_1", "cus_2") == [-WORTH, 0]
 
 
-def test_merged_accounts_give_and_get_by_their_survivor() -> None:
+def test_transfers_of_merged_accounts_use_their_survivor() -> None:
     have_rules()
     settle(order_of("cus_1", 1))
     with transaction() as connection:
@@ -229,7 +232,7 @@ def test_a_new_owner_earns_what_no_owner_had_earned_yet() -> None:
     assert points("cus_1", "cus_2") == [0, WORTH]
 
 
-def test_a_transfer_gets_past_no_limit() -> None:
+def test_a_transfer_keeps_the_limits() -> None:
     have_rules(limits={"per_day": 500})
     settle(order_of("cus_1", 1))
     spend(500)
@@ -278,7 +281,7 @@ def test_points_that_stay_with_a_former_owner_use_up_their_limit(together: bool)
     # The first order goes to another customer, but what it had earned was spent by the first.
     settle(order_of("cus_2", 2, price=5))
     assert (points("cus_1", "cus_2"), booked_points()) == ([0, 0], {"order_1": 0, "order_2": 0})
-    # What the first customer gives back of it makes room.
+    # Points that the first customer gives back free their part of the limit.
     steps = [order_of("cus_2", 3, price=2), order_of("cus_2", 4, price=5), order_of("cus_2", 5, price=2)]
     for facts in [steps] if together else [[step] for step in steps]:
         settle(*facts)
@@ -300,7 +303,7 @@ def test_an_order_leaves_a_merged_account_under_a_limit() -> None:
     assert audit() == []
 
 
-def test_points_that_expired_at_a_former_owner_are_taken_from_nobody() -> None:
+def test_points_that_expired_at_a_former_owner_are_not_taken_again() -> None:
     have_rules(expires_after_days=30)
     settle(order_of("cus_1", 1))
     hold(250)
@@ -325,7 +328,7 @@ def test_a_referral_stays_with_the_first_owner(api: TestClient, medusa: FakeMedu
     assert (balance("cus_old").balance, balance("cus_new").balance, balance("cus_other").balance) == (0, 0, 0)
 
 
-def test_nobody_is_new_who_had_an_order_before(api: TestClient, medusa: FakeMedusa) -> None:
+def test_a_former_owner_of_an_order_is_not_a_new_customer(api: TestClient, medusa: FakeMedusa) -> None:
     set_referral_bonus()
     settle(bought())
     settle({**bought(version=2), "customer_id": "cus_other"})
@@ -350,19 +353,21 @@ def test_a_transfer_is_explained_and_exported() -> None:
     spend(600)
     settle(order_of("cus_2", 2))
     with transaction() as connection:
-        reported = [explain(connection, CustomerId(who)).steps[-1].sentence for who in ("cus_1", "cus_2")]
+        reported = [
+            explain(connection, CustomerId(customer_id)).steps[-1].sentence for customer_id in ("cus_1", "cus_2")
+        ]
         exported = export_customer(connection, CustomerId("cus_1"))
     assert "400 points went with order #93" in reported[0]
     assert "400 points came with order #93" in reported[1]
     assert [row["booked"] for row in exported["orders_given_away"]] == [600]
 
 
-def test_the_audit_is_clean_after_all_of_it() -> None:
+def test_the_audit_is_clean_after_transfers() -> None:
     have_rules(expires_after_days=30)
     settle(order_of("cus_1", 1))
     spend(600)
-    for version, who in enumerate(("cus_2", "cus_3", "cus_1", "cus_2"), start=2):
-        settle(order_of(who, version))
+    for version, customer_id in enumerate(("cus_2", "cus_3", "cus_1", "cus_2"), start=2):
+        settle(order_of(customer_id, version))
         assert audit() == []
     settle(order_of("cus_2", 6, status="canceled"))
     assert audit() == []

@@ -37,13 +37,13 @@ def bring(dust: dict[CustomerId, int], *, days: int) -> None:
             ),
             {"id": BATCH, "now": now()},
         )
-        for number, (who, amount) in enumerate(dust.items()):
+        for number, (customer_id, amount) in enumerate(dust.items()):
             connection.execute(
                 text(
                     "INSERT INTO import_row (batch_id, line, customer_id, state, amount, expires_at)"
                     " VALUES (:id, :line, :who, 'waiting', :dust, :expires_at)"
                 ),
-                {"id": BATCH, "line": number + 2, "who": who, "dust": amount,
+                {"id": BATCH, "line": number + 2, "who": customer_id, "dust": amount,
                  "expires_at": now() + timedelta(days=days)},
             )  # fmt: skip
     with transaction() as connection:
@@ -57,30 +57,30 @@ def undo_all() -> None:
                 return
 
 
-def merge(who: CustomerId, into: CustomerId) -> None:
+def merge(customer_id: CustomerId, into: CustomerId) -> None:
     with transaction() as connection:
-        merge_customers(connection, who, into, actor="test", now=now())
+        merge_customers(connection, customer_id, into, actor="test", now=now())
 
 
-def unmerge(who: CustomerId) -> None:
+def unmerge(customer_id: CustomerId) -> None:
     with transaction() as connection:
-        unmerge_customer(connection, who, actor="test", now=now())
+        unmerge_customer(connection, customer_id, actor="test", now=now())
 
 
 @pytest.mark.parametrize("at_once", [500, 1])
-@pytest.mark.parametrize(("who", "into"), [(ADA, ZOE), (ZOE, ADA)])
+@pytest.mark.parametrize(("customer_id", "into"), [(ADA, ZOE), (ZOE, ADA)])
 def test_expired_points_count_once_for_accounts_that_were_merged(
-    monkeypatch: pytest.MonkeyPatch, at_once: int, who: CustomerId, into: CustomerId
+    monkeypatch: pytest.MonkeyPatch, at_once: int, customer_id: CustomerId, into: CustomerId
 ) -> None:
     """Of 400 points that were together, 300 are spent and 100 expire: 300 are to be taken back."""
     monkeypatch.setattr(undo, "ROWS_AT_ONCE", at_once)
     set_rules(reversal={"negative_balance": "allow"})
     bring({ADA: 200, ZOE: 200}, days=30)
-    merge(who, into)
+    merge(customer_id, into)
     spend(300, into)
     with moved(timedelta(days=40)):
         post_due()
-        unmerge(who)
+        unmerge(customer_id)
         give(500, ADA)
         give(500, ZOE)
         undo_all()
@@ -92,12 +92,12 @@ PEOPLE = tuple(CustomerId(f"cus_{name}") for name in ("ada", "bob", "cy", "dan")
 
 
 def live(random: Random) -> int:
-    """A random life of four customers who got points from the import: merges, spends, refunds and expiry.
+    """Random actions of four customers who have points from the import: merges, spends, refunds and expiry.
 
     In the end the import is undone, and all that was spent comes back. Returns the points that came from elsewhere.
     """
     set_rules(reversal={"negative_balance": random.choice(["allow", "within_balance"])})
-    bring({who: 100 * random.randint(1, 4) for who in PEOPLE}, days=30)
+    bring({customer_id: 100 * random.randint(1, 4) for customer_id in PEOPLE}, days=30)
     spent: list[tuple[CustomerId, str, int]] = []
     given = 0
     with moved(timedelta(days=1)):
@@ -107,29 +107,29 @@ def live(random: Random) -> int:
         for number in range(6, 12):
             given += take_a_step(random, spent, f"dred_{number}")
         undo_all()
-        for who, redemption, dust in spent:
-            refund(dust, who, redemption)
+        for customer_id, redemption, dust in spent:
+            refund(dust, customer_id, redemption)
         post_due()
     return given
 
 
 def take_a_step(random: Random, spent: list[tuple[CustomerId, str, int]], redemption: str) -> int:
-    who, other = random.sample(PEOPLE, 2)
+    customer_id, other = random.sample(PEOPLE, 2)
     match random.choice(["merge", "merge", "unmerge", "unmerge", "spend", "give", "due"]):
         case "merge":
             with suppress(Conflict):
-                merge(who, other)
+                merge(customer_id, other)
         case "unmerge":
             with suppress(Conflict, NotMerged):
-                unmerge(who)
+                unmerge(customer_id)
         case "spend":
             dust = random.randint(1, 3) * 50
             with suppress(Conflict):
-                hold(dust, who, redemption)
-                capture(dust, who, redemption)
-                spent.append((who, redemption, dust))
+                hold(dust, customer_id, redemption)
+                capture(dust, customer_id, redemption)
+                spent.append((customer_id, redemption, dust))
         case "give":
-            give(50, who)
+            give(50, customer_id)
             return 50
         case "due":
             post_due()

@@ -133,7 +133,7 @@ def test_an_order_that_counts_again_gets_its_points_again(api: TestClient, medus
     settle(earning(2, returned=2))
     settle(spent[2])
     assert balance().available == 0
-    # The returns are undone one after the other.
+    # Both returns are undone, one after the other.
     settle(earning(3, returned=1))
     assert balance().available == EARNED // 2
     settle(earning(4))

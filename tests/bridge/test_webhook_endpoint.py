@@ -1,4 +1,4 @@
-"""`POST /webhooks/medusa`: each documented answer, and nothing else."""
+"""`POST /webhooks/medusa`: each documented response, and no other."""
 
 import asyncio
 import json
@@ -31,7 +31,7 @@ def kept() -> list[Any]:
         return list(connection.execute(text("SELECT id, type, state, subject, payload FROM webhook_event ORDER BY id")))
 
 
-def test_a_signed_event_is_kept_byte_for_byte_and_a_task_enqueued(api: TestClient, enqueued: list[Any]) -> None:
+def test_a_signed_event_is_stored_byte_for_byte_and_a_task_enqueued(api: TestClient, enqueued: list[Any]) -> None:
     answer = deliver(api, BODY, event_id="msg_1")
     assert (answer.status_code, answer.json()) == (202, {"id": "msg_1", "status": "accepted"})
     assert [(row.id, row.type, row.state, row.subject) for row in kept()] == [
@@ -49,7 +49,7 @@ def test_the_same_id_again_is_a_duplicate(api: TestClient, enqueued: list[Any]) 
     assert len(enqueued) == 1
 
 
-def test_a_type_without_use_is_kept_and_ignored(api: TestClient, enqueued: list[Any]) -> None:
+def test_an_event_type_without_effect_is_stored_and_ignored(api: TestClient, enqueued: list[Any]) -> None:
     answer = deliver(api, event("cart.updated", {"id": "cart_1"}), event_id="msg_1")
     assert (answer.status_code, answer.json()) == (202, {"id": "msg_1", "status": "ignored"})
     assert [row.state for row in kept()] == ["ignored"]
@@ -92,7 +92,7 @@ def test_one_fitting_signature_among_several_is_enough(api: TestClient) -> None:
     "value",
     [None, "", " ", "x", "v1,", "v1,!!!", "-1", "1e9", "99999999999999999999", "ÿþ", "v1,ÿ", "٣", "1 2", "a" * 9_000],
 )
-def test_bad_headers_are_401_whatever_they_hold(api: TestClient, name: str, value: str | None) -> None:
+def test_invalid_headers_are_401(api: TestClient, name: str, value: str | None) -> None:
     headers: dict[str, Any] = signed_headers(BODY)
     headers.pop(name)
     if value is not None:
@@ -144,7 +144,7 @@ def test_another_secret_is_refused(api: TestClient) -> None:
         (b'{"type": "x", "timestamp": "2026-11-22T06:00:00Z", "data": {"a": 1e99999999999999999999}}', None),
     ],
 )
-def test_signed_but_not_an_event_is_400_and_nothing_is_kept(api: TestClient, body: bytes, field: str | None) -> None:
+def test_a_signed_body_that_is_no_event_is_400_and_not_stored(api: TestClient, body: bytes, field: str | None) -> None:
     answer = deliver(api, body)
     assert answer.status_code == 400
     assert answer.json().get("field") == field
@@ -157,23 +157,21 @@ def test_signed_but_not_an_event_is_400_and_nothing_is_kept(api: TestClient, bod
     max_leaves=5,
 ), st.booleans())  # fmt: skip
 @hypothesis_settings(max_examples=500)
-def test_whatever_the_bytes_are_they_are_read_as_json_or_refused(
-    junk: bytes, at: int, cut: int, value: Any, ascii_: bool
-) -> None:
+def test_any_bytes_are_read_as_json_or_refused(junk: bytes, at: int, cut: int, value: Any, ascii_: bool) -> None:
     text_ = json.dumps({"type": "order.placed", "timestamp": "2026-11-22T06:00:00Z", "data": {"id": "o", "x": value}},
                        ensure_ascii=ascii_)  # fmt: skip
     body = text_.encode(errors="surrogatepass")
     at %= len(body) + 1
     body = body[:at] + junk + body[at + cut :]
     try:
-        found = read_event(body)
+        parsed = read_event(body)
     except MalformedEvent:
         return
-    assert found.data == json.loads(body, parse_float=Decimal)["data"]
+    assert parsed.data == json.loads(body, parse_float=Decimal)["data"]
     stored = read_stored_order(
-        body, type=found.type, event_at=found.event_at, subject=found.subject, needs=frozenset(), now=now()
+        body, type=parsed.type, event_at=parsed.event_at, subject=parsed.subject, needs=frozenset(), now=now()
     )
-    assert stored == found.snapshot(needs=frozenset(), now=now())
+    assert stored == parsed.snapshot(needs=frozenset(), now=now())
 
 
 @given(st.data())
@@ -186,12 +184,12 @@ def test_an_order_is_the_same_however_its_event_is_read(data: Any) -> None:
         for name in ("total", "subtotal", "tax_total", "discount_total"):
             part[name] = data.draw(amount)
     body = event("order.placed", {"id": "order_1", "order": document})
-    found = read_event(body)
+    parsed = read_event(body)
     stored = read_stored_order(
-        body, type=found.type, event_at=found.event_at, subject=found.subject, needs=frozenset(), now=now()
+        body, type=parsed.type, event_at=parsed.event_at, subject=parsed.subject, needs=frozenset(), now=now()
     )
     assert stored is not None
-    assert stored == found.snapshot(needs=frozenset(), now=now())
+    assert stored == parsed.snapshot(needs=frozenset(), now=now())
 
 
 @pytest.mark.parametrize(
@@ -232,12 +230,12 @@ def test_a_body_over_a_mebibyte_is_413_before_anything_else(api: TestClient) -> 
     assert answer.json()["code"] == "too_large"
 
 
-def test_no_other_endpoint_takes_more_either(api: TestClient) -> None:
+def test_other_endpoints_have_the_same_limit(api: TestClient) -> None:
     answer = api.post("/store/dust/quote", content=b"x" * (1024 * 1024 + 1))
     assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
 
 
-def test_a_length_that_lies_does_not_help(api: TestClient) -> None:
+def test_a_wrong_content_length_does_not_avoid_the_limit(api: TestClient) -> None:
     def chunks() -> Any:
         for _ in range(40):
             yield b"z" * 65_536
@@ -272,7 +270,7 @@ _header_bytes = st.binary(max_size=300).filter(lambda b: b"\r" not in b and b"\n
 @hypothesis_settings(
     max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
-def test_no_bytes_at_all_get_past_the_verifier_or_break_it(a: bytes, b: bytes, c: bytes, body: bytes) -> None:
+def test_no_random_bytes_pass_or_crash_the_verification(a: bytes, b: bytes, c: bytes, body: bytes) -> None:
     headers = {
         "webhook-id": a.decode("latin-1"),
         "webhook-timestamp": b.decode("latin-1"),
@@ -283,7 +281,7 @@ def test_no_bytes_at_all_get_past_the_verifier_or_break_it(a: bytes, b: bytes, c
 
 
 @pytest.mark.parametrize("path", ["/webhooks/medusa", "/store/dust/quote/guest"])
-def test_a_sender_that_hangs_up_is_no_fault_of_dust(api: TestClient, path: str) -> None:
+def test_a_sender_that_disconnects_is_no_error(api: TestClient, path: str) -> None:
     sent: list[Message] = []
     parts: list[Message] = [{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}]
 

@@ -64,32 +64,32 @@ def test_a_preview_says_what_it_would_give_and_writes_nothing(dust: Dust, medusa
     medusa.orders["order_bad"] = {**order("order_bad", placed=START), "total": None}
     medusa.add_customer("cus_new", "a@x.org")
     medusa.add_customer("cus_guest", "b@x.org", has_account=False)
-    said = dust("backfill", "--since", SINCE, "--with-signup", "--dry-run", "--json").json
-    assert (said["seen"], said["orders"], said["dust"], said["customers"]) == (10, 10, 160, 3)
-    assert [(amount["currency_code"], amount["earning"], amount["dust"]) for amount in said["by_currency"]] == [
+    preview = dust("backfill", "--since", SINCE, "--with-signup", "--dry-run", "--json").json
+    assert (preview["seen"], preview["orders"], preview["dust"], preview["customers"]) == (10, 10, 160, 3)
+    assert [(amount["currency_code"], amount["earning"], amount["dust"]) for amount in preview["by_currency"]] == [
         ("eur", 6, 60), ("sek", 0, 0), ("usd", 1, 100),
     ]  # fmt: skip
-    assert said["notes"] == {
+    assert preview["notes"] == {
         "The order is canceled.": 1,
         "A guest's order: nobody claimed its points in time.": 1,
         "The programme has no earning rate for sek.": 1,
     }
-    assert (said["expired"], said["unreadable"]) == (60, ["order_bad"])
-    assert (said["customers_for_signup"], said["signup"]) == (1, 7)
+    assert (preview["expired"], preview["unreadable"]) == (60, ["order_bad"])
+    assert (preview["customers_for_signup"], preview["signup"]) == (1, 7)
     reported = " ".join(dust("backfill", "--since", SINCE, "--dry-run").out.split())
     assert "10 would be settled: 160 points for 3 customers." in reported
     assert count("SELECT count(*) FROM webhook_event") == count("SELECT count(*) FROM order_settlement") == 0
     assert count("SELECT count(*) FROM backfill_run") == 0
 
 
-def test_each_order_earns_once_whatever_webhooks_come(dust: Dust, medusa: FakeMedusa) -> None:
+def test_each_order_earns_once_even_if_its_webhooks_arrive_too(dust: Dust, medusa: FakeMedusa) -> None:
     place(medusa, 9)
     early, late = medusa.orders["order_0000"], medusa.orders["order_0004"]
     with transaction() as connection:
         receive(connection, "msg_1", read_event(order_event(early)), order_event(early), now=now())
         receive(connection, "msg_2", read_event(order_event(late)), order_event(late), now=now())
-    said = dust("backfill", "--since", SINCE, "--until", f"{SINCE}T07:30", "--yes", "--json").json
-    assert (said["state"], said["orders"], said["kept"], said["waiting"]) == ("done", 8, 8, 0)
+    report = dust("backfill", "--since", SINCE, "--until", f"{SINCE}T07:30", "--yes", "--json").json
+    assert (report["state"], report["orders"], report["kept"], report["waiting"]) == ("done", 8, 8, 0)
     assert [balance(dust, f"cus_{number}") for number in range(3)] == [30, 30, 20]
     again = dust("backfill", "--since", SINCE, "--yes", "--json").json
     assert (again["orders"], again["kept"]) == (9, 1)
@@ -103,9 +103,9 @@ def test_without_yes_it_shows_first_and_asks(dust: Dust, medusa: FakeMedusa) -> 
 
     place(medusa, 3)
     runner = typer.testing.CliRunner()
-    said = runner.invoke(app, ["backfill", "--since", SINCE], input="n\n")
-    assert said.exit_code == 1
-    assert "30 points for 3 customers" in " ".join(said.output.split())
+    result = runner.invoke(app, ["backfill", "--since", SINCE], input="n\n")
+    assert result.exit_code == 1
+    assert "30 points for 3 customers" in " ".join(result.output.split())
     assert count("SELECT count(*) FROM webhook_event") == 0
     assert runner.invoke(app, ["backfill", "--since", SINCE], input="y\n").exit_code == 0
     assert balance(dust, "cus_0") == 10
@@ -113,7 +113,7 @@ def test_without_yes_it_shows_first_and_asks(dust: Dust, medusa: FakeMedusa) -> 
     assert (asked.code, "--json cannot ask" in asked.err) == (1, True)
 
 
-def test_a_run_that_was_cut_off_goes_on_where_it_was(
+def test_an_interrupted_run_continues_where_it_was(
     dust: Dust, medusa: FakeMedusa, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(medusa_pages, "PAGE_SIZE", 10)
@@ -126,10 +126,10 @@ def test_a_run_that_was_cut_off_goes_on_where_it_was(
     other = dust("backfill", "--since", NEXT_DAY, "--yes")
     assert (other.code, "was not finished" in other.err) == (1, True)
     medusa.calls.clear()
-    said = dust("backfill", "--since", SINCE)
-    assert "after 18 orders." in " ".join(said.out.split())
-    assert "35 orders seen, 35 of them settled now" in " ".join(said.out.split())
-    # Not from the beginning: two pages from the order on that was seen last.
+    result = dust("backfill", "--since", SINCE)
+    assert "after 18 orders." in " ".join(result.out.split())
+    assert "35 orders seen, 35 of them settled now" in " ".join(result.out.split())
+    # It does not start again: two pages from the last order that was read.
     assert len(medusa.calls) == 2
     assert sum(balance(dust, f"cus_{number}") for number in range(3)) == 350
     start_run(EVERYTHING, actor="test", now=now())
@@ -152,10 +152,10 @@ def test_dates_count_from_the_order_and_rules_can_be_chosen(dust: Dust, medusa: 
     place(medusa, 1)
     medusa.orders["order_new"] = order("order_new", customer_id="cus_0", placed=now() - timedelta(days=1))
     assert dust("backfill", "--programme", 1, "--yes").code == 0
-    found = dust("balance", "cus_0", "--json").json
-    assert (found["balance"], found["pending"]) == (50, 50)
-    assert found["expiring"][0]["expires_at"][:10] == (START + timedelta(days=3650)).strftime("%Y-%m-%d")
-    # An order keeps the rules it met; a new one meets those in force.
+    shown = dust("balance", "cus_0", "--json").json
+    assert (shown["balance"], shown["pending"]) == (50, 50)
+    assert shown["expiring"][0]["expires_at"][:10] == (START + timedelta(days=3650)).strftime("%Y-%m-%d")
+    # A settled order keeps its version of the rules; a new order gets the version in force.
     medusa.orders["order_0000"] = order(
         "order_0000", customer_id="cus_0", placed=START, version=2, lines=[line(price=20)]
     )
@@ -180,7 +180,7 @@ def test_sign_ups_get_their_bonus_only_when_asked(dust: Dust, medusa: FakeMedusa
     assert balance(dust, "cus_guest") == 0
 
 
-def test_a_mailbox_gets_one_sign_up_bonus_whatever_accounts_it_has(dust: Dust, medusa: FakeMedusa) -> None:
+def test_a_mailbox_with_several_accounts_gets_one_sign_up_bonus(dust: Dust, medusa: FakeMedusa) -> None:
     set_rules(bonuses={"signup": 7})
     medusa.add_customer("cus_0", "a@x.org")
     medusa.add_customer("cus_1", "A@x.org")
@@ -199,18 +199,18 @@ def test_sign_ups_wait_while_medusa_cannot_say_what_they_are(
 ) -> None:
     set_rules(bonuses={"signup": 7})
     medusa.add_customer("cus_0", "a@x.org")
-    one = medusa._one
+    answer_one = medusa._one
     monkeypatch.setattr(medusa, "_one", lambda *_: (503, {"message": "away"}))
     assert dust("backfill", "--since", SINCE, "--with-signup", "--yes", "--json").json["waiting"] == 1
     assert balance(dust, "cus_0") == 0
-    monkeypatch.setattr(medusa, "_one", one)
+    monkeypatch.setattr(medusa, "_one", answer_one)
     process_event("rec_cus_0_signup")
     assert balance(dust, "cus_0") == 7
 
 
 @pytest.fixture
 def reported(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Counter[str]]:
-    """The outgoing webhooks that were stored, by type."""
+    """The number of stored outgoing webhooks by type."""
     monkeypatch.setenv("DUST_OUTGOING_WEBHOOK_URL", "http://127.0.0.1:1/hooks")
     monkeypatch.setenv("DUST_OUTGOING_WEBHOOK_SECRET", OUTGOING_WEBHOOK_SECRET)
     get_settings.cache_clear()
@@ -222,7 +222,7 @@ def reported(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Counter[str]]:
     return read
 
 
-def test_nobody_is_notified_of_an_old_order_unless_requested(
+def test_no_webhook_is_sent_for_an_old_order_unless_requested(
     dust: Dust, medusa: FakeMedusa, reported: Callable[[], Counter[str]]
 ) -> None:
     set_rules(earn={"expires_after_days": 60}, bonuses={"signup": 7})
@@ -257,9 +257,9 @@ def test_an_order_of_a_backfill_with_a_webhook_is_notified(
     assert (balance(dust, "cus_1"), reported()) == (30, {"dust.earned": 2})
 
 
-def test_a_poisoned_order_stops_nothing(dust: Dust, medusa: FakeMedusa) -> None:
+def test_an_order_that_cannot_be_settled_does_not_stop_the_others(dust: Dust, medusa: FakeMedusa) -> None:
     place(medusa, 3)
     medusa.orders["order_0001"]["items"] = None
-    said = dust("backfill", "--since", SINCE, "--yes", "--json").json
-    assert (said["orders"], said["kept"], said["unreadable"]) == (2, 2, ["order_0001"])
+    report = dust("backfill", "--since", SINCE, "--yes", "--json").json
+    assert (report["orders"], report["kept"], report["unreadable"]) == (2, 2, ["order_0001"])
     assert [balance(dust, f"cus_{number}") for number in range(3)] == [10, 0, 10]

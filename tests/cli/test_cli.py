@@ -40,11 +40,11 @@ def keep(body: bytes, event_id: str) -> None:
 
 
 def every_command() -> list[tuple[str, ...]]:
-    found: list[tuple[str, ...]] = []
+    commands: list[tuple[str, ...]] = []
     for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
         inner = getattr(command, "commands", None)
-        found += [(name, subcommand) for subcommand in inner] if inner else [(name,)]
-    return found
+        commands += [(name, subcommand) for subcommand in inner] if inner else [(name,)]
+    return commands
 
 
 @pytest.mark.parametrize("command", every_command(), ids=" ".join)
@@ -76,8 +76,8 @@ def test_points_are_given_to_no_customer_that_medusa_cannot_have(dust: Dust, wro
         ("balance", wrong),
         ("product", "set", wrong, "--price", 5),
     ):
-        said = dust(*command)
-        assert (said.code, "is not an id of Medusa" in " ".join(said.err.replace("│", "").split())) == (2, True), (
+        result = dust(*command)
+        assert (result.code, "is not an id of Medusa" in " ".join(result.err.replace("│", "").split())) == (2, True), (
             command
         )
     assert count("SELECT count(*) FROM dust_balance") == count("SELECT count(*) FROM dust_product") == 0
@@ -97,9 +97,13 @@ def test_balance_history_and_adjust(dust: Dust) -> None:
     assert "No transactions yet." in dust("history", "cus_1").out
     assert dust("adjust", "cus_1", 50, "--reason", "gift").out.startswith("+50 points, balance 50 (dtx_")
     debit = ["adjust", "cus_1", "-20", "--reason", "credited twice", "--key", "once", "--json"]
-    said = dust(*debit)
-    assert (said.json["amount"], said.json["balance_after"], said.json["reference_id"]) == (-20, 30, "credited twice")
-    assert dust(*debit).json == said.json
+    result = dust(*debit)
+    assert (result.json["amount"], result.json["balance_after"], result.json["reference_id"]) == (
+        -20,
+        30,
+        "credited twice",
+    )
+    assert dust(*debit).json == result.json
     assert dust("balance", "cus_1", "--json").json["balance"] == 30
     assert [row["amount"] for row in dust("history", "cus_1", "--json").json] == [-20, 50]
     assert [row["amount"] for row in dust("history", "cus_1", "--limit", 1, "--json").json] == [-20]
@@ -175,9 +179,9 @@ def test_a_balance_names_the_last_day_of_points_in_the_shops_time_zone(dust: Dus
     ],
 )
 def test_a_wrong_call_is_reported_in_plain_words(dust: Dust, words: list[str], code: int, complaint: str) -> None:
-    said = dust(*words)
-    assert (said.code, said.out) == (code, "")
-    assert complaint.lower() in " ".join(said.err.replace("│", " ").split()).lower(), said.err
+    result = dust(*words)
+    assert (result.code, result.out) == (code, "")
+    assert complaint.lower() in " ".join(result.err.replace("│", " ").split()).lower(), result.err
 
 
 @pytest.mark.parametrize("content", [b"[" * 100_000, b"\x00\xff\xfe", b"", b"[]", b"null"])
@@ -191,16 +195,16 @@ def test_a_file_of_anything_is_reported_in_plain_words(
 ) -> None:
     file = tmp_path / "file"
     file.write_bytes(content)
-    said = dust(*command, file)
-    assert (said.code, said.out) == (1, "")
-    assert said.err.startswith("dust: ")
+    result = dust(*command, file)
+    assert (result.code, result.out) == (1, "")
+    assert result.err.startswith("dust: ")
 
 
 @pytest.mark.usefixtures("settings")
-def test_trigger_at_something_else_than_dust(dust: Dust, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trigger_at_a_server_that_is_not_dust(dust: Dust, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("httpx.post", lambda *_, **__: httpx.Response(200, html="<html>A page</html>"))
-    said = dust("trigger", "order.placed", "--url", "http://shop.test")
-    assert (said.code, "http://shop.test is not Dust (200)" in said.err) == (1, True)
+    result = dust("trigger", "order.placed", "--url", "http://shop.test")
+    assert (result.code, "http://shop.test is not Dust (200)" in result.err) == (1, True)
 
 
 @pytest.mark.usefixtures("settings")
@@ -232,7 +236,7 @@ def test_trigger_calls_the_api_where_it_listens(
 
 @pytest.mark.usefixtures("settings", "dust")
 @pytest.mark.parametrize(("is_terminal", "mark"), [(False, "✗".encode()), (True, b"\\u2717")])
-def test_a_place_that_does_not_take_unicode(monkeypatch: pytest.MonkeyPatch, is_terminal: bool, mark: bytes) -> None:
+def test_an_output_without_unicode(monkeypatch: pytest.MonkeyPatch, is_terminal: bool, mark: bytes) -> None:
     written = io.BytesIO()
     out = io.TextIOWrapper(written, encoding="latin-1")
     out.isatty = lambda: is_terminal  # type: ignore[method-assign]
@@ -247,17 +251,17 @@ def test_a_place_that_does_not_take_unicode(monkeypatch: pytest.MonkeyPatch, is_
 @pytest.mark.usefixtures("settings")
 def test_a_misspelt_variable_is_named_beside_the_output(dust: Dust, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DUST_RATE_LIMT_PUBLIC", "5/minute")
-    said = dust("balance", "cus_1", "--json")
-    assert said.err == "dust: DUST_RATE_LIMT_PUBLIC is no setting: is DUST_RATE_LIMIT_PUBLIC meant?\n"
-    assert said.json["balance"] == 0
+    result = dust("balance", "cus_1", "--json")
+    assert result.err == "dust: DUST_RATE_LIMT_PUBLIC is no setting: is DUST_RATE_LIMIT_PUBLIC meant?\n"
+    assert result.json["balance"] == 0
 
 
 @pytest.mark.usefixtures("settings")
 @pytest.mark.parametrize("answer", ["[]", "7", "null", '"ok"', "[" * 100_000])
 def test_trigger_at_a_program_with_other_json(dust: Dust, monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
     monkeypatch.setattr("httpx.post", lambda *_, **__: httpx.Response(200, text=answer))
-    said = dust("trigger", "order.placed", "--url", "http://shop.test", "--json")
-    assert (said.code, "http://shop.test is not Dust (200)" in said.err) == (1, True)
+    result = dust("trigger", "order.placed", "--url", "http://shop.test", "--json")
+    assert (result.code, "http://shop.test is not Dust (200)" in result.err) == (1, True)
 
 
 @pytest.mark.usefixtures("settings")
@@ -269,8 +273,8 @@ def test_text_in_brackets_or_colons_is_shown_as_it_is(dust: Dust, tmp_path: Path
     shown = "".join(dust("history", "cus_1").out.replace("│", " ").split())
     assert all(word in shown for word in words.split())
     file = tmp_path / words.replace("/", "")
-    said = dust("export", file)
-    assert (said.code, "".join(file.name.split()) in "".join(said.out.split())) == (0, True)
+    result = dust("export", file)
+    assert (result.code, "".join(file.name.split()) in "".join(result.out.split())) == (0, True)
 
 
 @pytest.mark.usefixtures("settings")
@@ -281,8 +285,8 @@ def test_texts_are_as_long_as_the_api_takes_them(dust: Dust, option: str, most: 
     assert dust("bonus", "cus_1", "--amount", 5, *sum(given.items(), ())).code == 0
     given[option] += "ü"
     for command in (["adjust", "cus_1", 5], ["bonus", "cus_1", "--amount", 5]):
-        said = dust(*command, *sum(given.items(), ()))
-        assert (said.code, f"at most {most} characters" in said.err) == (2, True)
+        result = dust(*command, *sum(given.items(), ()))
+        assert (result.code, f"at most {most} characters" in result.err) == (2, True)
     assert dust("balance", "cus_1", "--json").json["balance"] == 10
 
 
@@ -299,22 +303,22 @@ def test_bonus(dust: Dust) -> None:
 
 @pytest.mark.usefixtures("settings")
 def test_product_set(dust: Dust) -> None:
-    said = dust("product", "set", "prod_1", "--price", 500, "--dust-only")
-    assert said.out == "prod_1: 500 points, points only\n"
+    result = dust("product", "set", "prod_1", "--price", 500, "--dust-only")
+    assert result.out == "prod_1: 500 points, points only\n"
     # No Medusa answers in this test.
-    assert "could not be asked whether all variants" in said.err
-    said = dust("product", "set", "prod_1", "--price", 400, "--json")
-    assert said.json == {"product_id": "prod_1", "dust_only": False, "dust_price": 400}
+    assert "could not be asked whether all variants" in result.err
+    result = dust("product", "set", "prod_1", "--price", 400, "--json")
+    assert result.json == {"product_id": "prod_1", "dust_only": False, "dust_price": 400}
 
 
 def test_product_set_refuses_variants_that_differ_in_price(dust: Dust, medusa: FakeMedusa) -> None:
     medusa.add_product("prod_1", 10, 100)
-    said = dust("product", "set", "prod_1", "--price", 500)
-    assert (said.code, said.out) == (1, "")
-    assert "Size 0 10.00 EUR, Size 1 100.00 EUR" in " ".join(said.err.split())
+    result = dust("product", "set", "prod_1", "--price", 500)
+    assert (result.code, result.out) == (1, "")
+    assert "Size 0 10.00 EUR, Size 1 100.00 EUR" in " ".join(result.err.split())
     medusa.add_product("prod_1", 10, 10)
-    said = dust("product", "set", "prod_1", "--price", 500)
-    assert (said.code, said.err) == (0, "")
+    result = dust("product", "set", "prod_1", "--price", 500)
+    assert (result.code, result.err) == (0, "")
 
 
 @pytest.mark.usefixtures("settings")
@@ -338,8 +342,8 @@ def test_events_and_retry(dust: Dust) -> None:
 def test_reconcile_says_what_it_found(dust: Dust, medusa: FakeMedusa) -> None:
     medusa.orders["order_1"] = order()
     since = f"{now() - timedelta(days=20):%Y-%m-%d}"
-    said = " ".join(dust("reconcile", "--since", since, "--dry-run").out.split())
-    assert f"1 orders seen since {since} 00:00; 1 orders and 0 customers would be stored." in said
+    output = " ".join(dust("reconcile", "--since", since, "--dry-run").out.split())
+    assert f"1 orders seen since {since} 00:00; 1 orders and 0 customers would be stored." in output
     assert dust("reconcile", "--since", since, "--json").json["drifted"] == ["order_1"]
     process_batch()
     assert dust("reconcile", "--since", since, "--json").json["drifted"] == []
@@ -352,19 +356,19 @@ def test_reconcile_says_what_it_found(dust: Dust, medusa: FakeMedusa) -> None:
 @pytest.mark.usefixtures("settings")
 def test_audit_names_what_it_checked_and_every_breach(dust: Dust) -> None:
     dust("adjust", "cus_1", 50, "--reason", "gift")
-    said = dust("audit")
-    assert said.code == 0
-    assert "✓ balance is sum of rows" in said.out
+    result = dust("audit")
+    assert result.code == 0
+    assert "✓ balance is sum of rows" in result.out
     assert dust("audit", "--json").json == []
     with transaction() as connection:
         connection.execute(text("UPDATE dust_balance SET balance = 51"))
-    said = dust("audit", "--json")
-    assert said.code == 1
-    assert {breach["check"] for breach in said.json} == {"balance_is_sum_of_rows", "lots_are_the_balance"}
-    assert {breach["subject"] for breach in said.json} == {"cus_1"}
-    said = dust("audit")
-    assert said.code == 1
-    assert "cus_1" in said.out
+    result = dust("audit", "--json")
+    assert result.code == 1
+    assert {breach["check"] for breach in result.json} == {"balance_is_sum_of_rows", "lots_are_the_balance"}
+    assert {breach["subject"] for breach in result.json} == {"cus_1"}
+    result = dust("audit")
+    assert result.code == 1
+    assert "cus_1" in result.out
     with transaction() as connection:
         connection.execute(text("UPDATE dust_balance SET balance = 50"))
 
@@ -406,21 +410,21 @@ def test_trigger_sends_what_a_real_server_takes(dust: Dust, settings: dict[str, 
         assert dust("trigger", "order.placed", "--customer", "cus_1", "--url", url).out.startswith("202 accepted msg_")
         assert dust("trigger", "order.placed", "--order", file, "--url", url, "--json").json["status"] == "accepted"
         assert dust("trigger", "cart.updated", "--url", url, "--json").json["status"] == "ignored"
-        said = dust("trigger", "order placed", "--url", url)
-        assert (said.code, said.out[:4]) == (1, "400 ")
+        result = dust("trigger", "order placed", "--url", url)
+        assert (result.code, result.out[:4]) == (1, "400 ")
     process_batch()
     assert dust("balance", "cus_1", "--json").json["balance"] == 20 + 10
     file.write_text("[]")
-    said = dust("trigger", "order.placed", "--order", file)
-    assert (said.code, "is not the JSON of an order" in said.err) == (1, True)
+    result = dust("trigger", "order.placed", "--order", file)
+    assert (result.code, "is not the JSON of an order" in result.err) == (1, True)
 
 
 @pytest.mark.parametrize("command", [["balance", "cus_1"], ["audit"], ["events"], ["migrate"]])
 def test_missing_settings_are_named_with_exit_code_two(dust: Dust, command: list[str]) -> None:
     get_settings.cache_clear()
-    said = dust(*command)
+    result = dust(*command)
     get_settings.cache_clear()
-    assert (said.code, said.out, said.err) == (2, "", "dust: DUST_DATABASE_URL is not set\n")
+    assert (result.code, result.out, result.err) == (2, "", "dust: DUST_DATABASE_URL is not set\n")
 
 
 def test_an_unreachable_database_is_reported_in_plain_words(
@@ -434,9 +438,9 @@ def test_an_unreachable_database_is_reported_in_plain_words(
     use("postgresql://nobody@127.0.0.1:1/none")
     try:
         for command in (["balance", "cus_1"], ["migrate"], ["migrate", "--check"]):
-            said = dust(*command)
-            assert (said.code, said.out) == (1, ""), command
-            assert said.err.startswith("dust: The database is out of reach"), command
+            result = dust(*command)
+            assert (result.code, result.out) == (1, ""), command
+            assert result.err.startswith("dust: The database is out of reach"), command
     finally:
         use(settings["DUST_DATABASE_URL"])
 
@@ -476,21 +480,21 @@ def test_an_address_that_cannot_be_listened_on_names_its_setting(
 ) -> None:
     monkeypatch.setattr("uvicorn.run", lambda *_, **__: pytest.fail("uvicorn names no setting"))
 
-    def said(host: str, port: int) -> str:
+    def complaint(host: str, port: int) -> str:
         monkeypatch.setenv("DUST_HOST", host)
         monkeypatch.setenv("DUST_PORT", str(port))
         get_settings.cache_clear()
-        said = dust("serve")
-        assert (said.code, said.out) == (1, "")
-        return said.err
+        result = dust("serve")
+        assert (result.code, result.out) == (1, "")
+        return result.err
 
     with bound_socket() as other:
         other.listen()
         port = other.getsockname()[1]
         expected = f"dust: cannot listen on 127.0.0.1:{port} (Address already in use): set DUST_PORT\n"
-        assert said("127.0.0.1", port) == expected
+        assert complaint("127.0.0.1", port) == expected
     # An address for documentation (RFC 5737), which no machine has.
-    assert said("192.0.2.1", 8600).endswith("set DUST_HOST\n")
+    assert complaint("192.0.2.1", 8600).endswith("set DUST_HOST\n")
 
 
 def test_responses_of_an_inherited_socket_leave_at_once(
@@ -516,11 +520,11 @@ def test_migrate_and_its_check(dust: Dust) -> None:
 def test_migrate_says_what_to_do_with_a_database_of_an_unreleased_version(dust: Dust, settings: dict[str, str]) -> None:
     with psycopg.connect(settings["DUST_DATABASE_URL"]) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '0027'")
-    said = dust("migrate")
-    assert (said.code, said.out) == (1, "")
-    assert "is at 0027, which this version of Dust does not know." in said.err
-    assert "start with an empty database" in said.err
-    assert "Traceback" not in said.err
+    result = dust("migrate")
+    assert (result.code, result.out) == (1, "")
+    assert "is at 0027, which this version of Dust does not know." in result.err
+    assert "start with an empty database" in result.err
+    assert "Traceback" not in result.err
     assert "which this version does not know" in dust("doctor").out
 
 

@@ -1,4 +1,4 @@
-"""`dust clock`: time moves for all processes where things are tried out, and nowhere else."""
+"""`dust clock`: moves the time of all processes of a test installation, and of no other."""
 
 import json
 import os
@@ -30,9 +30,9 @@ from tests.support.orders import PLACED, line, order, order_event
 
 @pytest.fixture
 def published(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    said: list[str] = []
-    monkeypatch.setattr(command, "publish", lambda task, **_: said.append(task))
-    return said
+    tasks: list[str] = []
+    monkeypatch.setattr(command, "publish", lambda task, **_: tasks.append(task))
+    return tasks
 
 
 @pytest.fixture
@@ -66,16 +66,14 @@ def test_only_a_stack_with_a_database_of_its_own_may_move_time_unless_configured
 
 
 @pytest.mark.usefixtures("settings")
-def test_where_real_dust_is_kept_time_cannot_be_moved(published: list[str]) -> None:
+def test_the_clock_of_a_production_installation_cannot_be_moved(published: list[str]) -> None:
     with pytest.raises(ClockIsFixed):
         dust("+30d")
     assert near(timedelta())
     assert published == []
 
 
-def test_what_stands_in_the_database_moves_nothing_where_it_is_not_allowed(
-    movable: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stored_offset_is_ignored_where_the_test_clock_is_off(movable: None, monkeypatch: pytest.MonkeyPatch) -> None:
     dust("+30d")
     monkeypatch.delenv("DUST_TEST_CLOCK")
     get_settings.cache_clear()
@@ -100,13 +98,13 @@ def test_time_moves_on_is_set_and_comes_back() -> None:
     "arguments", [["+30"], ["+3y"], ["30d"], ["set"], ["set", "soon"], ["+1d", "more"], ["+999999w"], ["reset", "now"]]
 )
 @pytest.mark.usefixtures("movable")
-def test_what_is_no_time_is_refused_in_words(arguments: list[str]) -> None:
+def test_an_invalid_time_is_refused_with_a_message(arguments: list[str]) -> None:
     with pytest.raises(FieldErrors, match=r"^clock: "):
         dust(*arguments)
     assert near(timedelta())
 
 
-def test_dust_matures_and_expires_at_once_and_the_sweeps_are_woken(
+def test_points_mature_and_expire_at_once_and_the_sweeps_are_enqueued(
     movable: None, api: TestClient, published: list[str]
 ) -> None:
     with transaction() as connection:
@@ -117,9 +115,9 @@ def test_dust_matures_and_expires_at_once_and_the_sweeps_are_woken(
     figures = []
     for step in ("+0d", "+11d", "+20d"):
         dust(step)
-        # A token and a signature of the wall's time are still good.
-        found = api.get("/store/dust/balance", headers=tokens.customer()).json()
-        figures.append((found["balance"], found["pending"]))
+        # A token and a signature with the real time are still valid.
+        balance = api.get("/store/dust/balance", headers=tokens.customer()).json()
+        figures.append((balance["balance"], balance["pending"]))
         assert deliver(api, order_event(order("order_2", customer_id="cus_2"))).status_code in {200, 202}
     process_batch()
     assert figures == [(0, 100), (100, 0), (0, 0)]
@@ -127,13 +125,13 @@ def test_dust_matures_and_expires_at_once_and_the_sweeps_are_woken(
 
 
 @pytest.mark.system
-def test_other_processes_go_by_it_too(movable: None, settings: dict[str, str]) -> None:
+def test_other_processes_use_the_moved_clock(movable: None, settings: dict[str, str]) -> None:
     dust("+30d")
     environment = {**os.environ, **settings, "DUST_TEST_CLOCK": "true"}
-    said = subprocess.check_output(
+    printed = subprocess.check_output(
         [sys.executable, "-c", "from bridge import clock; print(clock.now().isoformat())"], env=environment, text=True
     )
-    assert abs(datetime.fromisoformat(said.strip()) - now()) < timedelta(minutes=5)
+    assert abs(datetime.fromisoformat(printed.strip()) - now()) < timedelta(minutes=5)
 
 
 def test_a_process_that_runs_already_notices_within_a_second_and_asks_no_more_often(

@@ -1,4 +1,4 @@
-"""`dust doctor` against each thing it checks, broken on purpose: that line alone is ✗ and says how to fix it."""
+"""`dust doctor`: each check is made to fail on purpose. Only its line is ✗, and it says how to fix the cause."""
 
 import json
 import os
@@ -37,14 +37,14 @@ from tests.support.databases import NOWHERE
 from tests.support.medusa import API_KEY, PUBLISHABLE_KEY
 from tests.support.ports import reserved_port
 
-# A worker runs for all of them.
+# One worker serves all queues.
 pytestmark = pytest.mark.system
 
 _PATIENCE_SECONDS = 60.0
 
 
 class Site:
-    """An HTTP server with the answers that it is given; any other path is 404."""
+    """An HTTP server with the given responses; any other path is 404."""
 
     def __init__(self) -> None:
         self.answers: dict[str, tuple[int, Any]] = {}
@@ -54,7 +54,7 @@ class Site:
 
 
 class Shop(Site):
-    """Medusa, as far as the doctor looks."""
+    """A Medusa with the paths that the doctor reads."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -118,18 +118,18 @@ def worker(broker: str, database: str, queues: str) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def broker(postgres: str) -> Iterator[str]:
-    """A real one that has workers for every queue."""
-    with clock.running(), own_broker() as made, worker(made.url, postgres, "events,redemptions,medusa,sweeps"):
+    """A real broker with a worker for every queue."""
+    with clock.running(), own_broker() as server, worker(server.url, postgres, "events,redemptions,medusa,sweeps"):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("DUST_BROKER_URL", made.url)
+            patch.setenv("DUST_BROKER_URL", server.url)
             reread_clock()
             assert until(lambda: all(enqueue.queues_with_workers(timeout_seconds=0.5).values()), _PATIENCE_SECONDS)
-        yield made.url
+        yield server.url
     reread_clock()
 
 
 def reread_clock() -> None:
-    """Forget what was read of the environment; Celery's settings are a module that is read once."""
+    """Drop cached settings. Celery's settings are a module that is imported once."""
     get_settings.cache_clear()
     db.dispose_engine()
     enqueue._publisher.clear()
@@ -151,7 +151,7 @@ def flower() -> Iterator[Site]:
 
 
 class Installation:
-    """All that is needed, running; `change` changes its environment."""
+    """A running installation; `change` changes its environment."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self._patch = patch
@@ -168,30 +168,30 @@ class Installation:
         return {finding.check: finding for finding in examine()}
 
     def only_wrong(self, *checks: str, skipped: tuple[str, ...] = ()) -> Finding:
-        """The finding of the first of these checks, after making sure that they are ✗ and all others as they were."""
-        found = self.examined()
-        assert {name for name, finding in found.items() if finding.ok is False} == set(checks)
-        assert {name for name, finding in found.items() if finding.ok is None} == set(skipped)
-        assert all(found[name].fix for name in checks)
-        return found[checks[0]]
+        """The finding of the first of these checks. Asserts that exactly these are ✗."""
+        findings = self.examined()
+        assert {name for name, finding in findings.items() if finding.ok is False} == set(checks)
+        assert {name for name, finding in findings.items() if finding.ok is None} == set(skipped)
+        assert all(findings[name].fix for name in checks)
+        return findings[checks[0]]
 
 
 @pytest.fixture
 def installation(
     settings: dict[str, str], broker: str, shop: Site, flower: Site, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Installation]:
-    # The caller waits this long for the last worker.
+    # The check waits this long for the last worker.
     monkeypatch.setattr(processes, "_WORKERS_ANSWER_SECONDS", 0.7)
-    # Postgres' own clock is not the tests': let it be as far ahead as ours is.
+    # Postgres has its own clock. The database clock check gets the tests' clock instead.
     ahead = now() - machine_now()
     monkeypatch.setattr(database, "_postgres_now", lambda: machine_now() + ahead)
-    made = Installation(monkeypatch)
-    made.change(BROKER_URL=broker, MEDUSA_URL=shop.url, FLOWER_PORT=flower.url.rpartition(":")[2])
+    running = Installation(monkeypatch)
+    running.change(BROKER_URL=broker, MEDUSA_URL=shop.url, FLOWER_PORT=flower.url.rpartition(":")[2])
     with db.transaction() as connection:
         record_run(connection, BEAT, {}, now=now())
-    yield made
-    # The audit at the end wants the database that there was at first.
-    made.change(**{name.removeprefix("DUST_"): value for name, value in settings.items()})
+    yield running
+    # The audit at the end needs the original database.
+    running.change(**{name.removeprefix("DUST_"): value for name, value in settings.items()})
 
 
 def as_owner(database: str, statement: str) -> None:
@@ -201,7 +201,7 @@ def as_owner(database: str, statement: str) -> None:
     engine.dispose()
 
 
-def test_when_all_is_well_every_line_is_a_tick(installation: Installation) -> None:
+def test_without_problems_every_line_is_a_tick(installation: Installation) -> None:
     result = CliRunner().invoke(app, ["doctor"])
     assert result.exit_code == 0, result.output
     assert result.output.count("✓") == len(installation.examined()) == 20
@@ -258,9 +258,9 @@ NEED_DATABASE = (
 
 def test_a_database_that_does_not_answer(installation: Installation) -> None:
     installation.change(DATABASE_URL=NOWHERE)
-    found = installation.only_wrong("database", skipped=NEED_DATABASE)
-    assert "refused" in found.detail
-    assert "DUST_DATABASE_URL" in found.fix
+    finding = installation.only_wrong("database", skipped=NEED_DATABASE)
+    assert "refused" in finding.detail
+    assert "DUST_DATABASE_URL" in finding.fix
 
 
 def test_no_database_named(installation: Installation) -> None:
@@ -270,35 +270,35 @@ def test_no_database_named(installation: Installation) -> None:
 
 def test_a_database_that_lags_behind(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(migrations, "known_revisions", lambda: ("0002", "0001"))
-    found = installation.only_wrong(
+    finding = installation.only_wrong(
         "migrations", skipped=("sessions", "privileges", "programme", "inbox", "beat", "time", "outgoing webhooks")
     )
-    assert "dust migrate" in found.fix
+    assert "dust migrate" in finding.fix
 
 
-def test_a_role_that_may_change_the_book(installation: Installation, database: str) -> None:
+def test_a_role_that_may_change_the_ledger(installation: Installation, database: str) -> None:
     as_owner(database, f"GRANT UPDATE ON dust_transaction TO {db.APP_ROLE}")
     assert "GRANT dust_app" in installation.only_wrong("privileges").fix
 
 
 # libfaketime moves the clock of Python and not that of the embedded Postgres.
 @pytest.mark.servers
-def test_postgres_says_the_time(settings: dict[str, str]) -> None:
+def test_the_time_of_postgres_is_compared(settings: dict[str, str]) -> None:
     assert abs(database._postgres_now() - machine_now()) < timedelta(minutes=1)
 
 
 def test_this_machine_s_clock_goes_wrong(installation: Installation, shop: Site) -> None:
     with moved(timedelta(seconds=-90)):
-        # Medusa's goes as wrong as ours: only the database's is another.
-        found = installation.only_wrong("database clock")
-        assert "ahead of this machine's" in found.detail
-        assert "time server" in found.fix
+        # Medusa has the same wrong time as Dust: only the database differs.
+        finding = installation.only_wrong("database clock")
+        assert "ahead of this machine's" in finding.detail
+        assert "time server" in finding.fix
 
 
 def test_medusa_s_clock_goes_wrong(installation: Installation, shop: Site) -> None:
     shop.ahead = timedelta(seconds=-90)
-    found = installation.only_wrong("medusa clock")
-    assert found.detail in {f"{seconds} s behind this machine's" for seconds in (90, 91)}
+    finding = installation.only_wrong("medusa clock")
+    assert finding.detail in {f"{seconds} s behind this machine's" for seconds in (90, 91)}
 
 
 def test_medusa_does_not_say_the_time(installation: Installation, shop: Site) -> None:
@@ -314,16 +314,16 @@ INSERT_EVENT = (
 
 def test_an_event_that_waits_too_long(installation: Installation, database: str) -> None:
     as_owner(database, INSERT_EVENT % "'pending', :now, NULL")
-    found = installation.only_wrong("inbox")
-    assert "20 minutes" in found.detail
+    finding = installation.only_wrong("inbox")
+    assert "20 minutes" in finding.detail
     as_owner(database, "DELETE FROM webhook_event")
 
 
 def test_an_event_that_failed(installation: Installation, database: str) -> None:
     as_owner(database, INSERT_EVENT % "'failed', NULL, 'why'")
-    found = installation.only_wrong("inbox")
-    assert found.detail == "failed events that need an operator: 1"
-    assert "dust retry" in found.fix
+    finding = installation.only_wrong("inbox")
+    assert finding.detail == "failed events that need an operator: 1"
+    assert "dust retry" in finding.fix
 
 
 @pytest.mark.parametrize("url", ["redis://127.0.0.1:1/0", "amqp://guest:guest@127.0.0.1:1//"])
@@ -374,25 +374,25 @@ def test_no_broker_named(installation: Installation) -> None:
 def test_no_worker(installation: Installation) -> None:
     with own_broker() as elsewhere:
         installation.change(BROKER_URL=elsewhere.url)
-        found = installation.only_wrong("workers")
-    assert "events, redemptions, medusa, sweeps" in found.detail
+        finding = installation.only_wrong("workers")
+    assert "events, redemptions, medusa, sweeps" in finding.detail
 
 
 def test_a_queue_without_a_worker(installation: Installation, database: str) -> None:
     with own_broker() as elsewhere, worker(elsewhere.url, database, "events,redemptions,sweeps"):
         installation.change(BROKER_URL=elsewhere.url)
         assert until(lambda: enqueue.queues_with_workers(timeout_seconds=0.5)["events"] == 1, _PATIENCE_SECONDS)
-        found = installation.only_wrong("workers")
-    assert found.detail == "nobody answers for medusa"
-    assert "dust worker --queues medusa" in found.fix
+        finding = installation.only_wrong("workers")
+    assert finding.detail == "nobody answers for medusa"
+    assert "dust worker --queues medusa" in finding.fix
 
 
 def test_a_clock_that_stopped(installation: Installation) -> None:
     with db.transaction() as connection:
         record_run(connection, BEAT, {}, now=now() - timedelta(minutes=30))
-    found = installation.only_wrong("beat")
-    assert "30 minutes ago" in found.detail
-    assert "dust beat" in found.fix
+    finding = installation.only_wrong("beat")
+    assert "30 minutes ago" in finding.detail
+    assert "dust beat" in finding.fix
 
 
 def test_a_clock_that_was_never_started(installation: Installation, database: str) -> None:
@@ -423,7 +423,7 @@ def test_flower_on_all_addresses(installation: Installation, monkeypatch: pytest
     assert called == ["http://[::1]:5555/healthcheck"]
 
 
-def test_flower_elsewhere(installation: Installation, flower: Site) -> None:
+def test_a_flower_on_another_machine(installation: Installation, flower: Site) -> None:
     installation.change(FLOWER_PORT=str(reserved_port("127.0.0.1")))
     assert CliRunner().invoke(app, ["doctor", "--flower", flower.url]).exit_code == 0
 
@@ -436,23 +436,23 @@ def test_a_medusa_that_does_not_answer(installation: Installation) -> None:
     assert "DUST_MEDUSA_URL" in installation.only_wrong("medusa", skipped=NEED_MEDUSA).fix
 
 
-def test_something_else_than_medusa(installation: Installation, shop: Site) -> None:
+def test_a_server_that_is_not_medusa(installation: Installation, shop: Site) -> None:
     shop.answers.clear()
     assert "404" in installation.only_wrong("medusa", skipped=NEED_MEDUSA).detail
 
 
 def test_a_storefront_with_a_page_for_every_path(installation: Installation, shop: Site) -> None:
     shop.answers |= dict.fromkeys(shop.answers, (200, "<html>A shop</html>"))
-    found = installation.only_wrong("medusa key", skipped=("medusa scopes", "plugin"))
-    assert "is not Medusa" in found.detail
-    assert "DUST_MEDUSA_URL" in found.fix
+    finding = installation.only_wrong("medusa key", skipped=("medusa scopes", "plugin"))
+    assert "is not Medusa" in finding.detail
+    assert "DUST_MEDUSA_URL" in finding.fix
 
 
 def test_an_address_that_redirects(installation: Installation, shop: Site) -> None:
     shop.answers["/health"] = (308, "")
-    found = installation.only_wrong("medusa", skipped=NEED_MEDUSA)
-    assert "redirects (308)" in found.detail
-    assert "https://" in found.fix
+    finding = installation.only_wrong("medusa", skipped=NEED_MEDUSA)
+    assert "redirects (308)" in finding.detail
+    assert "https://" in finding.fix
 
 
 def test_no_medusa_named(installation: Installation) -> None:
@@ -462,9 +462,9 @@ def test_no_medusa_named(installation: Installation) -> None:
 
 def test_a_key_that_is_not_accepted(installation: Installation, shop: Site) -> None:
     shop.answers["/admin/orders"] = (401, {"message": "Unauthorized"})
-    found = installation.only_wrong("medusa key", skipped=("medusa scopes", "plugin"))
-    assert "DUST_MEDUSA_API_KEY" in found.fix
-    assert API_KEY not in str(found)
+    finding = installation.only_wrong("medusa key", skipped=("medusa scopes", "plugin"))
+    assert "DUST_MEDUSA_API_KEY" in finding.fix
+    assert API_KEY not in str(finding)
 
 
 def test_no_key(installation: Installation) -> None:
@@ -473,16 +473,16 @@ def test_no_key(installation: Installation) -> None:
 
 
 @pytest.mark.parametrize("name", ["orders", "payments", "customers", "products", "promotions"])
-def test_a_key_that_may_not_read_all_of_it(installation: Installation, shop: Site, name: str) -> None:
+def test_a_key_without_some_scopes(installation: Installation, shop: Site, name: str) -> None:
     shop.answers[f"/admin/{name}"] = (403, {})
     assert installation.only_wrong("medusa scopes").detail == f"the key cannot read {name} (403)"
 
 
 def test_a_publishable_key_that_is_not_accepted(installation: Installation, shop: Site) -> None:
     shop.answers["/store/regions"] = (400, {"type": "not_allowed"})
-    found = installation.only_wrong("publishable key")
-    assert "DUST_MEDUSA_PUBLISHABLE_KEY" in found.fix
-    assert PUBLISHABLE_KEY not in str(found)
+    finding = installation.only_wrong("publishable key")
+    assert "DUST_MEDUSA_PUBLISHABLE_KEY" in finding.fix
+    assert PUBLISHABLE_KEY not in str(finding)
 
 
 def test_no_publishable_key(installation: Installation) -> None:
@@ -509,9 +509,9 @@ def test_a_plugin_that_cannot_deliver(
         state = {"oldest_waiting_at": (now() - timedelta(minutes=20)).isoformat().replace("+00:00", "Z")}
     answer = {"waiting": 0, "rejected": 0, "oldest_waiting_at": None, "undelivered": [{"last_error": "said 400"}]}
     shop.answers["/admin/dust/deliveries"] = (200, {**answer, **state})
-    found = installation.only_wrong("plugin")
-    assert found.detail == reported
-    assert "DUST_WEBHOOK_SECRETS" in found.fix
+    finding = installation.only_wrong("plugin")
+    assert finding.detail == reported
+    assert "DUST_WEBHOOK_SECRETS" in finding.fix
 
 
 def test_the_version_of_medusa_is_shown(installation: Installation, shop: Site) -> None:
@@ -531,6 +531,6 @@ def test_pending_until_paid_is_recommended_where_points_are_earned_with_the_orde
     for earn in ({"pending_until_paid": True}, {"when": "payment.captured"}):
         with transaction() as connection:
             add_version(connection, Programme.model_validate({"earn": earn}), author="test", now=now())
-        found = installation.examined()["programme"]
-        assert found.ok
-        assert "recommended" not in found.detail
+        finding = installation.examined()["programme"]
+        assert finding.ok
+        assert "recommended" not in finding.detail

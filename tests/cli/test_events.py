@@ -24,14 +24,14 @@ from tests.support.orders import event, order, order_event
 
 @pytest.fixture
 def published(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    said: list[Any] = []
-    monkeypatch.setattr(module, "publish", lambda *what: said.append(what))
-    return said
+    tasks: list[Any] = []
+    monkeypatch.setattr(module, "publish", lambda *task_and_arguments: tasks.append(task_and_arguments))
+    return tasks
 
 
 @pytest.fixture
 def inbox(api: TestClient, medusa: FakeMedusa, published: list[Any]) -> TestClient:
-    """Two failed events, of yesterday and of today, and one that went through."""
+    """Two failed events, of yesterday and of today, and one that was handled."""
     for days, (event_id, kind) in enumerate([("old", "order.canceled"), ("new", "order.placed")]):
         with moved(timedelta(days=days - 1, minutes=-1)):
             body = event(kind, {"id": f"order_{event_id}"})
@@ -75,7 +75,7 @@ def test_one_event_is_shown_with_its_body_and_its_history(inbox: TestClient) -> 
     assert "no failed attempt" in dust("events", "good").output
 
 
-def test_an_unknown_event_is_said_to_be_one(inbox: TestClient) -> None:
+def test_an_unknown_event_is_reported(inbox: TestClient) -> None:
     for command in ("events", "retry"):
         with pytest.raises(UnknownEvent):
             dust(command, "nobody")
@@ -105,7 +105,7 @@ def test_retry_by_filter(inbox: TestClient) -> None:
 
 
 @pytest.mark.parametrize("arguments", [[], ["old", "--all-failed"], ["old", "--type", "order.placed"]])
-def test_a_call_that_could_mean_two_things_is_refused(inbox: TestClient, arguments: list[str]) -> None:
+def test_an_ambiguous_call_is_refused(inbox: TestClient, arguments: list[str]) -> None:
     with pytest.raises(InvalidInput):
         dust("retry", *arguments)
     assert len(listed("--state", "failed")) == 2

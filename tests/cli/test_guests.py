@@ -29,9 +29,9 @@ def balance(dust: Dust, customer: str) -> int:
 def test_what_waits_for_guests_is_listed_and_shown(dust: Dust) -> None:
     assert "There are no orders of guests yet." in dust("guests", "list").out
     settle(as_a_guest(), as_a_guest("order_2", lines=[line(price=25)]))
-    said = dust("guests", "list", "--json").json
-    assert (said["waiting_orders"], said["waiting_dust"]) == (2, 35)
-    assert {escrow["order_id"]: escrow["dust"] for escrow in said["escrows"]} == {"order_1": 10, "order_2": 25}
+    listed = dust("guests", "list", "--json").json
+    assert (listed["waiting_orders"], listed["waiting_dust"]) == (2, 35)
+    assert {escrow["order_id"]: escrow["dust"] for escrow in listed["escrows"]} == {"order_1": 10, "order_2": 25}
     assert len(dust("guests", "list", "--limit", 1, "--json").json["escrows"]) == 1
     assert dust("guests", "list", "--state", "claimed", "--json").json["escrows"] == []
     assert "35 points of 2 orders wait to be claimed." in dust("guests", "list").out
@@ -43,19 +43,19 @@ def test_what_waits_for_guests_is_listed_and_shown(dust: Dust) -> None:
     assert (unknown.code, "order_9" in unknown.err) == (1, True)
 
 
-def test_support_claims_for_a_customer_once_and_looks_first(dust: Dust) -> None:
+def test_support_previews_a_claim_for_a_customer_and_makes_it_once(dust: Dust) -> None:
     settle(as_a_guest(), as_a_guest("order_2", email="eve@example.com"))
     claim = ("guests", "claim", "cus_ada", "--email", f" {ADA.lower()}")
     assert "10 points would be claimed." in dust(*claim, "--dry-run").out
     assert balance(dust, "cus_ada") == 0
-    said = dust(*claim, "--json").json
-    assert (said["dust"], said["orders"]) == (10, [{"dust": 10, "order_id": "order_1"}])
+    claimed = dust(*claim, "--json").json
+    assert (claimed["dust"], claimed["orders"]) == (10, [{"dust": 10, "order_id": "order_1"}])
     again = dust(*claim)
     assert "No orders wait under this e-mail." in again.out
     assert "0 points claimed." in again.out
     assert balance(dust, "cus_ada") == 10
     assert "claimed them" in dust("guests", "show", "order_1").out
-    # An order that is heard of later is theirs as well.
+    # An order that becomes known later is claimed too.
     settle(as_a_guest("order_3"))
     assert dust("guests", "claim", "cus_ada", "--email", ADA, "--json").json["dust"] == 10
     for email in ("ada", "ada@", "@example.com", "ada lovelace@example.com"):
@@ -65,8 +65,8 @@ def test_support_claims_for_a_customer_once_and_looks_first(dust: Dust) -> None:
 
 def test_an_address_can_be_typed_so_that_no_history_keeps_it(dust: Dust) -> None:
     settle(as_a_guest())
-    said = typer.testing.CliRunner().invoke(app, ["guests", "claim", "cus_ada", "--email", "-"], input=f"{ADA}\n")
-    assert said.exit_code == 0, said.output
+    result = typer.testing.CliRunner().invoke(app, ["guests", "claim", "cus_ada", "--email", "-"], input=f"{ADA}\n")
+    assert result.exit_code == 0, result.output
     assert balance(dust, "cus_ada") == 10
 
 
@@ -81,10 +81,10 @@ def test_a_new_key_asks_first_and_drops_the_hashes(dust: Dust) -> None:
         assert connection.scalar(text("SELECT count(email_hash) FROM guest_escrow")) == 0
 
 
-def test_two_accounts_become_one_and_two_again(dust: Dust) -> None:
+def test_two_accounts_are_merged_and_the_merge_is_undone(dust: Dust) -> None:
     settle(order("order_1", customer_id="cus_old"), order("order_2", customer_id="cus_new", lines=[line(price=5)]))
-    said = dust("merge", "cus_old", "--into", "cus_new", "--json").json
-    assert (said["customer_id"], said["survivor_id"], said["merged_by"], said["balance"]) == (
+    report = dust("merge", "cus_old", "--into", "cus_new", "--json").json
+    assert (report["customer_id"], report["survivor_id"], report["merged_by"], report["balance"]) == (
         "cus_old", "cus_new", "cli", 15,
     )  # fmt: skip
     merged = dust("merge", "cus_old", "--into", "cus_new").out

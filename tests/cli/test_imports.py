@@ -1,4 +1,4 @@
-"""`dust import` and `dust export`: what goes in comes out, a kill costs nothing, and an undo leaves no trace."""
+"""`dust import` and `dust export`: round trips, kills in the middle, and undo."""
 
 import csv
 import json
@@ -59,7 +59,9 @@ def rows_of(file: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(lines))
 
 
-def test_emails_are_looked_up_and_every_doubt_is_a_row(dust: Dust, medusa: FakeMedusa, tmp_path: Path) -> None:
+def test_emails_are_looked_up_and_every_ambiguous_row_is_refused(
+    dust: Dust, medusa: FakeMedusa, tmp_path: Path
+) -> None:
     medusa.add_customer("cus_ada", "ada@x.org")
     medusa.add_customer("cus_Bob", "Bob@x.org")
     medusa.add_customer("cus_1", "twin@x.org")
@@ -76,10 +78,10 @@ def test_emails_are_looked_up_and_every_doubt_is_a_row(dust: Dust, medusa: FakeM
         "guest@x.org,9",
         "no@x.org,1",
     )
-    said = dust("import", file, "--preset", "smile", "--dry-run", "--json")
-    assert said.code == 1
-    assert (said.json["rows"], said.json["dust"], said.json["zeros"]) == (1, 6, 1)
-    assert [(row["line"], row["message"].partition(":")[0]) for row in said.json["refused"]] == [
+    result = dust("import", file, "--preset", "smile", "--dry-run", "--json")
+    assert result.code == 1
+    assert (result.json["rows"], result.json["dust"], result.json["zeros"]) == (1, 6, 1)
+    assert [(row["line"], row["message"].partition(":")[0]) for row in result.json["refused"]] == [
         (2, "has a balance in line 5 as well"),
         (5, "has a balance in line 2 as well"),
         (6, "belongs to several accounts in Medusa that differ in capitals"),
@@ -88,18 +90,18 @@ def test_emails_are_looked_up_and_every_doubt_is_a_row(dust: Dust, medusa: FakeM
     ]
     assert count("SELECT count(*) FROM import_batch") == count("SELECT count(*) FROM dust_transaction") == 0
 
-    said = dust("import", file, "--preset", "smile")
-    assert said.code == 1
-    assert "Nothing was imported. Correct the file, or use --skip-refused." in said.out
+    result = dust("import", file, "--preset", "smile")
+    assert result.code == 1
+    assert "Nothing was imported. Correct the file, or use --skip-refused." in result.out
     assert count("SELECT count(*) FROM dust_transaction") == 0
 
     wrong = tmp_path / "wrong.csv"
-    said = dust("import", file, "--preset", "smile", "--skip-refused", "--refused", wrong)
-    assert (said.code, balance("cus_ada"), balance("cus_Bob")) == (0, 0, 6)
-    assert "Imported: 1 row, 6 points for 1 customer." in said.out
+    result = dust("import", file, "--preset", "smile", "--skip-refused", "--refused", wrong)
+    assert (result.code, balance("cus_ada"), balance("cus_Bob")) == (0, 0, 6)
+    assert "Imported: 1 row, 6 points for 1 customer." in result.out
     refused = ["ADA@x.org", "ada@x.org", "Twin@x.org", "guest@x.org", "no@x.org"]
     assert [row["email"] for row in rows_of(wrong)] == refused
-    # No address may stay behind.
+    # No e-mail address may be stored.
     with transaction() as connection:
         kept = " ".join(str(row) for row in connection.execute(text("SELECT * FROM import_row")))
     assert "x.org" not in kept
@@ -116,8 +118,8 @@ def test_refused_rows_never_replace_the_imported_file(
     file = write(tmp_path, "customer_id,balance", "cus_1,5", "cus_2,many")
     (tmp_path / "link.csv").symlink_to(file)
     before = file.read_bytes()
-    said = dust("import", file, "--trust-ids", "--skip-refused", "--refused", tmp_path / name)
-    assert (said.code, "--refused: give another file" in said.err) == (1, True)
+    result = dust("import", file, "--trust-ids", "--skip-refused", "--refused", tmp_path / name)
+    assert (result.code, "--refused: give another file" in result.err) == (1, True)
     assert file.read_bytes() == before
     assert count("SELECT count(*) FROM dust_transaction") == 0
 
@@ -126,17 +128,17 @@ def test_a_file_asked_for_twice_is_imported_once(dust: Dust, medusa: FakeMedusa,
     medusa.add_customer("cus_1", "a@x.org")
     file = write(tmp_path, "customer_id,balance", "cus_1,5", name="Smile export (1).csv")
     assert dust("import", file, "--json").json["name"].startswith("Smile-export-1-")
-    said = dust("import", file)
-    assert "This file was imported before. Nothing was left to do." in said.out
+    result = dust("import", file)
+    assert "This file was imported before. Nothing was left to do." in result.out
     assert "importing it again would change nothing" in " ".join(dust("import", file, "--dry-run").out.split())
-    said = dust("import", file, "--batch", "other")
-    assert (said.code, "Use --again when that is meant" in said.err) == (1, True)
+    result = dust("import", file, "--batch", "other")
+    assert (result.code, "Use --again when that is meant" in result.err) == (1, True)
     assert balance("cus_1") == 5
     assert dust("import", file, "--batch", "other", "--again").code == 0
     assert balance("cus_1") == 10
     another = write(tmp_path, "customer_id,balance", "cus_1,6")
-    said = dust("import", another, "--batch", "other")
-    assert (said.code, "is of another file" in said.err) == (1, True)
+    result = dust("import", another, "--batch", "other")
+    assert (result.code, "is of another file" in result.err) == (1, True)
     assert [(row["state"], row["dust"]) for row in dust("import", "list", "--json").json] == [("posted", 5)] * 2
     assert "other" in dust("import", "list").out
 
@@ -144,8 +146,8 @@ def test_a_file_asked_for_twice_is_imported_once(dust: Dust, medusa: FakeMedusa,
 def test_ids_are_checked_unless_they_are_trusted(dust: Dust, medusa: FakeMedusa, tmp_path: Path) -> None:
     medusa.add_customer("cus_guest", "a@x.org", has_account=False)
     file = write(tmp_path, "customer_id,balance", "cus_gone,5", "cus_guest,5")
-    said = dust("import", file, "--json")
-    assert (said.code, [row["line"] for row in said.json["refused"]]) == (1, [2, 3])
+    result = dust("import", file, "--json")
+    assert (result.code, [row["line"] for row in result.json["refused"]]) == (1, [2, 3])
     assert dust("import", file, "--trust-ids").code == 0
     assert balance("cus_gone") == 5
     medusa.away = True
@@ -177,8 +179,8 @@ def test_what_is_exported_can_be_imported(dust: Dust, tmp_path: Path) -> None:
     ]
     dust("import", write(tmp_path, "customer_id,amount,earned_at,expires_at,matures_at", *lots), "--trust-ids")
     spend("cus_1", 31)
-    said = dust("export", "--lots").out
-    first = write(tmp_path, said.rstrip("\n"), name="first.csv")
+    exported = dust("export", "--lots").out
+    first = write(tmp_path, exported.rstrip("\n"), name="first.csv")
     # Lots of the same dates are one row.
     assert len(rows_of(first)) == 3
     (tmp_path / "balances.csv").unlink(missing_ok=True)
@@ -190,7 +192,7 @@ def test_what_is_exported_can_be_imported(dust: Dust, tmp_path: Path) -> None:
     for batch in dust("import", "list", "--json").json:
         dust("import", "undo", batch["name"])
     assert balance("cus_3") == 0
-    # What was spent of the undone import is owed now, so the other 11 come on top.
+    # Spent points of the undone import are a debt now, so 11 more points are missing.
     assert balance("cus_1") == -31
     assert dust("import", first, "--trust-ids").code == 0
     second = {row["customer_id"]: row for row in csv.DictReader(dust("export", "--lots").out.splitlines())}
@@ -228,8 +230,8 @@ def test_an_export_that_fails_leaves_the_file_as_it_was(
     file = write(tmp_path, "of yesterday")
     before = list(tmp_path.iterdir())
     monkeypatch.setattr("bridge.imports.export.balances", half)
-    said = dust("export", file)
-    assert (said.code, file.read_text()) == (1, "of yesterday\n")
+    result = dust("export", file)
+    assert (result.code, file.read_text()) == (1, "of yesterday\n")
     assert dust("export", tmp_path / "new.csv").code == 1
     assert list(tmp_path.iterdir()) == before
 
@@ -240,8 +242,8 @@ def test_points_on_hold_do_not_outlive_an_undo(dust: Dust, tmp_path: Path) -> No
     file = write(tmp_path, "customer_id,amount", "cus_1,50")
     name = dust("import", file, "--trust-ids", "--json").json["name"]
     hold(50)
-    said = dust("import", "undo", name, "--json").json
-    assert (said["waived"], said["not_found"][0]["gone"]) == (0, 50)
+    report = dust("import", "undo", name, "--json").json
+    assert (report["waived"], report["not_found"][0]["gone"]) == (0, 50)
     release()
     assert balance("cus_1") == 0
 
@@ -250,10 +252,10 @@ def test_points_on_hold_do_not_outlive_an_undo(dust: Dust, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("lots", "expired"),
     [
-        # Both have expired with the account that the other one was merged into.
+        # The points of both accounts have expired in the survivor.
         (["cus_a,100,{soon}", "cus_b,300,{soon}"], {"cus_a": 100, "cus_b": 300}),
         (["cus_b,100,{soon}", "cus_a,300,{soon}"], {"cus_a": 300, "cus_b": 100}),
-        # Only a part, which counts once.
+        # Only a part has expired, and it counts once.
         (["cus_a,300,", "cus_b,100,{soon}"], {"cus_a": 100, "cus_b": 0}),
     ],
 )
@@ -266,10 +268,10 @@ def test_an_undo_counts_what_expired_in_merged_accounts_once(
     with transaction() as connection:
         merge_customers(connection, CustomerId("cus_a"), CustomerId("cus_b"), actor="ops", now=now())
     with moved(timedelta(days=2)):
-        said = dust("import", "undo", name, "--json").json
-        found = {missing["customer_id"]: missing["expired"] for missing in said["not_found"]}
-        assert {"cus_a": 0, "cus_b": 0} | found == expired
-        assert (said["expired"], said["gone"]) == (sum(expired.values()), 0)
+        report = dust("import", "undo", name, "--json").json
+        expired_of = {missing["customer_id"]: missing["expired"] for missing in report["not_found"]}
+        assert {"cus_a": 0, "cus_b": 0} | expired_of == expired
+        assert (report["expired"], report["gone"]) == (sum(expired.values()), 0)
         assert (balance("cus_a"), balance("cus_b")) == (0, 0)
 
 
@@ -296,9 +298,9 @@ def test_an_undo_takes_back_what_is_there_and_names_what_is_not(
                 account = open_accounts(connection, [CustomerId("cus_4")])[CustomerId("cus_4")]
                 account.expire_due(now=now())
                 save(connection, [account])
-        said = dust("import", "undo", name, "--json").json
-        assert (said["customers"], said["expired"], said["waived"]) == (4, 30, waived)
-        assert {missing["customer_id"]: missing["gone"] for missing in said["not_found"]} == {
+        result = dust("import", "undo", name, "--json").json
+        assert (result["customers"], result["expired"], result["waived"]) == (4, 30, waived)
+        assert {missing["customer_id"]: missing["gone"] for missing in result["not_found"]} == {
             "cus_2": 40,
             "cus_3": 40,
             "cus_4": 0,
@@ -310,8 +312,8 @@ def test_an_undo_takes_back_what_is_there_and_names_what_is_not(
         # Its name is free, and its file may be imported once more.
         assert dust("import", file, "--trust-ids", "--skip-refused").code == 0
         assert balance("cus_1") == 50
-    said = dust("import", "undo", "nothing")
-    assert (said.code, said.err) == (1, "dust: There is no import nothing: `dust import list` names them.\n")
+    result = dust("import", "undo", "nothing")
+    assert (result.code, result.err) == (1, "dust: There is no import nothing: `dust import list` names them.\n")
 
 
 def imported(folder: Path, customers: int) -> Path:
@@ -323,7 +325,7 @@ IN_THE_MIDDLE = "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory'
 
 
 def kill_halfway(owner: psycopg.Connection, environment: dict[str, str], *command: object) -> None:
-    """Run a command, and kill it with SIGKILL while it posts the row of one customer in its middle."""
+    """Run a command, and kill it with SIGKILL while it posts the row of a customer in the middle."""
     around = {name: value for name, value in os.environ.items() if not name.startswith("DUST_")}
     owner.execute("SELECT pg_advisory_lock(4711)")
     process = subprocess.Popen([*DUST, *map(str, command)], env={**around, **environment}, stdout=subprocess.DEVNULL)
@@ -339,7 +341,7 @@ def kill_halfway(owner: psycopg.Connection, environment: dict[str, str], *comman
 
 @pytest.fixture
 def owner(database: str) -> Iterator[psycopg.Connection]:
-    """The database's owner, who can make the book wait at one customer."""
+    """A connection of the database's owner, which can lock one customer's row of the ledger."""
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute(
             "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS"
@@ -363,8 +365,8 @@ def test_a_killed_import_and_a_killed_undo_go_on_where_they_were(
     assert count("SELECT count(*) FROM dust_transaction") == posted
     assert dust("import", "list", "--json").json[0]["rows"] == {"posted": posted, "waiting": customers - posted}
 
-    said = dust(*command)
-    assert f"It continued: {customers - posted} rows." in said.out
+    result = dust(*command)
+    assert f"It continued: {customers - posted} rows." in result.out
     assert count("SELECT sum(balance) FROM dust_balance") == customers * (customers + 1) // 2
     assert count("SELECT count(*) FROM dust_transaction") == customers
     assert dust("audit", "--json").json == []
@@ -394,8 +396,8 @@ def test_the_audit_sees_an_import_that_is_not_in_the_books(dust: Dust, tmp_path:
     dust("import", write(tmp_path, "customer_id,balance", "cus_1,5"), "--trust-ids")
     with transaction() as connection:
         connection.execute(text("UPDATE import_row SET amount = 6"))
-    found = dust("audit", "--json").json
-    assert {(breach["check"], breach["subject"]) for breach in found} == {
+    breaches = dust("audit", "--json").json
+    assert {(breach["check"], breach["subject"]) for breach in breaches} == {
         ("imports_are_in_the_ledger", "cus_1"),
         ("the_ledger_adds_up", "all customers"),
     }

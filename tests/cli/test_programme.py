@@ -1,4 +1,4 @@
-"""`dust programme`: rules shown, checked, set, and tried on the orders of the past."""
+"""`dust programme`: show, check and set rules, and simulate them on past orders."""
 
 import json
 from datetime import timedelta
@@ -28,7 +28,7 @@ def rules_file(folder: Path, **parts: Any) -> Path:
 
 
 def everything() -> dict[str, int]:
-    """How many rows each table of Dust has."""
+    """The number of rows of each table."""
     with transaction() as connection:
         names = connection.scalars(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")).all()
         return {name: int(connection.scalar(text(f"SELECT count(*) FROM {name}")) or 0) for name in names}
@@ -44,7 +44,7 @@ def test_rules_are_shown_checked_and_set(dust: Dust, tmp_path: Path) -> None:
     ]
     assert "✓ it is valid" in dust("programme", "check", file).out
     assert dust("programme", "set", file).out == "Version 1 is in force.\n"
-    # What show prints, set takes.
+    # `set` accepts what `show` prints.
     file.write_text(dust("programme", "show").out)
     assert "It changes nothing." in dust("programme", "check", file).out
     assert dust("programme", "show", "--version", 0).json["earn"]["rates"] == {"eur": "1"}
@@ -68,8 +68,8 @@ def test_a_wrong_document_is_reported_field_by_field(
 ) -> None:
     file = tmp_path / "rules.json"
     file.write_text(content)
-    said = dust("programme", command, file)
-    assert (said.code, complaint in said.err) == (1, True), said.err
+    result = dust("programme", command, file)
+    assert (result.code, complaint in result.err) == (1, True), result.err
     assert everything()["programme_version"] == 0
 
 
@@ -91,19 +91,19 @@ def test_changed_rules_are_tried_on_old_orders_and_nothing_is_written(
     before = everything()
     range_ = ("--since", f"{YEAR}-01-01", "--until", f"{YEAR}-03-01")
     picture = tmp_path / "plot.svg"
-    said = dust("programme", "simulate", file, *range_, "--plot", picture, "--json").json
+    report = dust("programme", "simulate", file, *range_, "--plot", picture, "--json").json
     assert everything() == before
-    assert (said["orders"], said["now"], said["then"], said["difference"]) == (4, 400, 600, 200)
-    assert (said["changed"], said["customers"], said["unreadable"]) == (2, 2, ["order_bad"])
-    assert [(month["name"], month["orders"], month["now"], month["then"]) for month in said["by_month"]] == [
+    assert (report["orders"], report["now"], report["then"], report["difference"]) == (4, 400, 600, 200)
+    assert (report["changed"], report["customers"], report["unreadable"]) == (2, 2, ["order_bad"])
+    assert [(month["name"], month["orders"], month["now"], month["then"]) for month in report["by_month"]] == [
         (f"{YEAR}-01", 3, 250, 350),
         (f"{YEAR}-02", 1, 150, 250),
     ]
-    assert {rule["name"]: (rule["now"], rule["then"]) for rule in said["by_rule"]} == {
+    assert {rule["name"]: (rule["now"], rule["then"]) for rule in report["by_rule"]} == {
         "hats": (0, 300),
         "rate alone": (400, 300),
     }
-    assert {affected["order_id"]: affected["difference"] for affected in said["most_affected"]} == {
+    assert {affected["order_id"]: affected["difference"] for affected in report["most_affected"]} == {
         "order_1": 100,
         "order_2": 100,
     }
@@ -117,8 +117,8 @@ def test_changed_rules_are_tried_on_old_orders_and_nothing_is_written(
     assert everything() == before
 
 
-def test_a_simulation_goes_by_the_settlement_that_books(dust: Dust, medusa: FakeMedusa, tmp_path: Path) -> None:
-    """Whatever a rule does, a simulation of the present rules gives what the ledger holds."""
+def test_a_simulation_gives_the_same_points_as_settlement(dust: Dust, medusa: FakeMedusa, tmp_path: Path) -> None:
+    """A simulation of the present rules gives what the ledger holds, for every kind of rule."""
     from bridge.inbox.process_batch import process_batch
 
     dust("programme", "set", rules_file(tmp_path, earn={"rates": {"eur": "1.5"}, "rounding": "ceiling"}))
@@ -129,11 +129,11 @@ def test_a_simulation_goes_by_the_settlement_that_books(dust: Dust, medusa: Fake
         medusa.orders[f"order_{number}"] = order(
             f"order_{number}", lines=lines, placed=JANUARY, status=status, credit=number
         )
-    said = dust("programme", "simulate", tmp_path / "rules.json", "--since", f"{YEAR}-01-01", "--json").json
+    report = dust("programme", "simulate", tmp_path / "rules.json", "--since", f"{YEAR}-01-01", "--json").json
     dust("reconcile", "--since", f"{YEAR}-01-01")
     process_batch()
     booked = dust("balance", "cus_1", "--json").json["balance"]
-    assert (said["now"], said["then"]) == (booked, booked)
+    assert (report["now"], report["then"]) == (booked, booked)
     assert booked > 0
 
 
@@ -157,10 +157,10 @@ def test_a_role_without_temporary_tables_reads_what_to_do(
     with psycopg.connect(database, autocommit=True) as owner:
         name = database.rpartition("/")[2]
         owner.execute(f'REVOKE TEMPORARY ON DATABASE "{name}" FROM PUBLIC')
-        said = dust("programme", "simulate", rules_file(tmp_path), "--since", f"{YEAR}-01-01")
+        result = dust("programme", "simulate", rules_file(tmp_path), "--since", f"{YEAR}-01-01")
         # Other tests use the database.
         owner.execute(f'GRANT TEMPORARY ON DATABASE "{name}" TO PUBLIC')
-    assert (said.code, "GRANT TEMPORARY ON DATABASE" in said.err) == (1, True), said.err
+    assert (result.code, "GRANT TEMPORARY ON DATABASE" in result.err) == (1, True), result.err
 
 
 @pytest.mark.usefixtures("settings")

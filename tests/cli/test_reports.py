@@ -42,10 +42,10 @@ def test_every_report_is_a_table_a_file_and_json(tmp_path: Path) -> None:
 
 
 def test_marketing_figures_are_lines_on_the_screen_and_columns_in_a_file(tmp_path: Path) -> None:
-    said = dust("marketing", "--from", "2027-04-01")
-    assert "revenue_eur" in said.stdout
-    assert "250.00" in said.stdout
-    assert "often buy more anyway" in said.output
+    result = dust("marketing", "--from", "2027-04-01")
+    assert "revenue_eur" in result.stdout
+    assert "250.00" in result.stdout
+    assert "often buy more anyway" in result.output
     april, may, total = csv.DictReader(dust("marketing", "--from", "2027-04-01", "--csv", "-").stdout.splitlines())
     assert (april["orders"], may["orders"], total["orders"]) == ("0", "1", "1")
     assert json.loads(dust("marketing", "--from", "2027-05-01", "--json").stdout)[-1]["month"] == "total"
@@ -75,9 +75,9 @@ def test_pictures_load_nothing_from_elsewhere(tmp_path: Path) -> None:
 
 
 def test_what_nothing_moved_by_is_not_on_the_screen() -> None:
-    said = dust("movements").output
-    assert "earn" in said
-    assert "expire" not in said
+    output = dust("movements").output
+    assert "earn" in output
+    assert "expire" not in output
 
 
 def test_closes_are_verified(settings: dict[str, str]) -> None:
@@ -87,15 +87,15 @@ def test_closes_are_verified(settings: dict[str, str]) -> None:
         with psycopg.connect(settings["DUST_DATABASE_URL"]) as owner:
             owner.execute("ALTER TABLE daily_close DISABLE TRIGGER append_only")
             owner.execute("UPDATE daily_close SET outstanding = 251")
-        said = dust("closes", "--verify")
-        assert said.exit_code == 1
-        assert "outstanding was 251, the ledger now has 250" in said.stderr
+        result = dust("closes", "--verify")
+        assert result.exit_code == 1
+        assert "outstanding was 251, the ledger now has 250" in result.stderr
         with psycopg.connect(settings["DUST_DATABASE_URL"]) as owner:
             owner.execute("UPDATE daily_close SET outstanding = 250")
 
 
 def test_impossible_ranges_are_refused_in_words() -> None:
     assert isinstance(dust("movements", "--since", "2026-02-02", "--until", "2026-02-02").exception, InvalidInput)
-    said = str(dust("movements", "--since", "2000-01-01").exception)
-    assert "use --by month" in said
+    message = str(dust("movements", "--since", "2000-01-01").exception)
+    assert "use --by month" in message
     assert dust("movements", "--since", "2000-01-01", "--by", "month").exit_code == 0

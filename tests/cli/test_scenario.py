@@ -1,4 +1,4 @@
-"""`dust scenario` plays files on databases of their own, whatever the environment names."""
+"""`dust scenario` plays each file on its own database, independent of the environment."""
 
 import json
 import os
@@ -17,7 +17,7 @@ _WRONG = "name: Wrong\nsteps:\n  - {expect: ada, balance: 5}\n"
 
 
 def dust(*arguments: str) -> subprocess.CompletedProcess[str]:
-    # Its customers are none of the story's business, and out of reach.
+    # The configured Medusa is unreachable, and the scenario does not need it.
     environment = {**os.environ, "DUST_DATABASE_URL": NOWHERE, "DUST_OUTGOING_WEBHOOK_URL": "http://127.0.0.1:1/"}
     command = [sys.executable, "-m", "bridge.cli", "scenario", *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -33,7 +33,7 @@ def test_stories_are_played_each_on_a_fresh_database_and_a_wrong_one_is_reported
     assert [played_step["failures"] for played_step in json.loads(played.stdout)] == [[], [{"line": 3, "words": words}]]
 
 
-def test_what_cannot_be_read_is_said_in_plain_words(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_reported_in_plain_words(tmp_path: Path) -> None:
     (tmp_path / "story.yaml").write_text("name: x\nsteps:\n  - {dance: ada}\n")
     reported = dust(str(tmp_path / "story.yaml"))
     assert (reported.returncode, reported.stdout) == (1, "")

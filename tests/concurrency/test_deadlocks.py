@@ -1,4 +1,4 @@
-"""All that takes locks, on the same few orders and accounts, at once: no circle, no lost update, no second effect.
+"""Everything that takes locks runs concurrently on a few orders and accounts: no deadlock, lost or repeated update.
 
 Threads in this process, as many as there are connections: what is looked for is between transactions, not processes.
 """
@@ -40,9 +40,9 @@ from bridge.settlement.settle import settle_orders
 from tests.support import clock, tokens
 from tests.support.databases import deadlocks
 from tests.support.deliveries import deliver
-from tests.support.locks import way_of
+from tests.support.locks import own_stack
 from tests.support.medusa import FakeMedusa
-from tests.support.order_histories import Life, order_lives
+from tests.support.order_histories import OrderHistory, order_histories
 from tests.support.orders import event, line, order_event
 from tests.support.receiver import Receiver
 from workers import inbox, outgoing, redemptions, upkeep
@@ -52,7 +52,7 @@ from workers.app import app
 CUSTOMERS, ORDERS, THREADS, STEPS = 6, 30, 8, 30
 IDS = [f"cus_{number:03}" for number in range(CUSTOMERS)]
 PLAIN = {"earn": {"rates": {"eur": "1"}, "pending_days": 0, "expires_after_days": 40}}
-# With everything that makes an order take more locks than its own and its customer's.
+# These rules make an order take more locks than its own and its customer's.
 ALL_RULES = {
     "earn": {**PLAIN["earn"], "limits": {"per_day": 120}},
     "tiers": {"levels": [{"name": "Silver", "from": 50, "factor": "1.5"}]},
@@ -62,11 +62,11 @@ ALL_RULES = {
 
 
 class Crowd:
-    """What its members may do; each of them at random, again and again."""
+    """The actions that the threads repeat at random."""
 
-    def __init__(self, api: TestClient, lives: list[Life], seed: int) -> None:
+    def __init__(self, api: TestClient, histories: list[OrderHistory], seed: int) -> None:
         self.api = api
-        self.lives = lives
+        self.histories = histories
         self.chance = random.Random(seed)
 
     def any_customer(self) -> str:
@@ -74,42 +74,42 @@ class Crowd:
 
     def settle_some(self) -> None:
         """Many orders in one transaction, in any order, each with any of its facts."""
-        some = self.chance.sample(self.lives, 8)
-        orders = [read_order(self.chance.choice(life.facts)) for life in some]
+        some = self.chance.sample(self.histories, 8)
+        orders = [read_order(self.chance.choice(history.facts)) for history in some]
         with transaction() as connection:
             settle_orders(connection, orders, now=now())
 
     def move_orders(self) -> None:
-        """Orders that go over to other customers: two accounts in one transaction."""
-        moved = [read_order(self.of_another(life)) for life in self.chance.sample(self.lives, 4)]
+        """Settle orders that were transferred to other customers: two accounts in one transaction."""
+        moved = [read_order(self.of_another(history)) for history in self.chance.sample(self.histories, 4)]
         with transaction() as connection:
             settle_orders(connection, moved, now=now())
 
-    def of_another(self, life: Life, who: str | None = None, **also: Any) -> dict[str, Any]:
-        who = who or self.any_customer()
-        whose = {"customer_id": who, "customer": {"id": who, "has_account": True}}
-        return {**life.newest, "version": 10 + self.chance.randrange(5), **whose, **also}
+    def of_another(self, history: OrderHistory, customer_id: str | None = None, **also: Any) -> dict[str, Any]:
+        customer_id = customer_id or self.any_customer()
+        whose = {"customer_id": customer_id, "customer": {"id": customer_id, "has_account": True}}
+        return {**history.newest, "version": 10 + self.chance.randrange(5), **whose, **also}
 
-    def hear(self) -> None:
+    def deliver_webhooks(self) -> None:
         """Webhooks of all kinds, for any worker to process."""
-        for life in self.chance.sample(self.lives, 5):
+        for history in self.chance.sample(self.histories, 5):
             with transaction() as connection:
-                paid_with_dust = self.using_a_code(connection, life)
-            facts = self.chance.choice([*life.facts, self.of_another(life), paid_with_dust])
+                paid_with_dust = self.using_a_code(connection, history)
+            facts = self.chance.choice([*history.facts, self.of_another(history), paid_with_dust])
             self.checked(deliver(self.api, order_event(facts)), {202})
         for kind in ("customer.created", "customer.deleted", "order.updated"):
-            subject = self.chance.choice(self.lives).order_id if kind == "order.updated" else self.any_customer()
+            subject = self.chance.choice(self.histories).order_id if kind == "order.updated" else self.any_customer()
             self.checked(deliver(self.api, event(kind, {"id": subject})), {202})
 
-    def using_a_code(self, connection: Connection, life: Life) -> dict[str, Any]:
-        """The order, paid for with dust: with a code of its customer's, if there is an open one."""
-        who = CustomerId(life.customer_id)
-        open_ones = list_redemptions(connection, customer_id=who, state=RedemptionState.ACTIVE, limit=5)
+    def using_a_code(self, connection: Connection, history: OrderHistory) -> dict[str, Any]:
+        """The order with an open code of its customer, if there is one."""
+        customer_id = CustomerId(history.customer_id)
+        open_ones = list_redemptions(connection, customer_id=customer_id, state=RedemptionState.ACTIVE, limit=5)
         if not open_ones:
-            return life.newest
+            return history.newest
         code = self.chance.choice(open_ones).codes[0]
         paid_with = line(price=100, discount=float(code.value or 1), code=code.code)
-        return {**self.of_another(life, life.customer_id), "items": [paid_with]}
+        return {**self.of_another(history, history.customer_id), "items": [paid_with]}
 
     def drain(self) -> None:
         for event_id in process_batch().split_off:
@@ -117,11 +117,11 @@ class Crowd:
 
     def guests(self) -> None:
         """Orders as a guest, and a customer who proves to support that they were the guest."""
-        who = self.any_customer()
-        email = f"{who}@shop.test"
+        customer_id = self.any_customer()
+        email = f"{customer_id}@shop.test"
         some = [
-            read_order(self.of_another(life, customer={"id": who, "has_account": False}, email=email))
-            for life in self.chance.sample(self.lives, 3)
+            read_order(self.of_another(history, customer={"id": customer_id, "has_account": False}, email=email))
+            for history in self.chance.sample(self.histories, 3)
         ]
         with transaction() as connection:
             settle_orders(connection, some, now=now())
@@ -135,7 +135,10 @@ class Crowd:
         new, referrer = CustomerId(f"cus_{self.chance.randrange(100, 130)}"), CustomerId(self.any_customer())
         with transaction() as connection, suppress(DustError):
             state_code(connection, new, own_code(connection, referrer, now=now()), now=now())
-        paid = [self.of_another(life, new, payment_status="captured") for life in self.chance.sample(self.lives, 2)]
+        paid = [
+            self.of_another(history, new, payment_status="captured")
+            for history in self.chance.sample(self.histories, 2)
+        ]
         with transaction() as connection:
             settle_orders(connection, map(read_order, paid), now=now())
 
@@ -148,25 +151,25 @@ class Crowd:
 
     def merge(self) -> None:
         """Two accounts become one, and two again."""
-        one, other = self.chance.sample(IDS, 2)
-        path = f"/admin/dust/customers/{one}"
-        self.ask("POST", f"{path}/merge", {"into": other}, tokens.admin(), {200, 409})
+        customer_id, survivor_id = self.chance.sample(IDS, 2)
+        path = f"/admin/dust/customers/{customer_id}"
+        self.ask("POST", f"{path}/merge", {"into": survivor_id}, tokens.admin(), {200, 409})
         if self.chance.random() < 0.8:
             self.ask("POST", f"{path}/unmerge", {}, tokens.admin(), {200, 409})
         upkeep.carry_over.apply(throw=True)
 
     def redeem(self) -> None:
-        who = self.any_customer()
-        headers = {**tokens.customer(who), "Idempotency-Key": new_id("key")}
+        customer_id = self.any_customer()
+        headers = {**tokens.customer(customer_id), "Idempotency-Key": new_id("key")}
         requested = {"dust": self.chance.choice([10, 60]), "currency_code": "eur"}
-        answer = self.ask("POST", "/store/dust/redemptions", requested, headers, {202, 409})
-        if answer.status_code == 202:
-            redemption_id = answer.json()["redemption"]["id"]
+        response = self.ask("POST", "/store/dust/redemptions", requested, headers, {202, 409})
+        if response.status_code == 202:
+            redemption_id = response.json()["redemption"]["id"]
             redemptions.advance.apply(args=[redemption_id])
             if self.chance.random() < 0.5:
-                life = next(life for life in self.lives if life.customer_id == who)
+                history = next(history for history in self.histories if history.customer_id == customer_id)
                 with transaction() as connection:
-                    settle_orders(connection, [read_order(self.using_a_code(connection, life))], now=now())
+                    settle_orders(connection, [read_order(self.using_a_code(connection, history))], now=now())
             if self.chance.random() < 0.3:
                 # 409: an order has used it meanwhile.
                 self.ask("DELETE", f"/store/dust/redemptions/{redemption_id}", None, headers, {200, 409})
@@ -176,11 +179,11 @@ class Crowd:
 
     def upkeep(self) -> None:
         """A customer's points expire, and the periodic jobs run."""
-        who = CustomerId(self.any_customer())
+        customer_id = CustomerId(self.any_customer())
         with transaction() as connection:
-            open_accounts(connection, [who])
+            open_accounts(connection, [customer_id])
             over = text("UPDATE dust_lot SET expires_at = :now WHERE customer_id = :who AND random() < 0.3")
-            connection.execute(over, {"who": who, "now": now()})
+            connection.execute(over, {"who": customer_id, "now": now()})
         for task in (
             upkeep.mature_and_expire,
             upkeep.fold_totals,
@@ -195,7 +198,7 @@ class Crowd:
             task.apply(throw=True)
 
     def sweep(self) -> None:
-        """Some codes are over; all of them locked in the order that everybody keeps."""
+        """Some redemptions expire. Their rows are locked in the common order."""
         with transaction() as connection:
             over = text(
                 "WITH over AS MATERIALIZED (SELECT id FROM dust_redemption WHERE state = 'active' AND random() < 0.2"
@@ -211,38 +214,38 @@ class Crowd:
     def ask(self, method: str, path: str, requested: Any, headers: dict[str, str], fine: set[int]) -> httpx.Response:
         return self.checked(self.api.request(method, path, json=requested, headers=headers), fine)
 
-    def checked(self, answer: httpx.Response, fine: set[int]) -> httpx.Response:
-        if answer.status_code == 503:
+    def checked(self, response: httpx.Response, fine: set[int]) -> httpx.Response:
+        if response.status_code == 503:
             raise DatabaseAway
-        assert answer.status_code in fine, answer.text
-        return answer
+        assert response.status_code in fine, response.text
+        return response
 
     def everything(self) -> tuple[Callable[[], None], ...]:
         return (
-            self.settle_some, self.settle_some, self.move_orders, self.hear, self.hear, self.drain, self.drain,
-            self.guests, self.refer, self.adjust, self.adjust, self.merge, self.redeem, self.redeem, self.erase,
-            self.upkeep, self.send_outgoing, self.sweep,
+            self.settle_some, self.settle_some, self.move_orders, self.deliver_webhooks, self.deliver_webhooks,
+            self.drain, self.drain, self.guests, self.refer, self.adjust, self.adjust, self.merge, self.redeem,
+            self.redeem, self.erase, self.upkeep, self.send_outgoing, self.sweep,
         )  # fmt: skip
 
     def steps(self, number: int) -> None:
         for _ in range(number):
-            # Away and in conflict are answers; anything else is not.
+            # Unavailable and conflict are expected errors; all others are not.
             with suppress(Conflict, Unavailable):
                 self.chance.choice(self.everything())()
 
 
 @contextmanager
 def deadlocks_noted() -> Iterator[list[str]]:
-    """Every deadlock, and every lock that did not come, of this process: what Postgres says, and what each thread did.
+    """Every deadlock and lock timeout of this process: Postgres' message, and what each thread did.
 
-    Postgres' own count comes late, and says of none what it was.
+    Postgres' own count is delayed and has no details.
     """
     noted: list[str] = []
 
     def note(context: ExceptionContext) -> None:
         if isinstance(context.original_exception, DeadlockDetected | LockNotAvailable):
             stacks = (traceback.extract_stack(frame) for frame in sys._current_frames().values())
-            noted.append("\n  ".join([str(context.original_exception), *map(way_of, stacks)]))
+            noted.append("\n  ".join([str(context.original_exception), *map(own_stack, stacks)]))
 
     sqlalchemy.event.listen(Engine, "handle_error", note)
     try:
@@ -252,7 +255,7 @@ def deadlocks_noted() -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize("rules", [PLAIN, ALL_RULES], ids=["plain", "all rules"])
-def test_a_random_crowd_finds_no_deadlock(
+def test_random_concurrent_actions_cause_no_deadlock(
     api: TestClient,
     medusa: FakeMedusa,
     receiver: Receiver,
@@ -262,15 +265,15 @@ def test_a_random_crowd_finds_no_deadlock(
 ) -> None:
     for module in (redemptions, inbox, outgoing):
         monkeypatch.setattr(module, "publish", lambda *_, **__: True)
-    lives = order_lives(ORDERS, customers=CUSTOMERS, chance=random.Random(7))
-    medusa.orders = {life.order_id: life.newest for life in lives}
-    for who in IDS:
-        medusa.add_customer(who, f"{who}@shop.test")
-    answer = api.put("/admin/dust/programme", json=rules, headers=tokens.admin())
-    assert answer.is_success, answer.text
-    # Time goes on: a lot must not expire in the very moment in which it was spent.
+    histories = order_histories(ORDERS, customers=CUSTOMERS, chance=random.Random(7))
+    medusa.orders = {history.order_id: history.newest for history in histories}
+    for customer_id in IDS:
+        medusa.add_customer(customer_id, f"{customer_id}@shop.test")
+    response = api.put("/admin/dust/programme", json=rules, headers=tokens.admin())
+    assert response.is_success, response.text
+    # The clock runs: a lot must not expire in the same moment in which it was spent.
     with clock.running(), deadlocks_noted() as noted, ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(lambda seed: Crowd(api, lives, seed).steps(STEPS), range(THREADS)))
+        list(pool.map(lambda seed: Crowd(api, histories, seed).steps(STEPS), range(THREADS)))
     assert noted == []
     assert deadlocks(settings["DUST_DATABASE_URL"]) == 0
     assert audit() == []
@@ -278,32 +281,32 @@ def test_a_random_crowd_finds_no_deadlock(
         kinds = set(connection.execute(text("SELECT DISTINCT kind FROM dust_transaction")).scalars())
         failed = connection.execute(text("SELECT type, error_code, reason FROM webhook_event WHERE state = 'failed'"))
         assert failed.all() == []
-    # It did what it is there for.
+    # Every action had an effect.
     assert kinds >= {"earn", "reverse", "adjust", "hold", "release", "redeem", "merge", "expire"}
 
 
 def tasks_of_the_clock() -> list[Any]:
-    """All tasks that beat sends; two of them only where outgoing webhooks have a receiver."""
+    """All tasks that beat sends; two of them only if outgoing webhooks have a receiver."""
     names = {entry["task"] for entry in celeryconfig.beat_schedule.values()} | {OUTGOING_SEND, OUTGOING_EXPIRING}
     app.loader.import_default_modules()
     return [app.tasks[name] for name in sorted(names)]
 
 
-def test_two_of_every_beat_and_sweep_at_once_do_what_one_does(
+def test_two_concurrent_runs_of_each_periodic_task_have_the_effect_of_one(
     api: TestClient, medusa: FakeMedusa, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every task of the clock, each twice at the same moment, over work that waits for all of them."""
+    """Every task of beat runs twice at the same time, with work waiting for all of them."""
     for module in (redemptions, inbox, outgoing, reconcile_worker):
         monkeypatch.setattr(module, "publish", lambda *_, **__: True)
     rules = {"earn": {"rates": {"eur": "1"}, "pending_days": 1, "expires_after_days": 3650, "expiry_notice_days": 3}}
     api.put("/admin/dust/programme", json=rules, headers=tokens.admin())
-    lives = order_lives(ORDERS, customers=CUSTOMERS, chance=random.Random(8))
-    medusa.orders = {life.order_id: life.newest for life in lives}
+    histories = order_histories(ORDERS, customers=CUSTOMERS, chance=random.Random(8))
+    medusa.orders = {history.order_id: history.newest for history in histories}
     for product in ("prod_1", "prod_2"):
         medusa.products[product] = {"id": product, "metadata": {}}
         requested = {"dust_only": True, "dust_price": 5}
         api.put(f"/admin/dust/products/{product}", json=requested, headers=tokens.admin())
-    # Three times: what a round brings in or settles is the next one's work.
+    # Three rounds, because a round can create work for the next one.
     for _ in range(3):
         for task in tasks_of_the_clock():
             twice_at_once(lambda task=task: task.apply(throw=True))
@@ -322,7 +325,7 @@ def test_two_of_every_beat_and_sweep_at_once_do_what_one_does(
             text("SELECT count(*) FROM dust_transaction WHERE kind = 'mature' GROUP BY reference_id")
         ).scalars()
         assert set(matured) <= {1}
-    assert booked == {life.order_id: (life.worth[-1], 1) for life in lives if life.worth[-1]}
+    assert booked == {history.order_id: (history.worth[-1], 1) for history in histories if history.worth[-1]}
     assert sum(verb == "POST" and path.startswith("/admin/products") for verb, path in medusa.calls) <= 4
     assert [product["metadata"]["dust_price"] for product in medusa.products.values()] == [5, 5]
     assert process_batch().taken == 0
@@ -336,9 +339,9 @@ def test_two_of_every_beat_and_sweep_at_once_do_what_one_does(
 def twice_at_once(do: Callable[[], Any]) -> None:
     start = threading.Barrier(2)
 
-    def one(_: int) -> None:
+    def run_at_once(_: int) -> None:
         start.wait(30)
         do()
 
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(one, range(2)))
+        list(pool.map(run_at_once, range(2)))

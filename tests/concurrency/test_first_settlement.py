@@ -1,4 +1,4 @@
-"""One order that two hear of at the same moment, neither of whom has a row of it yet."""
+"""Two transactions settle an order for the first time concurrently."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -40,7 +40,7 @@ def test_the_second_finds_what_the_first_has_booked(
     assert audit() == []
 
 
-def test_the_second_books_it_when_the_first_gives_up(settings: dict[str, str]) -> None:
+def test_the_second_posts_it_when_the_first_rolls_back(settings: dict[str, str]) -> None:
     with ThreadPoolExecutor() as pool, get_engine().connect() as connection:
         settle_orders(connection, [read_order(order())], now=now())
         other = pool.submit(settle, order())

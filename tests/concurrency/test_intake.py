@@ -1,4 +1,4 @@
-"""The same order webhook fifty times at once, over a real server: one earning."""
+"""The same order webhook fifty times concurrently, over a real server: one earning."""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -27,18 +27,18 @@ BODY = order_event(order())
 
 
 def deliver_at_once(url: str, event_ids: list[str]) -> list[tuple[int, str]]:
-    """Every delivery on a connection of its own, all let go at the same moment; status and word of each answer."""
+    """Send every delivery on its own connection at the same time. Returns the status and state of each response."""
     start = Barrier(len(event_ids))
 
-    def one(event_id: str) -> tuple[int, str]:
+    def deliver_one(event_id: str) -> tuple[int, str]:
         with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
             client.get("/health/live")
             start.wait(60)
-            answer = deliver(client, BODY, event_id=event_id)
-            return answer.status_code, answer.json()["status"]
+            response = deliver(client, BODY, event_id=event_id)
+            return response.status_code, response.json()["status"]
 
     with ThreadPoolExecutor(len(event_ids)) as pool:
-        return list(pool.map(one, event_ids))
+        return list(pool.map(deliver_one, event_ids))
 
 
 def kept() -> list[str]:

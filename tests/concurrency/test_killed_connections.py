@@ -70,7 +70,7 @@ def killed_at(statement: int, database: str) -> Iterator[list[int]]:
 
 
 def at_each_statement(database: str, run: Callable[[], None]) -> None:
-    """Run it with a connection that is ended at the first statement, the second, and so on, and last undisturbed."""
+    """Run it with a connection that is ended at the first statement, at the second, and so on, then undisturbed."""
     for statement in range(1, _MAX_STATEMENTS):
         with killed_at(statement, database) as sent:
             run()

@@ -42,7 +42,7 @@ from alembic import op
 from bridge.db.migrations.locks import concurrently
 from bridge.db.migrations.privileges import grant
 """
-# What a later version may bring: nothing that the code of now reads or writes changes its meaning.
+# Migrations of a later version. They change nothing that the present code reads or writes.
 NEXT = (
     """
 def upgrade():
@@ -60,7 +60,7 @@ def upgrade():
     op.create_table("later", sa.Column("id", sa.Text(), primary_key=True))
 """,
 )
-# What an earlier version may lack: a table, columns, and a part of a constraint.
+# What an earlier version may not have: a table, columns, and a part of a constraint.
 EARLIER = """
     DROP TABLE order_former_owner;
     ALTER TABLE order_settlement DROP COLUMN expired, DROP COLUMN taken_back, DROP COLUMN former_share,
@@ -115,15 +115,15 @@ def versions(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
 def later(versions: Path) -> list[str]:
     """`dust migrate` as a later version has it: two migrations more; their revisions."""
     before = migrations.known_revisions()[0]
-    made = []
+    revisions = []
     for number, body in enumerate(NEXT, start=1):
         revision = f"9{number:03}"
         head = HEAD.format(revision=revision, before=before)
         (versions / f"{revision}_later.py").write_text(head + body)
-        made.append(revision)
+        revisions.append(revision)
         before = revision
     migrations.known_revisions.cache_clear()
-    return made
+    return revisions
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def behind(settings: dict[str, str], versions: Path) -> str:
 
 @dataclass
 class Load:
-    """What the shop and its shoppers saw: statuses by what was asked, and how long the slowest answer took."""
+    """Webhooks and reads without a pause. Counts statuses by call, and keeps the slowest response time."""
 
     url: str
     answers: Counter[tuple[str, int]] = field(default_factory=Counter)
@@ -157,7 +157,7 @@ class Load:
             body = order_event(order(f"order_{name}", customer_id=f"cus_{number % CUSTOMERS}"))
             if self._ask("webhook", lambda http, body=body, name=name: deliver(http, body, event_id=name)) == 202:
                 self.accepted.add(name)
-            # So many that the worker keeps up, on a busy machine as well.
+            # A rate that the worker can process, also on a busy machine.
             self.over.wait(0.05)
 
     def read(self, reader: int) -> None:
@@ -166,23 +166,23 @@ class Load:
             self._ask("balance", lambda http: http.get("/store/dust/balance", headers=headers))
             self._ask("history", lambda http: http.get("/store/dust/transactions", headers=headers))
 
-    def _ask(self, what: str, call: Callable[[httpx.Client], httpx.Response]) -> int:
+    def _ask(self, call_name: str, call: Callable[[httpx.Client], httpx.Response]) -> int:
         with httpx.Client(base_url=self.url, timeout=60, trust_env=False) as http:
             started = monotonic()
             status = call(http).status_code
         self.slowest_seconds = max(self.slowest_seconds, monotonic() - started)
-        self.answers[what, status] += 1
+        self.answers[call_name, status] += 1
         return status
 
     def goes_on(self) -> None:
-        """Every kind of call is answered once more, from now on."""
+        """Wait until every kind of call was answered again."""
         before = self.answers.copy()
         eventually(lambda: all(self.answers[kind] > before[kind] for kind in FINE))
 
 
 @contextmanager
 def under_load(url: str) -> Iterator[Load]:
-    """Webhooks and reads without a pause; at the end every answer was as it should be."""
+    """Send webhooks and reads during the block. At the end all responses must have been successful."""
     load = Load(url)
     threads = [threading.Thread(target=load.write, args=[number]) for number in range(WRITERS)]
     threads += [threading.Thread(target=load.read, args=[number]) for number in range(READERS)]
@@ -213,30 +213,30 @@ def installation(settings: dict[str, str]) -> Iterator[str]:
             yield url
 
 
-def test_nobody_notices_that_the_tables_change(settings: dict[str, str], later: list[str]) -> None:
+def test_no_request_fails_while_the_tables_change(settings: dict[str, str], later: list[str]) -> None:
     with installation(settings) as url:
         with under_load(url) as load:
             assert migrations.upgrade(settings["DUST_DATABASE_URL"])[1] == later[-1]
             load.goes_on()
             ready = httpx.get(f"{url}/health/ready", timeout=60, trust_env=False)
             assert ready.status_code == 200, "who is a version behind the database serves until its turn comes"
-        # The books are audited by the fixture.
+        # The fixture audits the ledger.
         eventually(lambda: load.accepted <= handled())
 
 
-def test_a_migration_behind_a_long_reader_stands_in_nobodys_way(settings: dict[str, str], later: list[str]) -> None:
+def test_a_migration_that_waits_for_a_long_reader_blocks_no_request(settings: dict[str, str], later: list[str]) -> None:
     database = settings["DUST_DATABASE_URL"]
-    said: list[str] = []
+    messages: list[str] = []
     result: list[tuple[str | None, str | None]] = []
-    migrating = threading.Thread(target=lambda: result.append(migrations.upgrade(database, say=said.append)))
+    migrating = threading.Thread(target=lambda: result.append(migrations.upgrade(database, say=messages.append)))
     with installation(settings) as url:
         with under_load(url) as load, psycopg.connect(database, application_name="a long report") as reader:
-            # What `dust audit`, a report or a backup does, for minutes.
+            # A long read, as of `dust audit`, a report or a backup.
             reader.execute("SELECT count(*) FROM dust_balance")
             migrating.start()
             try:
-                eventually(lambda: sum(f"at {later[0]}" in line for line in said) >= 2)
-                # It has given up the table twice, everybody else goes on, and what could be done is done.
+                eventually(lambda: sum(f"at {later[0]}" in line for line in messages) >= 2)
+                # It has released the table twice, other requests are served, and the migrations before it are done.
                 load.goes_on()
                 with transaction() as connection:
                     assert migrations.current_revision(connection) == later[0]
@@ -245,10 +245,10 @@ def test_a_migration_behind_a_long_reader_stands_in_nobodys_way(settings: dict[s
                 migrating.join()
         eventually(lambda: load.accepted <= handled())
     assert result == [(migrations.known_revisions()[len(later)], later[-1])]
-    assert any("a long report" in line for line in said)
+    assert any("a long report" in line for line in messages)
 
 
-def test_code_that_is_ahead_of_its_tables_takes_everything_in_and_does_the_rest_when_they_are_there(
+def test_code_newer_than_its_tables_stores_every_event_and_processes_them_after_the_migration(
     settings: dict[str, str], behind: str
 ) -> None:
     with installation(settings) as url, httpx.Client(base_url=url, timeout=60, trust_env=False) as http:
@@ -261,8 +261,11 @@ def test_code_that_is_ahead_of_its_tables_takes_everything_in_and_does_the_rest_
             http.get(path, headers=tokens.customer("cus_1"))
             for path in ("/store/dust/balance", "/store/dust/transactions", "/store/dust/referral")
         ]
-        for answer in answers:
-            assert answer.status_code == 200 or (answer.status_code, answer.json()["code"]) == (503, "database_behind")
+        for response in answers:
+            assert response.status_code == 200 or (response.status_code, response.json()["code"]) == (
+                503,
+                "database_behind",
+            )
         assert handled() == set()
         assert migrations.upgrade(behind) == (None, migrations.known_revisions()[0])
         assert migrations.differences(behind) == []

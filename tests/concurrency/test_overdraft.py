@@ -1,4 +1,4 @@
-"""Everybody at one account at once, through a real server: never more is spent than there is, and no deadlock."""
+"""Many clients debit one account concurrently, through a real server: no overdraft and no deadlock."""
 
 import threading
 from collections import Counter
@@ -25,8 +25,8 @@ Answer = tuple[int, str | None]
 def adjust(client: httpx.Client, customer: str, amount: int, key: str) -> Answer:
     headers = {**tokens.admin(), "Idempotency-Key": key}
     requested = {"amount": amount, "reason": key}
-    answer = client.post(f"/admin/dust/customers/{customer}/adjustments", json=requested, headers=headers)
-    return answer.status_code, answer.json().get("code")
+    response = client.post(f"/admin/dust/customers/{customer}/adjustments", json=requested, headers=headers)
+    return response.status_code, response.json().get("code")
 
 
 def figures(customer: str) -> tuple[int, int, int]:
@@ -43,15 +43,15 @@ def client(settings: dict[str, str]) -> Iterator[httpx.Client]:
 
 
 def at_once(client: httpx.Client, customer: Callable[[int], str], amount: int, times: int = 1) -> Counter[Answer]:
-    """Every client adjusts so often, all let go at the same moment; the answers, counted."""
+    """Every client posts this many adjustments, all at the same time. Returns the responses, counted."""
     start = threading.Barrier(CLIENTS)
 
-    def one(number: int) -> list[Answer]:
+    def adjust_repeatedly(number: int) -> list[Answer]:
         start.wait(60)
         return [adjust(client, customer(number), amount, f"{amount} {number} {time}") for time in range(times)]
 
     with ThreadPoolExecutor(CLIENTS) as pool:
-        return Counter(answer for answers in pool.map(one, range(CLIENTS)) for answer in answers)
+        return Counter(answer for answers in pool.map(adjust_repeatedly, range(CLIENTS)) for answer in answers)
 
 
 def test_64_clients_at_one_account_overdraw_nothing_and_lose_nothing(
@@ -63,7 +63,7 @@ def test_64_clients_at_one_account_overdraw_nothing_and_lose_nothing(
     assert answers == {(201, None): FITTING, (409, "insufficient_dust"): CLIENTS - FITTING}
     assert figures("cus_1") == (BALANCE - FITTING * DEBIT, 0, 1 + FITTING)
 
-    # A hot customer beside others: one client in four has an account of its own, the rest are at one.
+    # One customer with many requests beside others: one client in four has its own account, the rest share one.
     crowd = at_once(client, lambda number: "cus_hot" if number % 4 else f"cus_{number}", 10, times=3)
     assert crowd == {(201, None): CLIENTS * 3}
     hot = CLIENTS * 3 // 4 * 3

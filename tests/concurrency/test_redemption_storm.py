@@ -1,4 +1,4 @@
-"""Fifty redemptions of one balance at once, with a real server, worker and clock: never more held than there is."""
+"""Fifty concurrent redemptions of one balance, with real processes: never more points held than owned."""
 
 import itertools
 import threading
@@ -55,7 +55,7 @@ def states() -> dict[str, int]:
 
 
 def value_of_codes(medusa: FakeMedusa) -> Decimal:
-    """What all live promotions together take off, in dust."""
+    """The sum of what all live promotions take off, in points."""
     return sum(
         (Decimal(str(p["application_method"]["value"])) * 100 for p in list(medusa.promotions.values())), Decimal(0)
     )
@@ -63,13 +63,13 @@ def value_of_codes(medusa: FakeMedusa) -> Decimal:
 
 @contextmanager
 def watched(medusa: FakeMedusa) -> Iterator[list[tuple[int, int, Decimal]]]:
-    """Look repeatedly in a thread. Yields each look: balance, held, and the value of the codes in Medusa."""
+    """Read repeatedly in a thread. Yields what was read: balance, held points, and the value of the codes in Medusa."""
     looks: list[tuple[int, int, Decimal]] = []
     over = threading.Event()
 
     def look() -> None:
         while not over.is_set():
-            # In this order: what Medusa has now was held before, and what is held later cannot excuse it.
+            # Medusa first: the points of its codes must have been held before.
             looks.append((*figures(), value_of_codes(medusa)))
             time.sleep(0.02)
 
@@ -83,7 +83,7 @@ def watched(medusa: FakeMedusa) -> Iterator[list[tuple[int, int, Decimal]]]:
 
 
 def lose_every_fifth_reply(medusa: FakeMedusa) -> None:
-    """Of the calls that change something, after they did."""
+    """Lose the reply to every fifth call that changes something, after it took effect."""
     calls = itertools.count(1)
 
     def after(method: str, path: str) -> None:
@@ -129,20 +129,20 @@ def test_fifty_at_once_hold_no_more_than_there_is_and_leave_no_code_behind(setti
 def redeem_at_once(url: str) -> list[tuple[int, Any]]:
     start = threading.Barrier(AT_ONCE)
 
-    def one(number: int) -> tuple[int, Any]:
+    def redeem_once(number: int) -> tuple[int, Any]:
         headers = {**tokens.customer(), "Idempotency-Key": f"click {number}"}
         with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
             client.get("/health/live")
             start.wait(60)
             requested = {"dust": DUST_EACH, "currency_code": "eur"}
-            answer = client.post("/store/dust/redemptions", json=requested, headers=headers)
-            return answer.status_code, answer.json().get("code")
+            response = client.post("/store/dust/redemptions", json=requested, headers=headers)
+            return response.status_code, response.json().get("code")
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(pool.map(one, range(AT_ONCE)))
+        return list(pool.map(redeem_once, range(AT_ONCE)))
 
 
 def let_time_run_out() -> None:
-    """What the code's time-out comes to, without waiting for it."""
+    """Let the codes expire without waiting."""
     with transaction() as connection:
         connection.execute(text("UPDATE dust_redemption SET expires_at = :now"), {"now": now()})

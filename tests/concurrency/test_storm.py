@@ -1,4 +1,4 @@
-"""A thousand orders, thrice delivered, shuffled, a fifth of them never: after one reconcile everything is right."""
+"""A thousand orders in random sequence, each delivered three times or never: one reconcile settles them all."""
 
 import random
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +15,7 @@ from bridge.operations.audit import audit
 from tests.support.deliveries import deliver
 from tests.support.ledger import stored_balances
 from tests.support.medusa import FakeMedusa
-from tests.support.order_histories import balances, order_lives
+from tests.support.order_histories import balances, order_histories
 from tests.support.orders import PLACED, order_event
 
 ORDERS, CUSTOMERS, TIMES = 1_000, 100, 3
@@ -28,7 +28,7 @@ def drain_all() -> None:
 
 
 def deliver_all(api: TestClient, bodies: list[bytes]) -> None:
-    """Four senders and two drains, side by side."""
+    """Four threads deliver, and two process the inbox."""
     sent = Event()
 
     def drain_meanwhile(_: int) -> None:
@@ -49,33 +49,33 @@ def deliver_all(api: TestClient, bodies: list[bytes]) -> None:
     drain_all()
 
 
-def test_a_storm_and_one_reconcile_end_where_an_independent_reference_does(
+def test_concurrent_deliveries_and_one_reconcile_equal_an_independent_computation(
     api: TestClient, medusa: FakeMedusa, enqueued: list[Any]
 ) -> None:
     chance = random.Random(20261122)
-    lives = order_lives(ORDERS, customers=CUSTOMERS, chance=chance)
+    histories = order_histories(ORDERS, customers=CUSTOMERS, chance=chance)
     lost = set(chance.sample(range(ORDERS), int(ORDERS * LOST_SHARE)))
-    # Any of its facts: the newest may come first, or never.
+    # Any version of its facts: the newest may arrive first, or never.
     deliveries = [
-        (life, chance.randrange(len(life.facts)))
-        for number, life in enumerate(lives)
+        (history, chance.randrange(len(history.facts)))
+        for number, history in enumerate(histories)
         for _ in range(TIMES)
         if number not in lost
     ]
     chance.shuffle(deliveries)
-    deliver_all(api, [order_event(life.facts[place]) for life, place in deliveries])
-    heard: dict[str, int] = {}
-    for life, place in deliveries:
-        heard[life.order_id] = max(place, heard.get(life.order_id, 0))
-    assert stored_balances() == balances(lives, heard)
+    deliver_all(api, [order_event(history.facts[place]) for history, place in deliveries])
+    received: dict[str, int] = {}
+    for history, place in deliveries:
+        received[history.order_id] = max(place, received.get(history.order_id, 0))
+    assert stored_balances() == balances(histories, received)
 
-    medusa.orders = {life.order_id: life.newest for life in lives}
-    found = reconcile(get_medusa(), since=PLACED - timedelta(days=1))
-    assert found.orders_seen == ORDERS
-    behind = {life.order_id for life in lives if heard.get(life.order_id) != len(life.facts) - 1}
-    assert set(found.drifted) == behind
+    medusa.orders = {history.order_id: history.newest for history in histories}
+    report = reconcile(get_medusa(), since=PLACED - timedelta(days=1))
+    assert report.orders_seen == ORDERS
+    behind = {history.order_id for history in histories if received.get(history.order_id) != len(history.facts) - 1}
+    assert set(report.drifted) == behind
     drain_all()
-    assert stored_balances() == balances(lives)
+    assert stored_balances() == balances(histories)
     assert audit() == []
     again = reconcile(get_medusa(), since=PLACED - timedelta(days=1))
     assert (again.orders_seen, again.drifted) == (ORDERS, [])

@@ -16,7 +16,7 @@ from tests.support.containers.stack import SERVICES, Stack
 
 
 class _MedusaThatIsDown(BaseHTTPRequestHandler):
-    """Answers /health, and 503 to everything else: earning goes on without Medusa."""
+    """Answers /health, and 503 to everything else: orders earn without Medusa."""
 
     def do_GET(self) -> None:
         self.send_response(200 if self.path == "/health" else 503)

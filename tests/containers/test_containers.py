@@ -1,4 +1,4 @@
-"""docker-compose.yml as it is run: every service, restarts under load, a hung worker, a backup and its restore.
+"""docker-compose.yml with running services: restarts under load, a hung worker, a backup and its restore.
 
 The tests follow one another and share the services (`conftest.py`), so the file is run as a whole.
 """
@@ -18,7 +18,7 @@ from tests.support.tokens import token
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(900)]
 
-# By `dust doctor`, what does not depend on a whole Medusa.
+# The checks of `dust doctor` that do not need a complete Medusa.
 CHECKS = {
     "secrets", "database", "migrations", "sessions", "privileges", "programme", "database clock", "time",
     "outgoing webhooks", "broker", "workers", "beat", "medusa", "flower",
@@ -29,8 +29,8 @@ HANDLED_SECONDS = 120.0
 def balance(stack: Stack, customer: str) -> int:
     """The balance, as the storefront reads it."""
     headers = {"authorization": f"Bearer {token(customer, secret=stack.variables['DUST_JWT_SECRET'])}"}
-    answer = httpx.get(f"{stack.url}/store/dust/balance", headers=headers, trust_env=False).raise_for_status()
-    points: int = answer.json()["balance"]
+    response = httpx.get(f"{stack.url}/store/dust/balance", headers=headers, trust_env=False).raise_for_status()
+    points: int = response.json()["balance"]
     return points
 
 
@@ -55,13 +55,13 @@ def test_a_signed_event_gives_points(stack: Stack) -> None:
 
 def test_the_doctor_finds_nothing(stack: Stack) -> None:
     def findings() -> dict[str, tuple[bool | None, str]]:
-        said = stack.run("api", "dust", "doctor", "--json", "--flower", "http://flower:5555").stdout
-        return {service["check"]: (service["ok"], service["detail"]) for service in json.loads(said)}
+        output = stack.run("api", "dust", "doctor", "--json", "--flower", "http://flower:5555").stdout
+        return {service["check"]: (service["ok"], service["detail"]) for service in json.loads(output)}
 
     # Beat's first message is not handled at once.
     until(lambda: findings()["beat"][0] is True, HANDLED_SECONDS)
-    found = findings()
-    assert {name: found[name] for name in CHECKS if found[name][0] is not True} == {}
+    services = findings()
+    assert {name: services[name] for name in CHECKS if services[name][0] is not True} == {}
 
 
 def test_flower_asks_for_its_login(stack: Stack) -> None:
@@ -77,7 +77,7 @@ def test_ports_are_published_on_loopback_only(stack: Stack) -> None:
         if isinstance(network := stack.inspected(service)["NetworkSettings"], dict)
         for ports in [network["Ports"]]
     }
-    assert {service: found for service, found in published.items() if found} == {
+    assert {service: hosts for service, hosts in published.items() if hosts} == {
         "api": ["127.0.0.1"],
         "flower": ["127.0.0.1"],
     }
@@ -197,7 +197,7 @@ def test_a_backup_is_restored_into_a_fresh_database(stack: Stack) -> None:
     assert stack.sql(owner, database="dust_restored") == "dust"
     with pytest.raises(CommandFailed, match="permission denied"):
         stack.sql("UPDATE dust_transaction SET amount = 1", user="dust_serve", database="dust_restored")
-    # It takes the place of the first one, and Dust goes on with it.
+    # It replaces the first database, and Dust continues with it.
     users = ("api", "worker", "redemptions-worker", "medusa-worker", "flower")
     for service in users:
         stack.compose("stop", service)

@@ -1,4 +1,4 @@
-"""The matrix becomes tests here, and its outcomes a table."""
+"""Creates the tests of the failure matrix, and prints their outcomes as a table."""
 
 import os
 import random
@@ -13,7 +13,7 @@ import pytest
 
 from bridge.development.stack.up import DUST
 from tests.support.faults.installation import Installation, Servers, installation, servers
-from tests.support.faults.matrix import DEATHS, cells, discover, holds
+from tests.support.faults.matrix import FAILURES, cells, discover, wait_until_correct
 from tests.support.faults.workload import History
 
 _KINDS = ("commit", "publish", "http", "answer", "receive", "begin", "end", "ack")
@@ -27,18 +27,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "batch" not in metafunc.fixturenames:
         return
-    # Looking for the points takes a whole Dust: only when they are wanted.
+    # Finding the fail points needs a running Dust, so only if these tests are selected.
     options = metafunc.config.option
-    found = []
+    wanted = []
     if options.markexpr == "faults":
-        found = [cell for cell in cells(discover(_installation_of_process)) if options.only in str(cell)]
-        # Deaths of all kinds in each walk, and the same ones in each run.
-        random.Random(6).shuffle(found)
-    batches = [found[start : start + options.together] for start in range(0, len(found), options.together)]
+        wanted = [cell for cell in cells(discover(_installation_of_process)) if options.only in str(cell)]
+        # Each walk has faults of all kinds, and each run has the same ones.
+        random.Random(6).shuffle(wanted)
+    batches = [wanted[start : start + options.together] for start in range(0, len(wanted), options.together)]
     metafunc.parametrize("batch", batches, ids=[f"walk{number}" for number in range(1, 1 + len(batches))])
 
 
-# Open from the first question for points until the end: what is disturbed is what was looked at undisturbed.
+# It runs from the discovery of the fail points to the end, so the faults hit the same installation.
 _kept = ExitStack()
 
 
@@ -64,49 +64,49 @@ def where() -> Servers:
 
 @pytest.fixture(scope="session")
 def histories() -> list[History]:
-    """What was said to everybody in all cells of this process so far."""
+    """The acknowledged requests of all cells of this process so far."""
     return []
 
 
 @pytest.fixture(scope="session")
-def stricken(histories: list[History]) -> Iterator[Installation]:
-    """The installation of all cells of the matrix, one after the other. At the end everything they left must hold."""
-    found = _installation_of_process()
-    yield found
+def shared_installation(histories: list[History]) -> Iterator[Installation]:
+    """The installation that all cells of the matrix share. At the end all their results must be correct."""
+    running = _installation_of_process()
+    yield running
     for history in histories:
-        holds(found, history)
-    environment = {**os.environ, "DUST_DATABASE_URL": found.database}
+        wait_until_correct(running, history)
+    environment = {**os.environ, "DUST_DATABASE_URL": running.database}
     audit = subprocess.run([*DUST, "audit"], env=environment, capture_output=True, text=True, check=False)
     assert audit.returncode == 0, audit.stdout
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """How many cells hold of each death at each kind of point, which do not, and which planted bugs were found."""
+    """Print how many cells held for each fault and kind of point, which did not, and which planted bugs were found."""
     came: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
-    said: dict[str, set[str]] = defaultdict(set)
+    cells_by_outcome: dict[str, set[str]] = defaultdict(set)
     bugs: dict[str, bool] = {}
     for report in (report for reports in terminalreporter.stats.values() for report in reports):
-        # What was deselected is no report.
+        # Deselected tests have no report.
         if getattr(report, "when", None) != "call":
             continue
         noted = dict(report.user_properties)
         bugs |= noted.get("bugs", {})
-        for name, death, kind in noted.get("cells", ()):
-            what = "broken" if report.failed else "held" if name in noted.get("happened", ()) else "not passed"
-            came[death, kind][what] += 1
-            said[what].add(name)
+        for name, failure, kind in noted.get("cells", ()):
+            outcome = "broken" if report.failed else "held" if name in noted.get("happened", ()) else "not passed"
+            came[failure, kind][outcome] += 1
+            cells_by_outcome[outcome].add(name)
     if came:
         _print_table(terminalreporter, came)
-        for what in ("broken", "not passed"):
-            for name in sorted(said[what]):
-                terminalreporter.line(f"{what}: {name}")
-        if said["broken"]:
+        for outcome in ("broken", "not passed"):
+            for name in sorted(cells_by_outcome[outcome]):
+                terminalreporter.line(f"{outcome}: {name}")
+        if cells_by_outcome["broken"]:
             terminalreporter.line(
                 "All cells of a walk that broke are named; to tell them apart: --together 1 --only ..."
             )
     if bugs:
         terminalreporter.line(f"planted bugs: {sum(bugs.values())} of {len(bugs)} found")
-        for name in sorted(bug for bug, found in bugs.items() if not found):
+        for name in sorted(bug for bug, was_found in bugs.items() if not was_found):
             terminalreporter.line(f"NOT FOUND: {name}")
 
 
@@ -114,12 +114,12 @@ def _print_table(terminalreporter: Any, came: dict[tuple[str, str], Counter[str]
     terminalreporter.section("the failure matrix: what happens × at what kind of point → cells that held / all cells")
     columns = [kind for kind in _KINDS if any(kind == name for _, name in came)] + ["all"]
     terminalreporter.line(f"{'':<30}" + "".join(f"{kind:>10}" for kind in columns))
-    for death in [death for death in DEATHS.values() if any(death == name for name, _ in came)] + ["all"]:
-        row = f"{death:<30}"
+    for failure in [failure for failure in FAILURES.values() if any(failure == name for name, _ in came)] + ["all"]:
+        row = f"{failure:<30}"
         for column in columns:
             total = Counter[str]()
-            for (what, kind), outcomes in came.items():
-                if death in (what, "all") and column in (kind, "all"):
+            for (fault, kind), outcomes in came.items():
+                if failure in (fault, "all") and column in (kind, "all"):
                     total += outcomes
             row += f"{_share(total):>10}"
         terminalreporter.line(row)

@@ -1,6 +1,6 @@
-"""A RabbitMQ of three nodes that are killed one after the other under load: Dust finds the others, nothing is lost.
+"""The three nodes of a RabbitMQ are killed in turn under load: Dust connects to the others, and nothing is lost.
 
-No sweep helps: beat says other things only, and an event or a redemption goes on by the message that was sent for it.
+No sweep runs: beat sends other tasks, so events and redemptions depend on the messages that were sent for them.
 """
 
 from typing import Any
@@ -31,7 +31,7 @@ SHOPPER, GIFT, DUST_EACH = "cus_shopper", 1_000, 90
 
 
 class Look:
-    """What can be seen of the cluster's queues, asked of any node that runs."""
+    """The state of the cluster's queues, from any running node."""
 
     def __init__(self, nodes: list[RabbitMQ], host: str) -> None:
         self._nodes = nodes
@@ -39,11 +39,11 @@ class Look:
 
     def _ask(self, path: str) -> list[dict[str, Any]]:
         node = next(node for node in self._nodes if node.answers())
-        found: list[dict[str, Any]] = node.ask("GET", path).raise_for_status().json()
-        return found
+        document: list[dict[str, Any]] = node.ask("GET", path).raise_for_status().json()
+        return document
 
     def leader(self) -> RabbitMQ:
-        """Of the queue of events."""
+        """The leader of the queue of events."""
         queues = {queue["name"]: queue for queue in self._ask(f"/api/queues/{self._host}")}
         return next(node for node in self._nodes if node.node == queues["events"]["leader"])
 
@@ -52,7 +52,7 @@ class Look:
         return {connection["node"] for connection in self._ask(f"/api/vhosts/{self._host}/connections")}
 
     def whole(self) -> bool:
-        """Every node is there, and every queue of ours on each of them."""
+        """Whether every node runs, and has every queue of Dust."""
         if not all(node.answers() for node in self._nodes):
             return False
         queues = [queue for queue in self._ask(f"/api/queues/{self._host}") if queue["name"] in QUEUES]
@@ -61,7 +61,7 @@ class Look:
         )
 
 
-def test_every_node_of_a_cluster_may_die_and_all_goes_on(settings: dict[str, str]) -> None:
+def test_every_node_of_a_cluster_may_die_one_after_the_other(settings: dict[str, str]) -> None:
     medusa = FakeMedusa()
     give(GIFT)
     with running_cluster() as nodes, serving(medusa) as medusa_url, nodes[0].apart("shop"):
@@ -71,7 +71,7 @@ def test_every_node_of_a_cluster_may_die_and_all_goes_on(settings: dict[str, str
             "DUST_BROKER_URL": ";".join(f"amqp://guest:guest@127.0.0.1:{node.port}/shop" for node in nodes),
             "DUST_MEDUSA_URL": medusa_url,
             "DUST_SWEEP_SECONDS": "86400",
-            # How beat shows that it is heard.
+            # Runs of the poll show that messages of beat are processed.
             "DUST_RECONCILE_SECONDS": "1",
         }
         with serving_dust(environment, worker="worker --concurrency 2", beat="beat") as url, selling(url) as orders:
@@ -84,7 +84,7 @@ def test_every_node_of_a_cluster_may_die_and_all_goes_on(settings: dict[str, str
             bystander.start()
             eventually(look.whole)
 
-            # Whose queues they are is where they were first asked for.
+            # Dust's processes declared the queues, so their leader is on the node that they are connected to.
             assert look.connected() == {look.leader().node}
             for number in (1, 2):
                 leader = look.leader()
@@ -101,11 +101,11 @@ def test_every_node_of_a_cluster_may_die_and_all_goes_on(settings: dict[str, str
 
 
 def goes_on(orders: SteadyOrders, url: str, key: str) -> None:
-    """Events that are acknowledged from now on are booked, then a redemption gets its code, and beat is heard."""
+    """Wait until new events are booked, then a redemption has its code, and a task of beat has run."""
     began = now()
     orders.sell_more()
     eventually(lambda: rows(HANDLED, began=began)[0][0] > 0)
-    # Not before: while a queue has no leader, messages are refused, and only a sweep would offer this one again.
+    # Not earlier: while a queue has no leader, messages are refused, and only a sweep would send this one again.
     redeem(url, key)
     eventually(lambda: rows("SELECT count(*) FROM dust_redemption WHERE state <> 'active'") == [(0,)])
     assert httpx.get(f"{url}/health/ready", timeout=60, trust_env=False).json()["degraded"] == []

@@ -1,4 +1,4 @@
-"""Each process dies at each fail point, under load, and nothing that was acknowledged is lost or done twice."""
+"""Each process is killed at each fail point under load: nothing acknowledged is lost or done twice."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,13 +6,15 @@ from typing import Any
 import pytest
 
 from tests.support.faults.installation import Installation
-from tests.support.faults.matrix import Cell, suffer
+from tests.support.faults.matrix import Cell, run_faults
 from tests.support.faults.workload import History
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(7200)]
 
 
-def test_deaths(batch: Sequence[Cell], stricken: Installation, histories: list[History], record_property: Any) -> None:
-    """A few of the matrix's cells in one walk, far from each other or not; how many is said by `--together`."""
-    record_property("cells", [(str(cell), cell.death, cell.point.kind) for cell in batch])
-    record_property("happened", [str(cell) for cell in suffer(stricken, batch, histories)])
+def test_failures(
+    batch: Sequence[Cell], shared_installation: Installation, histories: list[History], record_property: Any
+) -> None:
+    """Several cells of the matrix in one walk; `--together` sets how many."""
+    record_property("cells", [(str(cell), cell.failure, cell.point.kind) for cell in batch])
+    record_property("happened", [str(cell) for cell in run_faults(shared_installation, batch, histories)])

@@ -1,4 +1,4 @@
-"""Postgres dies under load and its synchronous standby takes over: Dust finds it, and nothing acknowledged is lost."""
+"""Postgres dies under load and its synchronous standby takes over: nothing acknowledged is lost."""
 
 import os
 import shutil
@@ -27,13 +27,13 @@ from tests.support.steady_orders import selling
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 
-# It waits for the standby's disk before it says that something is committed.
+# A commit waits until the standby has written it to disk.
 _SYNCHRONOUS = "ALTER SYSTEM SET synchronous_standby_names = '*'"
 
 
 @contextmanager
 def standby_of(primary: str, folder: Path) -> Iterator[str]:
-    """A second server that follows the first; its address."""
+    """Create a second server that replicates the first. Returns its address."""
     data = open_data_dir(folder)
     account = server_account(data / "postgres")
     cluster = server_folder(data, "postgres", account) / "cluster"
@@ -49,15 +49,15 @@ def standby_of(primary: str, folder: Path) -> Iterator[str]:
 
 
 def either(*urls: str) -> str:
-    """An address of both, as an operator writes it."""
-    found = [conninfo_to_dict(url) for url in urls]
-    hosts = ",".join(f"{server['host']}:{server['port']}" for server in found)
-    who = f"{found[0]['user']}:{found[0]['password']}"
-    return f"postgresql://{who}@{hosts}/{found[0]['dbname']}?target_session_attrs=read-write"
+    """One database address with both servers, as an operator writes it."""
+    servers = [conninfo_to_dict(url) for url in urls]
+    hosts = ",".join(f"{server['host']}:{server['port']}" for server in servers)
+    credentials = f"{servers[0]['user']}:{servers[0]['password']}"
+    return f"postgresql://{credentials}@{hosts}/{servers[0]['dbname']}?target_session_attrs=read-write"
 
 
 def kill(folder: Path) -> None:
-    """At once and all of it, and what starts it again finds a server that follows: as one does that was cut off."""
+    """Kill all of its processes. If it is restarted, it starts as a standby, as after a failover."""
     cluster = folder / "postgres/cluster"
     postmaster = int((cluster / "postmaster.pid").read_text().split()[0])
     follow = cluster / "standby.signal"
@@ -68,8 +68,8 @@ def kill(folder: Path) -> None:
 
 
 def owner(file: Path) -> tuple[int, int]:
-    found = file.stat()
-    return found.st_uid, found.st_gid
+    status = file.stat()
+    return status.st_uid, status.st_gid
 
 
 def test_the_standby_takes_over(settings: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,7 +93,7 @@ def test_the_standby_takes_over(settings: dict[str, str], monkeypatch: pytest.Mo
                 assert orders.refused == 0
                 kill(first_folder)
                 died = time.monotonic()
-                # Nobody decides for an operator, or for what does it in their place, that the first is really gone.
+                # The promotion is a decision of the operator, or of their failover tool.
                 here.execute("SELECT pg_promote()")
                 orders.sell_more(1)
                 print(f"acknowledged again after {time.monotonic() - died:.1f} s, {orders.refused} refused meanwhile")
@@ -101,7 +101,7 @@ def test_the_standby_takes_over(settings: dict[str, str], monkeypatch: pytest.Mo
                 orders.close()
                 done = "SELECT count(*) FILTER (WHERE state = 'handled'), count(*) FROM webhook_event"
                 eventually(lambda: here.execute(done).fetchone() == (orders.acknowledged, orders.acknowledged))
-            found = dict(here.execute("SELECT customer_id, balance FROM dust_balance").fetchall())
-            assert found == orders.balances
+            balances = dict(here.execute("SELECT customer_id, balance FROM dust_balance").fetchall())
+            assert balances == orders.balances
             with at_database(both, monkeypatch):
                 assert audit() == []

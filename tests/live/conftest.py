@@ -1,4 +1,4 @@
-"""What the live tests run against: a real Medusa whose Dust is a stand-in, and real Medusas with a real Dust."""
+"""Fixtures of the live tests: a real Medusa with a stand-in for Dust, and real Medusas with a real Dust."""
 
 import os
 import re
@@ -87,7 +87,7 @@ def world(request: pytest.FixtureRequest) -> World:
 
 @pytest.fixture(scope="module")
 def mug(world: World) -> Iterator[SeededProduct]:
-    """The mug, which only dust can buy."""
+    """The mug, which only points can buy."""
     mug, merchant = world.keys.mug, Merchant(world.keys)
     path = f"/admin/dust/products/{mug.id}"
 
@@ -125,7 +125,7 @@ def stand_in() -> Iterator[StandIn]:
 
 @pytest.fixture(scope="session")
 def shop(database_url: str, stand_in: StandIn) -> Iterator[Shop]:
-    """One Medusa, its plugin sending to the stand-in, for all tests: each makes customers and orders of its own."""
+    """One Medusa for all tests, whose plugin sends to the stand-in. Each test creates its own customers and orders."""
     server = built_shop()
     with running_shop(
         server,
@@ -185,13 +185,13 @@ def site(world: World) -> Iterator[str]:
 
 @pytest.fixture
 def dashboard(browser: Browser, world: World) -> Iterator[Page]:
-    """Medusa's dashboard, logged in as the merchant. The browser talks to Medusa and to nobody else, not to Dust."""
+    """Medusa's dashboard, logged in as the merchant. The browser may call only Medusa, and not Dust."""
     context = browser.new_context(
         base_url=world.shop.url, viewport={"width": 1440, "height": 1000}, locale="en-GB", timezone_id="UTC"
     )
     context.set_default_timeout(PATIENCE_SECONDS * 1000)
     page = context.new_page()
-    # The customers' page wants pictures of flags from a public server.
+    # The customers' page loads pictures of flags from a public server.
     context.route(lambda url: not url.startswith(world.shop.url), lambda route: route.abort())
     asked_of_dust: list[str] = []
     broken: list[str] = []

@@ -1,4 +1,4 @@
-"""Products for dust alone that a merchant sells past the checkout: Dust notices, and the operator sees it."""
+"""Points-only products that a merchant sells for money without the checkout: Dust reports them to the operator."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ pytestmark = pytest.mark.live
 
 @dataclass(frozen=True, kw_only=True)
 class Counter:
-    """The merchant, and a customer at the telephone."""
+    """The merchant, who takes orders of a customer by telephone."""
 
     merchant: AfterSales
     customer: Storefront
     keys: ShopKeys
 
     def draft_order(self) -> str:
-        """A draft order that becomes an order; the id."""
+        """Make a draft order and convert it. Returns the order's id."""
         order_id = self.merchant.draft(self.customer, (self.keys.shirt, 1), (self.keys.mug, 1))
         self.merchant.place_draft(order_id)
         return order_id
@@ -56,7 +56,7 @@ WAYS = [Counter.draft_order, Counter.order_edit, Counter.exchange, Counter.claim
 
 @pytest.fixture
 def mug(world: World) -> Iterator[SeededProduct]:
-    """The mug, which only dust can buy."""
+    """The mug, which only points can buy."""
     world.bridge.ask("PUT", f"/admin/dust/products/{world.keys.mug.id}", {"dust_only": True, "dust_price": 300})
     yield world.keys.mug
     world.bridge.ask("DELETE", f"/admin/dust/products/{world.keys.mug.id}")
@@ -111,6 +111,6 @@ def test_the_operator_sees_it_on_the_dust_page(world: World, counter: Counter, d
     keep_checked(dashboard, "past-the-checkout")
     dashboard.get_by_role("link", name=f"#{number}", exact=True).click()
     expect(dashboard).to_have_url(f"{world.shop.url}/app/orders/{order_id}")
-    # It is fixed by taking the mug out again, or by leaving it: a merchant may do so on purpose.
+    # The merchant can remove the mug again, or leave it if that was on purpose.
     counter.merchant.edit(order_id, to=(world.keys.mug, 0))
     assert until(lambda: order_id not in unpaid(world), PATIENCE_SECONDS)

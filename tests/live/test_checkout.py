@@ -1,6 +1,6 @@
 """Checkouts with real codes of a real Dust: honest payments succeed, others are refused, and carts stay intact.
 
-What Dust's codes cannot get into, such as a cart with another customer's code, is tried in `test_plugin_guard.py`.
+`test_plugin_guard.py` tests carts that codes cannot be applied to, such as one with another customer's code.
 """
 
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ def shopper(world: World) -> Iterator[Storefront]:
 
 
 def paid_cart(world: World, shopper: Storefront, product: SeededProduct, quantity: int = 1) -> tuple[str, str]:
-    """A cart whose points-only lines are paid, at which only "place order" is missing; its id and the code."""
+    """A cart that is ready to be ordered and whose points-only lines are paid: its id and the code."""
     cart_id = ready_cart(shopper, product, quantity)
     redemption = world.redeem(shopper, {"cart_id": cart_id, "pay": "dust_only"})
     shopper.pay(cart_id)
@@ -36,7 +36,7 @@ def paid_cart(world: World, shopper: Storefront, product: SeededProduct, quantit
 
 
 def discounted_cart(world: World, shopper: Storefront, dust: int) -> tuple[str, dict[str, str]]:
-    """A cart of a hoodie with a discount for dust; its id and the redemption."""
+    """A cart with a hoodie and a discount for points: its id and the redemption."""
     cart_id = ready_cart(shopper, world.keys.hoodie, 1)
     redemption = world.redeem(shopper, {"cart_id": cart_id, "dust": dust})
     shopper.pay(cart_id)
@@ -137,14 +137,14 @@ def test_an_expired_code_is_refused_with_dust_away_too(world: World, shopper: St
     assert facts["expires_at"][:19] == redemption["expires_at"][:19]
 
     with world.bridge.away():
-        # As if its hour were over; the promotion is still there, as Dust is not there to take it away.
+        # The code has expired, and its promotion still exists because Dust is away.
         write_facts(merchant, redemption["code"], {**facts, "expires_at": "2020-01-01T00:00:00+00:00"})
         assert_refused(shopper, cart_id, f"The code {redemption['code']} has expired")
     merchant.close()
 
 
 def check_out_without(world: World, shopper: Storefront, cart_id: str) -> None:
-    """The code has left the cart, which costs its full price again and can be paid."""
+    """Check out the cart, which has lost its code and costs its full price again."""
     cart = shopper.cart(cart_id)
     assert (cart["promotions"], cart["discount_total"]) == ([], 0)
     shopper.pay(cart_id)
@@ -198,7 +198,7 @@ def test_a_code_used_in_two_carts_at_once_pays_in_one(world: World, shopper: Sto
 
 @pytest.fixture
 def half(world: World, shopper: Storefront) -> Iterator[int]:
-    """For the length of a test points may take off half of a cart; how many points that is of a hoodie."""
+    """During a test points may take off half of a cart. Yields how many points that is for a hoodie."""
     before = world.bridge.ask("GET", "/admin/dust/programme")
     rules = {name: value for name, value in before.items() if name not in {"version", "author", "created_at"}}
     world.bridge.ask("PUT", "/admin/dust/programme", {**rules, "redeem": {**rules["redeem"], "max_share": "0.5"}})
@@ -264,5 +264,5 @@ def test_points_pay_for_no_product_that_is_not_discountable(
     assert shopper.cart(cart_id)["total"] == pytest.approx(hoodie)
 
 
-def test_the_books_are_clean(world: World) -> None:
+def test_the_audit_is_clean(world: World) -> None:
     world.bridge.audit()

@@ -19,7 +19,7 @@ POINTS = 500
 # What 500 points take off, and what a shirt costs with tax.
 VALUE = 5
 FULL = 12.5
-# From the shopper's click to free points, on a machine that has other things to do as well.
+# From the shopper's click to available points, on a busy machine.
 SECONDS = 20
 
 
@@ -50,7 +50,7 @@ def cart_with_code(world: World, shopper: Storefront) -> tuple[str, Json]:
 
 
 def assert_full_price(shopper: Storefront, cart_id: str, total: float = FULL) -> None:
-    """Nothing is left of any code: no promotion, not even a null, and no discount."""
+    """The cart has no promotion, not even a null, and no discount."""
     cart = shopper.cart(cart_id)
     assert cart["promotions"] == []
     assert [item["adjustments"] for item in cart["items"]] == [[]] * len(cart["items"])
@@ -66,12 +66,12 @@ def held(shopper: Storefront) -> int:
 
 
 def remove_code(shopper: Storefront, cart_id: str, code: str) -> None:
-    """The trash icon, as the Store API means it."""
+    """Remove the code with the Store API's DELETE, as the trash icon does."""
     shopper.ask("DELETE", f"/store/carts/{cart_id}/promotions", {"promo_codes": [code]})
 
 
 def by_request(world: World, shopper: Storefront, redemption: Json) -> None:
-    """A 503 says that Medusa was too slow just now: the release is noted and happens by itself."""
+    """Release by request. With a 503 Medusa was too slow; the release is stored and happens automatically."""
     try:
         shopper.ask("DELETE", f"/store/dust/redemptions/{redemption['id']}")
     except Refused as refused:
@@ -111,7 +111,7 @@ def trash_icon(world: World, shopper: Storefront, cart_id: str, code: str) -> fl
 
 
 def replaced(world: World, shopper: Storefront, cart_id: str, code: str) -> float:
-    """The trash icon of Medusa's starter: it sends the codes that stay."""
+    """The trash icon of Medusa's starter sends the remaining codes."""
     shopper.ask("POST", f"/store/carts/{cart_id}", {"promo_codes": []})
     return FULL
 
@@ -147,8 +147,8 @@ def test_a_code_that_leaves_its_cart_frees_its_points_within_seconds(
     total = leave(world, shopper, cart_id, redemption["code"])
 
     assert until(lambda: held(shopper) == 0, SECONDS), of(shopper, redemption)
-    found = of(shopper, redemption)
-    assert (found["state"], found["reason"]) == ("released", "The code was removed from the cart.")
+    shown = of(shopper, redemption)
+    assert (shown["state"], shown["reason"]) == ("released", "The code was removed from the cart.")
     assert_full_price(shopper, cart_id, total)
 
 
@@ -166,7 +166,7 @@ def test_a_code_that_is_put_back_at_once_stays(world: World, shopper: Storefront
     remove_code(shopper, cart_id, redemption["code"])
     shopper.apply_code(cart_id, redemption["code"])
 
-    # A second code that leaves for good is the clock: when its points are free, the first one has been decided on.
+    # A second code is removed too: when its points are available, the check of the first one is over.
     other_id = shopper.new_cart()
     shopper.add(other_id, world.keys.shirt)
     other = world.redeem(shopper, {"cart_id": other_id, "dust": POINTS})
@@ -229,7 +229,7 @@ def dead_code(merchant: Merchant, shopper: Storefront, world: World) -> tuple[st
     return cart_id, code
 
 
-def test_a_cart_with_a_dead_code_is_found_and_healed(world: World, shopper: Storefront, merchant: Merchant) -> None:
+def test_a_dead_code_is_found_and_removed_from_its_cart(world: World, shopper: Storefront, merchant: Merchant) -> None:
     cart_id, code = dead_code(merchant, shopper, world)
     path, held_by = "/admin/dust/codes/withdraw", [{"cart_id": cart_id, "codes": [code]}]
 
@@ -241,5 +241,5 @@ def test_a_cart_with_a_dead_code_is_found_and_healed(world: World, shopper: Stor
     assert merchant.post(path, {"codes": [code]}) == {"carts": [], "remaining": 0}
 
 
-def test_the_books_are_clean_afterwards(world: World) -> None:
+def test_the_audit_is_clean_afterwards(world: World) -> None:
     world.bridge.audit()

@@ -143,7 +143,7 @@ def test_a_merchant_sees_what_an_order_did_and_previews_a_change(page: Page, wor
 
 
 def begin_edit(world: World, order_id: str, *, add: SeededProduct) -> None:
-    """Begin an order edit that adds a product, and do not confirm it."""
+    """Begin an order edit that adds a product, without confirming it."""
     with closing(Merchant(world.keys)) as merchant:
         merchant.post("/admin/order-edits", {"order_id": order_id})
         item = {"variant_id": add.variant_id, "quantity": 1}
@@ -243,7 +243,7 @@ def test_support_does_everything_on_the_customers_page(page: Page, world: World)
         assert world.bridge.balance(ann.customer_id) == 70
 
 
-def test_a_merchant_reads_reports_and_takes_them_along(page: Page, world: World) -> None:
+def test_a_merchant_reads_and_downloads_reports(page: Page, world: World) -> None:
     with world.shopper() as shopper:
         world.bridge.give(shopper.customer_id, 1_000)
         page.goto("/app/dust/reports")
@@ -290,7 +290,7 @@ def test_a_merchant_reads_reports_and_takes_them_along(page: Page, world: World)
 
 @pytest.fixture
 def failed_order(world: World) -> Iterator[tuple[str, int]]:
-    """An order whose event failed, as Medusa was away when Dust asked for it: the customer, and the dust to come."""
+    """An order whose event failed because Medusa was away: the customer, and the points it will earn."""
     with world.shopper() as shopper:
         with world.shop.losing_events() as lost:
             order_id = shopper.buy((world.keys.hoodie, 1))

@@ -57,12 +57,12 @@ def publish_rate(world: World, rate: str) -> Json:
 
 
 def starts_now(world: World, name: str) -> None:
-    """Let the time come at which a draft starts."""
+    """Move the start date of the draft to now."""
     with psycopg.connect(world.bridge.database) as connection:
         connection.execute("UPDATE programme_draft SET starts_at = now() WHERE name = %s", [name])
 
 
-def test_a_draft_that_somebody_else_has_overtaken_is_decided_and_published(page: Page, world: World) -> None:
+def test_a_draft_in_conflict_with_a_newer_version_is_resolved_and_published(page: Page, world: World) -> None:
     drawer = page.get_by_role("dialog")
     save_draft(page, "Spring", rate="3")
     theirs = publish_rate(world, "2")

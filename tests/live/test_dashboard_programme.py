@@ -172,15 +172,15 @@ def test_nonsense_in_every_field_is_shown_at_every_field(page: Page) -> None:
     page.get_by_role("button", name="Save", exact=True).click()
 
     expect(page.get_by_text(re.compile(r"Not saved: \d+ fields are wrong"))).to_be_visible()
-    told: list[dict[str, Any]] = fields.evaluate_all(
+    shown: list[dict[str, Any]] = fields.evaluate_all(
         """fields => fields.map(field => ({
             field: field.closest("[data-field]").dataset.field,
             invalid: field.ariaInvalid,
             message: document.getElementById(field.getAttribute("aria-describedby"))?.textContent,
         }))"""
     )
-    assert len(told) > 40
-    assert [field for field in told if field["invalid"] != "true" or not field["message"]] == []
+    assert len(shown) > 40
+    assert [field for field in shown if field["invalid"] != "true" or not field["message"]] == []
     # A reward that has no product says so too.
     expect(page.locator('[data-field="redeem.rewards.1.product_id"]').get_by_text("Please choose one")).to_be_visible()
     expect(fields.first).to_be_focused()

@@ -1,4 +1,4 @@
-"""A payment is declined after the order was made: Medusa deletes the order, and no event tells of it (2.21.2)."""
+"""A payment is declined after the order was created: Medusa deletes the order without an event (2.21.2)."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -44,7 +44,7 @@ def poll(world: World) -> None:
 
 
 def poll_later(world: World, order_id: str) -> None:
-    """Poll as if all that the order's next comparison waits for were over."""
+    """Poll as if the time until the order's next comparison had passed."""
     with psycopg.connect(world.bridge.database) as connection:
         connection.execute(
             "UPDATE order_settlement SET check_at = %(now)s, missing_since = missing_since - %(by)s"
@@ -66,7 +66,7 @@ def test_a_declined_order_earns_and_spends_nothing(world: World, merchant: Merch
 
         first = browser.submit(shopper.complete, cart_id)
         [order_id] = until_orders(merchant, shopper)
-        # In this moment the order looks like any other one.
+        # At this moment the order looks like any other.
         poll(world)
         assert until(lambda: redemption(shopper, redeemed["id"])["state"] == "captured", PATIENCE_SECONDS)
         assert redemption(shopper, redeemed["id"])["order_id"] == order_id

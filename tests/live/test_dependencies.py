@@ -1,6 +1,6 @@
-"""No package that is installed has a known vulnerability, as PyPI tells it of each release.
+"""No installed package has a known vulnerability, according to PyPI.
 
-The plugin brings no packages of its own: what it needs comes with Medusa.
+The plugin has no dependencies of its own: it uses those of Medusa.
 """
 
 import json
@@ -15,13 +15,13 @@ import pytest
 pytestmark = pytest.mark.live
 
 REPOSITORY = Path(__file__).parents[2]
-# Given up for good with holes that will never be fixed: who does not find them would not find others.
+# Abandoned releases with vulnerabilities that will not be fixed. They show that the check finds some.
 KNOWN_BAD = ("pycrypto", "2.6.1")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What is known of a release: ids of its vulnerabilities, or None where nobody says."""
+    """The vulnerabilities of a release by id; None if the registry does not say."""
 
     package: str
     version: str
@@ -41,11 +41,13 @@ def locked() -> list[tuple[str, str, str]]:
 def ask(http: httpx.Client, registry: str, package: str, version: str) -> Finding:
     pages = f"{registry.removesuffix('/simple')}/pypi/{package}"
     for url in (f"{pages}/{version}/json", f"{pages}/json"):
-        answer = http.get(url)
+        response = http.get(url)
         # Mirrors have the page of the newest release only.
-        if answer.is_success and answer.json()["info"]["version"] == version:
-            found = answer.json()["vulnerabilities"]
-            return Finding(package, version, tuple(entry["id"] for entry in found if not entry.get("withdrawn")))
+        if response.is_success and response.json()["info"]["version"] == version:
+            vulnerabilities = response.json()["vulnerabilities"]
+            return Finding(
+                package, version, tuple(entry["id"] for entry in vulnerabilities if not entry.get("withdrawn"))
+            )
     return Finding(package, version, None)
 
 

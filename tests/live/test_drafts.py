@@ -1,4 +1,4 @@
-"""A draft that a merchant began long ago, and that becomes an order today: its points count from today."""
+"""A draft that was created long ago and becomes an order today: its points count from today."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -16,7 +16,7 @@ SOON = timedelta(minutes=10)
 
 
 def placed_at(world: World, order_id: str) -> datetime:
-    """From when on Dust counts the order."""
+    """The time from which Dust counts the order."""
     with psycopg.connect(world.bridge.database) as connection:
         row = connection.execute("SELECT placed_at FROM order_settlement WHERE order_id = %s", [order_id]).fetchone()
     assert row, order_id

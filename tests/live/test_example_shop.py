@@ -1,4 +1,4 @@
-"""Shoppers in the example shop, its production build, in a headless Chromium: the story, and bad days."""
+"""Shoppers in the production build of the example shop, in a headless Chromium: the usual flow and failures."""
 
 import re
 from collections.abc import Iterator
@@ -24,13 +24,13 @@ from tests.support.live_worlds import LAN_HOST, MUG_DUST, World
 
 pytestmark = pytest.mark.live
 
-# How much longer a page may take while Dust hangs: one read of Dust, which ends after 1.5 s, but not two in turn.
+# How much longer a page may take while Dust hangs: the timeout of one read (1.5 s), not of two in sequence.
 MORE_SECONDS = 2.5
 
 
 @pytest.fixture(params=[WIDE, PHONE], ids=["wide", "phone"])
 def anybody(request: pytest.FixtureRequest, browser: Browser, site: str) -> Iterator[Shopper]:
-    """A visitor, on a computer and on a phone."""
+    """A visitor without an account, on a computer and on a phone."""
     with shopper_in(browser, site, request.param) as shopper:
         yield shopper
 
@@ -269,7 +269,7 @@ def end_session(shopper: Shopper) -> None:
     shopper.page.context.add_cookies([{"name": "shop_token", "value": "expired", "url": shopper.url}])
 
 
-def test_back_after_the_order(customer: Customer) -> None:
+def test_the_back_button_after_the_order(customer: Customer) -> None:
     shopper, page = customer.shopper, customer.shopper.page
     shopper.fill_in_checkout()
     shopper.place_order()

@@ -1,4 +1,4 @@
-"""An operator in a real browser, on real Flower, broker, worker and Postgres. Medusa is a stand-in, and it is away."""
+"""An operator in a real browser, with real Flower, broker, worker and Postgres. A stand-in for Medusa is away."""
 
 import io
 import os
@@ -38,20 +38,20 @@ LOGIN = ("operator", "a-long-password")
 
 @dataclass(frozen=True, kw_only=True)
 class Installation:
-    """A running Dust, and where its Medusa is when it is there."""
+    """A running Dust, and the port of its Medusa."""
 
     urls: StackUrls
     medusa: FakeMedusa
     medusa_port: int
 
     def place_order(self, customer_id: str) -> str:
-        """An order in Medusa, of 10 points, and its webhook at our webhook endpoint; the event's id."""
+        """Place an order of 10 points and deliver its webhook. Returns the event's id."""
         document = order(new_id("order"), customer_id=customer_id)
         self.medusa.orders[document["id"]] = document
         event_id = new_id("msg")
         with httpx.Client(base_url=self.urls.api, trust_env=False) as client:
-            answer = deliver(client, event("order.placed", {"id": document["id"]}), event_id=event_id)
-        assert answer.status_code == httpx.codes.ACCEPTED
+            response = deliver(client, event("order.placed", {"id": document["id"]}), event_id=event_id)
+        assert response.status_code == httpx.codes.ACCEPTED
         return event_id
 
     def fetch(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -63,16 +63,16 @@ class Installation:
         return dict(self.fetch(query, event_ids))
 
     def wait_until_failed(self, event_ids: list[str]) -> None:
-        """Failed in the inbox, and as many tasks wait for a retry in Flower."""
+        """Wait until this many events have failed, and Flower has their tasks."""
 
         def shown() -> int:
             if ON_RABBITMQ:
-                # Its Flower knows what it has heard.
+                # Flower knows the tasks whose events it has received.
                 heard = f"{self.urls.flower}/api/tasks?state=FAILURE&taskname=inbox.handle"
                 tasks = httpx.get(heard, auth=LOGIN, trust_env=False).raise_for_status().json().values()
                 return sum(any(event_id in task["args"] for event_id in event_ids) for task in tasks)
-            answer = httpx.get(f"{self.urls.flower}/api/task/failed", auth=LOGIN, trust_env=False).raise_for_status()
-            return len(answer.json()["kinds"].get("inbox.handle", []))
+            response = httpx.get(f"{self.urls.flower}/api/task/failed", auth=LOGIN, trust_env=False).raise_for_status()
+            return len(response.json()["kinds"].get("inbox.handle", []))
 
         def everywhere() -> bool:
             return self.states(event_ids) == {"failed": len(event_ids)} and shown() == len(event_ids)
@@ -81,11 +81,11 @@ class Installation:
 
     def balance(self, customer_id: str) -> int:
         headers = {"Authorization": f"Bearer {self.urls.environment['DUST_ADMIN_TOKEN']}"}
-        answer = httpx.get(f"{self.urls.api}/admin/dust/customers/{customer_id}", headers=headers, trust_env=False)
-        return int(answer.json()["balance"])
+        response = httpx.get(f"{self.urls.api}/admin/dust/customers/{customer_id}", headers=headers, trust_env=False)
+        return int(response.json()["balance"])
 
     def audit(self) -> str:
-        """What `dust audit` says; it must find nothing wrong."""
+        """Run `dust audit`, which must find no violation."""
         environment = {"PATH": os.environ["PATH"], **self.urls.environment}
         command = [sys.executable, "-m", "bridge.cli", "audit"]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
@@ -93,7 +93,7 @@ class Installation:
         return done.stdout
 
     def flower_process(self) -> psutil.Process:
-        """This installation's Flower; other tests of the session may have a stack of their own running."""
+        """The Flower process of this installation; other tests of the session may run their own."""
         (flower,) = filter(self._is_flower, psutil.Process().children(recursive=True))
         return flower
 
@@ -103,7 +103,7 @@ class Installation:
             named = {"bridge.cli", "flower"} <= set(process.cmdline())
             return named and process.environ().get("DUST_FLOWER_PORT") == port
         except psutil.Error:
-            # It ended while we looked.
+            # It has ended meanwhile.
             return False
 
     def flower_answers(self) -> bool:
@@ -124,7 +124,7 @@ def installation() -> Iterator[Installation]:
             webhook_secrets=WEBHOOK_SECRET,
             flower_basic_auth=":".join(LOGIN),
             retry_attempts=1,
-            # What this test is about must not be found by the poll instead.
+            # The poll must not find the orders before the retry.
             reconcile_seconds=3600,
         )
         with running_stack(settings, console=Console(file=output)) as urls:
@@ -150,12 +150,12 @@ def page(browser: Browser, installation: Installation) -> Iterator[Page]:
 
 
 def screenshot(page: Page, name: str) -> None:
-    """Kept by the test run, to be looked at. What is still fading in is shown as it will be."""
+    """Save a screenshot for inspection, with animations finished."""
     page.screenshot(path=SCREENSHOTS / f"flower_{name}.png", animations="disabled")
 
 
 def open_task_of(page: Page, event_id: str) -> None:
-    """The page of the failed task of this event, found as an operator would."""
+    """Open the page of this event's failed task, as an operator does."""
     page.goto("/tasks?state=FAILURE")
     page.fill(".dataTables_filter input", f"state:FAILURE args:{event_id}")
     expect(page.locator("#tasks-table_info")).to_contain_text("of 1 tasks")
@@ -163,7 +163,7 @@ def open_task_of(page: Page, event_id: str) -> None:
     expect(page.locator("#dust-notes")).to_contain_text("Why it failed")
 
 
-def test_the_operator_sees_why_retries_and_the_dust_is_on_the_account(installation: Installation, page: Page) -> None:
+def test_an_operator_reads_the_reason_retries_and_the_points_are_booked(installation: Installation, page: Page) -> None:
     event_id = installation.place_order("cus_one")
     installation.wait_until_failed([event_id])
     page.goto("/tasks?state=FAILURE")

@@ -149,7 +149,7 @@ class Buyer:
     def place_order(self) -> None:
         shopper, chance, keys = self.shopper, self.chance, self.world.keys
         products = [keys.shirt, keys.hoodie, keys.shorts, keys.mug]
-        # What the customer has earned before counts for tiers and limits, in the quote as in the order.
+        # Earlier orders of the customer count for tiers and limits, in the quote and in the order.
         self.wait_until_settled()
         cart_id = shopper.new_cart()
         chosen = chance.sample(products, chance.randint(1, 3)) if self.quotes else products
@@ -176,8 +176,8 @@ class Buyer:
         if not self.quotes:
             return {}
         path = "/store/dust/orders?" + urlencode([("order_id", order_id) for order_id in self.quotes])
-        found = self.world.bridge.ask("GET", path, Authorization=f"Bearer {self.shopper.token}")
-        return {order["order_id"]: order["earned"] for order in found["orders"]}
+        document = self.world.bridge.ask("GET", path, Authorization=f"Bearer {self.shopper.token}")
+        return {order["order_id"]: order["earned"] for order in document["orders"]}
 
     def misses(self) -> list[str]:
         """The orders that earned something else than their last quote said."""
@@ -238,10 +238,10 @@ def test_products_forecast_for_a_page_what_they_earn(world: World) -> None:
         {"product_id": keys.shorts.id, "amount": "10.00"},
     ]
     wanted = {"currency_code": "eur", "items": items}
-    found = world.bridge.ask("POST", "/store/dust/forecast", wanted)
+    predicted = world.bridge.ask("POST", "/store/dust/forecast", wanted)
     with world.shopper() as shopper:
         # By Medusa, for a customer who is in no group and no tier.
-        assert shopper.ask("POST", "/store/dust/forecast", wanted) == found
+        assert shopper.ask("POST", "/store/dust/forecast", wanted) == predicted
     # 1.3 points per euro; the hoodie is in the category, the shorts in the collection that earns nothing.
-    assert [item["earn"] for item in found["items"]] == [13, 65, 0]
-    assert found["total"] == 78
+    assert [item["earn"] for item in predicted["items"]] == [13, 65, 0]
+    assert predicted["total"] == 78

@@ -1,4 +1,4 @@
-"""A shop whose prices include tax, with yen, forint, goods by weight and gift cards: what the other shop hides."""
+"""A shop whose prices include tax, with yen, forint, goods by weight and gift cards, which the other shop lacks."""
 
 import math
 from collections.abc import Iterator
@@ -87,21 +87,21 @@ def test_all_that_a_cart_costs_can_be_paid_with_points(world: World, shopper: St
     shopper.add(cart_id, world.keys.shorts, 1)
     quoted = shopper.ask("POST", "/store/dust/quote", {"cart_id": cart_id})
     assert quoted["max_dust"] == 5_000, "3 × 10.00 + 20.00"
-    made = world.redeem(shopper, {"cart_id": cart_id, "dust": quoted["max_dust"]})
-    assert made["value"] == "50.00"
+    redemption = world.redeem(shopper, {"cart_id": cart_id, "dust": quoted["max_dust"]})
+    assert redemption["value"] == "50.00"
     assert abs(shopper.cart(cart_id)["item_total"]) < NOISE
     shopper.check_out(cart_id)
-    wait_for_capture(shopper, made["id"], 5_000)
+    wait_for_capture(shopper, redemption["id"], 5_000)
     world.bridge.wait_for_balance(shopper.customer_id, GIFT - 5_000)
 
 
 def test_points_that_buy_no_whole_yen_are_not_taken(world: World, shopper: Storefront) -> None:
     cart_id = abroad(shopper, "jpy")
     shopper.add(cart_id, world.keys.shirt)
-    made = world.redeem(shopper, {"cart_id": cart_id, "dust": 199})
-    assert (made["dust"], Decimal(made["value"])) == (100, 1)
+    redemption = world.redeem(shopper, {"cart_id": cart_id, "dust": 199})
+    assert (redemption["dust"], Decimal(redemption["value"])) == (100, 1)
     shopper.check_out(cart_id)
-    wait_for_capture(shopper, made["id"], 100)
+    wait_for_capture(shopper, redemption["id"], 100)
     # 1,500 yen less 1, of which tax is one part in eleven; a point for 100 yen.
     earned = math.floor(Decimal(1_499) / Decimal("1.1") / 100)
     world.bridge.wait_for_balance(shopper.customer_id, GIFT - 100 + earned)
@@ -110,13 +110,13 @@ def test_points_that_buy_no_whole_yen_are_not_taken(world: World, shopper: Store
 def test_a_discount_in_forint_is_a_whole_number(world: World, shopper: Storefront, merchant: Merchant) -> None:
     cart_id = abroad(shopper, "huf")
     shopper.add(cart_id, world.keys.shirt)
-    made = world.redeem(shopper, {"cart_id": cart_id, "dust": 10})
+    redemption = world.redeem(shopper, {"cart_id": cart_id, "dust": 10})
     # 10 points at 3 for a forint would be 3.33: 3 forint, for 9 points.
-    assert (made["dust"], Decimal(made["value"])) == (9, 3)
-    promotion = merchant.get("/admin/promotions", code=made["code"])["promotions"][0]
+    assert (redemption["dust"], Decimal(redemption["value"])) == (9, 3)
+    promotion = merchant.get("/admin/promotions", code=redemption["code"])["promotions"][0]
     assert promotion["application_method"]["value"] == 3
     shopper.check_out(cart_id)
-    wait_for_capture(shopper, made["id"], 9)
+    wait_for_capture(shopper, redemption["id"], 9)
 
 
 def test_goods_by_weight(world: World, shopper: Storefront, merchant: Merchant) -> None:
@@ -129,9 +129,9 @@ def test_goods_by_weight(world: World, shopper: Storefront, merchant: Merchant) 
     assert price > 0
     quoted = shopper.ask("POST", "/store/dust/quote", {"cart_id": cart_id})
     assert quoted["max_dust"] == 100 * price
-    made = world.redeem(shopper, {"cart_id": cart_id, "dust": 100})
+    redemption = world.redeem(shopper, {"cart_id": cart_id, "dust": 100})
     order_id = shopper.check_out(cart_id)
-    wait_for_capture(shopper, made["id"], 100)
+    wait_for_capture(shopper, redemption["id"], 100)
     earned = math.floor((price - 1) / Decimal("1.2") + NOISE)
     world.bridge.wait_for_balance(shopper.customer_id, GIFT - 100 + earned)
     assert Decimal(str(merchant.order(order_id)["item_total"])) == price - 1
@@ -203,15 +203,15 @@ def test_a_gift_card_after_the_code_takes_no_more_off_than_the_cart_costs(world:
     cart_id = shopper.new_cart()
     shopper.add(cart_id, world.keys.shirt, 3)
     shopper.choose_shipping(cart_id)
-    made = world.redeem(shopper, {"cart_id": cart_id, "dust": 1_000})
+    redemption = world.redeem(shopper, {"cart_id": cart_id, "dust": 1_000})
     pay_by_gift_card(world, cart_id, Decimal(35))
     assert shopper.cart(cart_id)["total"] == -10
     assert assert_refused(shopper, cart_id, "take 10.00 EUR more off than this cart costs") == "below_zero"
-    shopper.ask("DELETE", f"/store/dust/redemptions/{made['id']}")
+    shopper.ask("DELETE", f"/store/dust/redemptions/{redemption['id']}")
     assert until(lambda: shopper.cart(cart_id)["total"] == 0, PATIENCE_SECONDS)
     shopper.complete(cart_id)
     world.bridge.wait_for_balance(shopper.customer_id, GIFT + world.earns(shirt=3))
 
 
-def test_the_books_are_clean(world: World) -> None:
+def test_the_audit_is_clean(world: World) -> None:
     world.bridge.audit()

@@ -43,5 +43,5 @@ def test_the_schema_passes_redoclys_recommended_rules() -> None:
     with kit_with_tools() as kit:
         quiet = {"REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true"}
         options = ("lint", "--extends=recommended", "--format=json", "../openapi.json")
-        found = json.loads(node(kit, "@redocly/cli/bin/cli.js", *options, **quiet))
-    assert found["totals"] == {"errors": 0, "warnings": 0, "ignored": 0}, found["problems"]
+        report = json.loads(node(kit, "@redocly/cli/bin/cli.js", *options, **quiet))
+    assert report["totals"] == {"errors": 0, "warnings": 0, "ignored": 0}, report["problems"]

@@ -1,4 +1,4 @@
-"""Medusa's dashboard in a shop with 5,000 members and 50,000 orders. Each page's time is kept beside its picture.
+"""Medusa's dashboard in a shop with 5,000 members and 50,000 orders. Saves each page's time and screenshot.
 
 `tests/bridge/test_large_shop.py` counts what the bridge reads for these pages.
 """

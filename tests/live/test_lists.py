@@ -1,4 +1,4 @@
-"""Medusa's lists, read by pages: rows of one millisecond are seen once each, in the order of time."""
+"""Medusa's lists, read by pages: rows of one millisecond are read once each, sorted by time."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator

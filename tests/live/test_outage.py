@@ -1,4 +1,4 @@
-"""Nothing is lost: a Dust that is away for five minutes, a Medusa that is killed meanwhile, with either event bus."""
+"""No event is lost while Dust is away for five minutes and Medusa is killed, with either event bus."""
 
 import os
 import time
@@ -17,7 +17,7 @@ from tests.support.live_worlds import World
 
 pytestmark = pytest.mark.live
 
-# At least so long is Dust away, for both shops at once; placing the orders is a part of it.
+# Dust is away at least this long, for both shops concurrently; this includes placing the orders.
 OUTAGE_SECONDS = float(os.environ.get("OUTAGE_SECONDS", "300"))
 ORDERS = 50
 KILLED_BEFORE = (ORDERS // 3, 2 * ORDERS // 3)
@@ -62,12 +62,12 @@ class Day:
         self.orders.append(shopper.buy((self.world.keys.shirt, 1)))
 
     def kill_medusa(self) -> None:
-        # What Medusa's memory still holds dies with it; that it is not much is another test's concern.
+        # Events that are only in Medusa's memory are lost with it; another test covers how many.
         assert until(lambda: keeps(self.world.shop, self.orders), 30)
         self.world.shop.kill()
 
     def check(self) -> None:
-        """Ten orders of a shirt for 10.00 for each shopper, and a dust for a euro: every order once, and no other."""
+        """Each shopper has points of exactly ten orders of a shirt for 10.00, at a point for a euro."""
         for number, shopper in enumerate(self.shoppers):
             self.world.bridge.wait_for_balance(shopper.customer_id, 10 * ORDERS // SHOPPERS, CATCH_UP_SECONDS)
             history = shopper.ask("GET", "/store/dust/transactions?limit=100")["transactions"]
@@ -83,8 +83,8 @@ def signed_in(world: World, number: int) -> Iterator[list[Storefront]]:
 
 @pytest.fixture(params=["world", "redis_world"], ids=["default-bus", "redis-bus"])
 def either_world(request: pytest.FixtureRequest) -> World:
-    found: World = request.getfixturevalue(request.param)
-    return found
+    world: World = request.getfixturevalue(request.param)
+    return world
 
 
 @pytest.mark.timeout(OUTAGE_SECONDS + 900)
@@ -114,7 +114,7 @@ def test_fifty_orders_arrive_once_each_although_dust_is_away_and_medusa_is_kille
             day.check()
 
 
-def test_a_medusa_that_is_killed_between_an_order_and_its_event_is_made_good_by_reconcile(
+def test_reconcile_finds_the_order_of_a_medusa_killed_before_its_event(
     either_world: World,
 ) -> None:
     world = either_world
@@ -157,14 +157,14 @@ def test_two_processes_of_one_medusa_send_each_event_with_one_effect_though_one_
 
         with world.bridge.away():
             buy()
-            # Both try what is kept, each what the other does not have in hand.
+            # Both instances send stored events; each takes those that the other has not leased.
             assert until(kept, 60)
         for customer_id in orders:
             world.bridge.wait_for_balance(customer_id, 20, CATCH_UP_SECONDS)
         with world.bridge.away():
             buy()
             assert until(kept, 60)
-            # What it has in hand is free again half a minute later.
+            # Its leases expire half a minute later.
             twin.kill()
         for customer_id in orders:
             world.bridge.wait_for_balance(customer_id, 40, CATCH_UP_SECONDS)

@@ -1,4 +1,4 @@
-"""The plugin's checkout guard in a real Medusa: who may not check out, with which words, and who may."""
+"""The plugin's checkout guard in a real Medusa: which carts it refuses, with which messages, and which it accepts."""
 
 import secrets
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.live
 
 @pytest.fixture
 def dust_only(merchant: Merchant, keys: ShopKeys) -> Iterator[SeededProduct]:
-    """The mug, which only dust can buy for as long as a test lasts."""
+    """The mug, which only points can buy during a test."""
     path = f"/admin/products/{keys.mug.id}"
     merchant.post(path, {"metadata": {"dust_only": True, "dust_price": 500}})
     yield keys.mug
@@ -99,7 +99,7 @@ def test_a_dust_only_product_without_a_price_is_not_given_away(
         merchant.post(variant, {"prices": paid})
 
 
-def test_a_code_deleted_while_it_is_in_a_cart_is_refused_politely(
+def test_a_code_deleted_while_it_is_in_a_cart_is_refused_with_a_message(
     storefront: Storefront, merchant: Merchant, keys: ShopKeys
 ) -> None:
     code = code_for_money(merchant, storefront.customer_id, 3)
@@ -164,7 +164,7 @@ def test_asking_again_for_a_placed_order_gives_the_order(
     assert storefront.complete(cart_id) == storefront.complete(cart_id)
 
 
-def test_a_guest_without_dust_checks_out_as_ever(merchant: Merchant, keys: ShopKeys) -> None:
+def test_a_guest_without_points_can_check_out(merchant: Merchant, keys: ShopKeys) -> None:
     guest = Storefront(keys)
     guest.email = f"guest-{secrets.token_hex(6)}@example.com"
 
@@ -206,7 +206,7 @@ def test_the_shops_own_coupon_after_redeeming_makes_the_share_smaller(
 
 @pytest.fixture
 def webhook(keys: ShopKeys, merchant: Merchant) -> Iterator[None]:
-    """For the length of a test the shop takes payments whose provider reports them by a webhook."""
+    """During a test the shop accepts payments whose provider reports them by a webhook."""
     with region_takes(merchant, keys, "pp_webhook_test"):
         yield
 
@@ -220,9 +220,9 @@ def start_payment(shopper: Storefront, cart_id: str) -> str:
 
 
 def report_payment(keys: ShopKeys, session_id: str) -> None:
-    """What the provider says when the shopper has paid: Medusa completes the cart, and no browser is there."""
-    answer = httpx.post(f"{keys.url}/hooks/payment/webhook_test", json={"session_id": session_id, "amount": 1})
-    assert answer.status_code == 200, answer.text
+    """Report a payment as the provider does: Medusa then completes the cart without a browser."""
+    response = httpx.post(f"{keys.url}/hooks/payment/webhook_test", json={"session_id": session_id, "amount": 1})
+    assert response.status_code == 200, response.text
 
 
 def orders_of(merchant: Merchant, customer_id: str) -> list[str]:
@@ -248,7 +248,7 @@ def test_a_payment_webhook_completes_the_cart_that_the_owner_applied_the_code_to
 def test_a_payment_webhook_does_not_complete_a_strangers_cart(
     storefront: Storefront, merchant: Merchant, keys: ShopKeys
 ) -> None:
-    """The stranger knows a code and its owner's e-mail address, and began to pay before the guard was there."""
+    """The stranger knows a code and its owner's e-mail, and started the payment before the guard was installed."""
     code = code_for_money(merchant, storefront.customer_id, 3)
     cart_id = ready_cart(storefront, keys.shirt, 1, code)
     session_id = start_payment(storefront, cart_id)
@@ -261,7 +261,7 @@ def test_a_payment_webhook_does_not_complete_a_strangers_cart(
 
         assert not until(lambda: orders_of(merchant, storefront.customer_id), 5)
         assert not storefront.cart(cart_id).get("completed_at")
-    # With the binding back, the same report completes it: nothing else had stopped it.
+    # With the binding restored, the same report completes the cart: nothing else had prevented it.
     write_facts(merchant, code, bound)
     report_payment(keys, session_id)
     assert until(lambda: orders_of(merchant, storefront.customer_id), PATIENCE_SECONDS)

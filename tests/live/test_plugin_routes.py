@@ -1,4 +1,4 @@
-"""The plugin's routes in a real Medusa in front of a real Dust: who gets through, as whom, and what comes back."""
+"""The plugin's routes in a real Medusa with a real Dust: who may call them, as which customer, and the responses."""
 
 import json
 import secrets
@@ -31,7 +31,7 @@ def merchant(world: World) -> Iterator[Merchant]:
 
 @pytest.fixture
 def anybody(world: World) -> Iterator[httpx.Client]:
-    """A client with a publishable key and nothing else."""
+    """A client with only a publishable key."""
     headers = {"x-publishable-api-key": world.keys.publishable_key}
     with httpx.Client(base_url=world.shop.url, headers=headers, timeout=60, trust_env=False) as client:
         yield client
@@ -67,13 +67,15 @@ def test_a_customer_with_a_session_cookie_is_that_customer(
     assert redeemed.json()["redemption"]["customer_id"] == shopper.customer_id
 
 
-def test_nobody_gets_in_by_naming_a_customer(world: World, shopper: Storefront, anybody: httpx.Client) -> None:
+def test_naming_a_customer_in_a_header_gives_no_access(
+    world: World, shopper: Storefront, anybody: httpx.Client
+) -> None:
     world.bridge.give(shopper.customer_id, 30)
     named = {"X-Dust-Customer": shopper.customer_id, "X-Dust-Operator": "user_1"}
 
     for path in ("/store/dust", "/store/dust/balance", "/store/dust/redemptions", "/admin/dust/overview"):
         assert anybody.get(path, headers=named).status_code == 401, path
-    # Nor with the token that only the plugin has: at Medusa's endpoint it is nobody's.
+    # Also refused with the plugin's service token, which Medusa's own endpoints do not accept.
     token = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
     assert anybody.get("/store/dust", headers={**named, **token}).status_code == 401
     with world.shopper() as other:
@@ -81,9 +83,9 @@ def test_nobody_gets_in_by_naming_a_customer(world: World, shopper: Storefront, 
 
 
 def test_a_customer_is_no_operator(shopper: Storefront, anybody: httpx.Client) -> None:
-    answer = anybody.get("/admin/dust/overview", headers={"Authorization": f"Bearer {shopper.token}"})
+    response = anybody.get("/admin/dust/overview", headers={"Authorization": f"Bearer {shopper.token}"})
 
-    assert answer.status_code == 401
+    assert response.status_code == 401
 
 
 def test_dust_prices_are_public_and_can_be_cached(world: World, anybody: httpx.Client) -> None:
@@ -97,7 +99,7 @@ def test_dust_prices_are_public_and_can_be_cached(world: World, anybody: httpx.C
     assert (again.status_code, again.content) == (304, b"")
 
 
-def test_the_books_name_the_merchant_who_did_it(world: World, shopper: Storefront, anybody: httpx.Client) -> None:
+def test_the_ledger_has_the_merchant_as_actor(world: World, shopper: Storefront, anybody: httpx.Client) -> None:
     login = {"email": world.shop.admin_email, "password": world.shop.admin_password}
     token = anybody.post("/auth/user/emailpass", json=login).json()["token"]
     bearer = {"Authorization": f"Bearer {token}"}
@@ -111,11 +113,11 @@ def test_the_books_name_the_merchant_who_did_it(world: World, shopper: Storefron
 
 def test_an_error_comes_back_as_dust_gave_it_and_as_medusas_sdk_reads_it(anybody: httpx.Client, world: World) -> None:
     key = (world.keys.api_key, "")
-    answer = anybody.put("/admin/dust/programme", json={"earn": {"rates": {"eur": "-1"}}}, auth=key)
+    response = anybody.put("/admin/dust/programme", json={"earn": {"rates": {"eur": "-1"}}}, auth=key)
 
-    assert answer.status_code == 422
-    assert answer.headers["content-type"].startswith("application/problem+json")
-    document: dict[str, Any] = answer.json()
+    assert response.status_code == 422
+    assert response.headers["content-type"].startswith("application/problem+json")
+    document: dict[str, Any] = response.json()
     assert [error["field"] for error in document["errors"]] == ["earn.rates.eur"]
     assert document["message"] == document["detail"]
 
@@ -161,7 +163,7 @@ def test_the_whole_admin_api_is_there(anybody: httpx.Client, world: World, shopp
     given = anybody.post("/admin/dust/bonuses", json=bonus, headers=once, auth=key)
     claimed = anybody.post(f"{customer}/claim", json={"email": "nobody@example.com", "dry_run": True}, auth=key)
     sheet = anybody.get("/admin/dust/reports/movements?by=month&format=csv", auth=key)
-    # More than the 100 kB that Medusa takes otherwise; the bridge refuses the number of products.
+    # More than Medusa's default limit of 100 kB; the bridge refuses it for the number of products.
     batch = {"products": [{"product_id": f"prod_{number:026}", "dust_price": 5} for number in range(3000)]}
 
     assert (given.status_code, given.json()["customers"]) == (201, 1)
@@ -178,7 +180,7 @@ def test_the_whole_admin_api_is_there(anybody: httpx.Client, world: World, shopp
     assert anybody.post("/admin/dust/products", json=batch, auth=key).status_code == 422
 
 
-def test_what_is_not_meant_to_be_passed_on_is_not(anybody: httpx.Client, world: World) -> None:
+def test_paths_outside_the_plugins_routes_are_not_forwarded(anybody: httpx.Client, world: World) -> None:
     key = (world.keys.api_key, "")
 
     assert anybody.post("/admin/dust/overview", json={}, auth=key).status_code == 404
@@ -190,14 +192,14 @@ def test_while_dust_is_away_the_routes_say_so_at_once_and_the_shop_goes_on(
     world: World, shopper: Storefront, merchant: Merchant, anybody: httpx.Client
 ) -> None:
     with world.bridge.away():
-        answer = anybody.get("/store/dust/balance", headers={"Authorization": f"Bearer {shopper.token}"})
+        response = anybody.get("/store/dust/balance", headers={"Authorization": f"Bearer {shopper.token}"})
         order_id = shopper.buy((world.keys.shirt, 1))
         deliveries = merchant.get("/admin/dust/deliveries")
 
-    assert answer.status_code == 503
-    assert answer.headers["retry-after"] == "5"
-    assert answer.json()["code"] == "bridge_unavailable"
-    assert answer.elapsed.total_seconds() < 5
+    assert response.status_code == 503
+    assert response.headers["retry-after"] == "5"
+    assert response.json()["code"] == "bridge_unavailable"
+    assert response.elapsed.total_seconds() < 5
     assert deliveries["waiting"] >= 1
     world.bridge.wait_for_balance(shopper.customer_id, 10)
     assert order_id

@@ -1,4 +1,4 @@
-"""The plugin's sender in a real Medusa: what arrives at the bridge, and what happens while nothing can arrive."""
+"""The plugin's sender in a real Medusa: what it delivers to the bridge, and what it does while the bridge is away."""
 
 import json
 import time
@@ -30,28 +30,28 @@ def about(order_id: str, event: str) -> Callable[[Delivery], bool]:
 
 
 def verified(delivery: Delivery) -> str:
-    """The delivery's id, as the bridge finds it. Raises what the endpoint raises."""
+    """Verify the delivery as the endpoint does. Returns its id."""
     key = webhook_key(SecretStr(WEBHOOK_SECRET))
     return verify(delivery.headers, delivery.body, [key], now=datetime.now(UTC))
 
 
 def comparable(order: dict[str, Any]) -> dict[str, Any]:
-    """An order with its lists in one order: Medusa's database gives them in any."""
+    """The order with sorted lists, because Medusa returns them in any sequence."""
     by_id = {name: sorted(rows, key=lambda row: row["id"]) for name, rows in order.items() if isinstance(rows, list)}
     return {**order, **by_id}
 
 
 def wait_for_undelivered(merchant: Merchant, wanted: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
-    """The `order.placed` in the plugin's outbox that is like this, waiting for it."""
-    found: list[dict[str, Any]] = []
+    """Wait for an `order.placed` in the plugin's outbox that matches, and return it."""
+    matching: list[dict[str, Any]] = []
 
     def look() -> bool:
         undelivered = merchant.get("/admin/dust/deliveries")["undelivered"]
-        found.extend(event for event in undelivered if event["type"] == "order.placed" and wanted(event))
-        return bool(found)
+        matching.extend(event for event in undelivered if event["type"] == "order.placed" and wanted(event))
+        return bool(matching)
 
     assert until(look, 30), "no such event in the outbox"
-    return found[0]
+    return matching[0]
 
 
 def test_an_order_arrives_signed_with_a_snapshot_as_the_admin_api_gives_it(
@@ -135,13 +135,13 @@ def test_an_event_survives_a_medusa_that_is_killed_while_the_bridge_keeps_it_wai
         shop.kill()
     shop.start()
 
-    # The attempt that died with its process is given up for lost after half a minute.
+    # The lease of the killed process expires after half a minute.
     delivery = stand_in.wait_for(about(order_id, "order.placed"), seconds=60)
     same = [d for d in stand_in.deliveries if d.headers["webhook-id"] == delivery.headers["webhook-id"]]
     assert len(same) == 1
 
 
-def test_a_silent_bridge_holds_up_neither_checkout_nor_shutdown(
+def test_a_bridge_that_hangs_delays_neither_checkout_nor_shutdown(
     shop: Shop, storefront: Storefront, merchant: Merchant, stand_in: StandIn, keys: ShopKeys
 ) -> None:
     with stand_in.silent():
@@ -156,7 +156,7 @@ def test_a_silent_bridge_holds_up_neither_checkout_nor_shutdown(
     assert verified(stand_in.wait_for(about(order_id, "order.placed")))
 
 
-def test_an_event_that_the_bridge_calls_wrong_is_rejected_and_holds_up_nothing(
+def test_an_event_that_the_bridge_rejects_does_not_delay_the_others(
     storefront: Storefront, merchant: Merchant, stand_in: StandIn, keys: ShopKeys
 ) -> None:
     with stand_in.answering(400):
@@ -171,7 +171,7 @@ def test_an_event_that_the_bridge_calls_wrong_is_rejected_and_holds_up_nothing(
     which = {"state": "rejected", "type": "order.placed"}
     waiting = merchant.get("/admin/dust/deliveries", state="waiting", type="order.placed")
     assert rejected["id"] not in [event["id"] for event in waiting["undelivered"]]
-    found = merchant.get("/admin/dust/deliveries", **which)
-    assert [event["id"] for event in found["undelivered"]].count(rejected["id"]) == 1
-    assert merchant.post("/admin/dust/deliveries/retry", which) == {"retried": found["found"]}
+    listed = merchant.get("/admin/dust/deliveries", **which)
+    assert [event["id"] for event in listed["undelivered"]].count(rejected["id"]) == 1
+    assert merchant.post("/admin/dust/deliveries/retry", which) == {"retried": listed["found"]}
     assert verified(stand_in.wait_for(about(refused, "order.placed"))) == rejected["id"]

@@ -1,4 +1,4 @@
-"""A Medusa that would run unguarded or deaf does not start, and says what to do."""
+"""A Medusa in which the checkout guard or the events would not work does not start, and says what to do."""
 
 import json
 import shutil
@@ -94,7 +94,7 @@ def test_a_medusa_that_is_too_old_does_not_start(built: Path, migrated: str, tmp
             command(shop / ".medusa/server", migrated, tmp_path / "log", "start")
 
 
-def test_a_shop_with_a_handler_of_its_own_reads_how_to_keep_both(
+def test_a_shop_with_another_handler_of_the_same_hook_reads_how_to_keep_both(
     built: Path, database_url: str, tmp_path: Path
 ) -> None:
     # Beside the built one, where Node finds the same packages.

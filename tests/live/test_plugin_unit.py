@@ -18,7 +18,7 @@ from tests.support.plugin_tools import PLUGIN, plugin_with_tools
 
 pytestmark = pytest.mark.live
 
-# What a shop written in TypeScript gets to see of the package.
+# The types of the package that a shop written in TypeScript uses.
 _USER = """
 import { guardCheckout } from "medusa-plugin-dust/guard"
 import type { DustBalance, DustOptions, Problem } from "medusa-plugin-dust/types"
@@ -89,8 +89,8 @@ def test_a_shop_written_in_typescript_finds_the_types(shop_folder: Path) -> None
 
 
 def run(folder: Path, program: str, *arguments: str, **variables: str) -> None:
-    """Run a program of the shop's installation. Fails the test with what it wrote when it fails."""
-    module = next(found for parent in folder.parents if (found := parent / "node_modules" / program).is_file())
+    """Run a program of the shop's installation. If it fails, the test fails with its output."""
+    module = next(file for parent in folder.parents if (file := parent / "node_modules" / program).is_file())
     environment = {**os.environ, **variables}
     done = subprocess.run(["node", module, *arguments], cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

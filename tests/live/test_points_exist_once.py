@@ -1,4 +1,4 @@
-"""One paid order is handed through four accounts, each of which spends: its points buy what they are worth, once."""
+"""One paid order is transferred through four accounts, each of which spends: its points are spent only once."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,7 +20,7 @@ RATE = 100
 
 @contextmanager
 def rules(world: World, policy: str) -> Iterator[None]:
-    """Only the shirt earns, so that what is bought with points brings no new ones."""
+    """Only the shirt earns, so that products bought with points earn nothing."""
     before = world.bridge.ask("GET", "/admin/dust/programme")
     document = {name: value for name, value in before.items() if name not in {"version", "author", "created_at"}}
     others = [product.id for product in (world.keys.shorts, world.keys.hoodie, world.keys.mug)]
@@ -58,10 +58,10 @@ def pending_events(world: World) -> int:
 
 
 def spend(world: World, merchant: Merchant, shopper: Storefront, most: int) -> Decimal:
-    """Pay shorts with up to so many points, as far as there are any; what Medusa took off, without tax."""
+    """Pay shorts with up to this many points. Returns what Medusa took off, without tax."""
     points = min(most, int(shopper.ask("GET", "/store/dust/balance")["available"]))
     if points <= 0:
-        # Not even by asking for more than there is.
+        # A request for more points than available is refused.
         with pytest.raises(Refused):
             world.redeem(shopper, {"dust": most, "currency_code": "eur"})
         return Decimal(0)
@@ -89,13 +89,13 @@ def test_points_worth_ten_buy_ten_once_through_four_accounts(world: World, polic
         for owner, heir in pairwise(people):
             hand_over(world, merchant, order_id, owner, heir)
             bought += spend(world, merchant, heir, WORTH // share)
-        # And back to who had it first.
+        # Then back to the first owner.
         hand_over(world, merchant, order_id, people[-1], people[0])
         bought += spend(world, merchant, people[0], WORTH)
         assert bought == Decimal(WORTH) / RATE
         assert [world.bridge.balance(person.customer_id) for person in people] == [0, 0, 0, 0]
         world.bridge.audit()
-        # What they bought is theirs; the order itself does not stand any more, and takes back no more than it gave.
+        # The purchases remain. The order is canceled, and takes back no more than it gave.
         merchant.cancel(order_id)
         assert until(lambda: not pending_events(world), PATIENCE_SECONDS)
         world.bridge.audit()

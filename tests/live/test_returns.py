@@ -1,4 +1,4 @@
-"""Every way in which a real Medusa takes an order back or changes it, and what is left of its points after each step.
+"""Every way in which a real Medusa returns or changes an order, and the order's points after each step.
 
 After each step the ledger must hold what a small formula makes of the Admin API's own figures: first by the webhook
 alone, then still so after a reconcile has seen the order too.
@@ -26,13 +26,13 @@ GIFT = 1000
 
 
 class Previewed(AfterSales):
-    """The merchant, who asks before a return, a refund or a cancel what it will do to the customer's points."""
+    """The merchant, who previews the effect on points before a return, a refund or a cancel."""
 
     def __init__(self, world: World) -> None:
         super().__init__(world.keys)
         self.world = world
         self.previewed: int | None = None
-        """The balance that the last step is to lead to."""
+        """The balance that the last preview announced."""
 
     def take_back(self, order_id: str, product: SeededProduct, quantity: int = 1) -> str:
         returns = [{"line_item_id": self.line(order_id, product)["id"], "quantity": quantity}]
@@ -51,8 +51,8 @@ class Previewed(AfterSales):
         self.preview(order_id, {"open_change": True})
 
     def preview(self, order_id: str, change: dict[str, Any]) -> None:
-        found = self.world.bridge.ask("POST", f"/admin/dust/orders/{order_id}/preview", change)
-        self.previewed = found["balance_after"]
+        answer = self.world.bridge.ask("POST", f"/admin/dust/orders/{order_id}/preview", change)
+        self.previewed = answer["balance_after"]
 
 
 @dataclass(kw_only=True)
@@ -68,7 +68,7 @@ class Story:
     steps: list[int] = field(default_factory=list)
 
     def place(self, *items: tuple[Any, int], dust: int = 0) -> None:
-        """Order these; with dust, pay a part of it with that much of a gift that was given in two."""
+        """Order these products. With `dust`, pay a part with points of two gifts."""
         code = None
         if dust:
             for gift in (dust - 100, GIFT - dust + 100):
@@ -98,7 +98,7 @@ class Story:
         return expected
 
     def heard(self, order: dict[str, Any], event: str | None) -> bool:
-        """Whether the order was settled as it is, and all of this order's events of that type are handled."""
+        """Whether the order is settled with its present facts, and all its events of that type are handled."""
         with psycopg.connect(self.world.bridge.database) as connection:
             facts = connection.execute(
                 "SELECT facts_version, facts_updated_at = %s::timestamptz FROM order_settlement WHERE order_id = %s",
@@ -111,7 +111,7 @@ class Story:
         return facts == (order["version"], True) and (event is None or {state for (state,) in states} == {"handled"})
 
     def expected(self, order: dict[str, Any]) -> int:
-        """What the Admin API says: goods that stand, less what is not paid for, and dust that is spent still."""
+        """The expected balance by the Admin API: points for kept and paid goods, less points that are still spent."""
         gift = GIFT if self.spent else 0
         if order["status"] == "canceled":
             return gift
@@ -129,13 +129,13 @@ class Story:
         return gift - math.ceil(spent - NOISE) + math.floor(goods * untaxed + NOISE)
 
     def swaps(self) -> bool:
-        """Whether something was ever sent for something else: a claim that is refunded is a refund without a return."""
+        """Whether the order ever had an exchange or a claim with a replacement."""
         claims = self.merchant.get("/admin/claims", order_id=self.order_id)["claims"]
         exchanges = self.merchant.get("/admin/exchanges", order_id=self.order_id)["exchanges"]
         return bool(exchanges) or any(claim["type"] == "replace" for claim in claims)
 
     def lots(self) -> list[tuple[int, int]]:
-        """What the gifts were and what is left of each."""
+        """The lots of the gifts: amount and remaining points."""
         query = (
             "SELECT amount, remaining FROM dust_lot"
             " WHERE customer_id = %s AND source_type <> 'order' ORDER BY created_at"
@@ -357,5 +357,5 @@ def payments(merchant: AfterSales, order_id: str) -> list[str]:
     return sorted(payment["id"] for collection in collections for payment in collection["payments"])
 
 
-def test_the_books_are_clean(world: World) -> None:
+def test_the_audit_is_clean(world: World) -> None:
     world.bridge.audit()

@@ -110,7 +110,7 @@ def test_a_percentage_follows_the_cart_and_a_return_gives_its_share_back(
     world: World, shopper: Storefront, merchant: AfterSales
 ) -> None:
     cart_id = filled_cart(shopper, (world.keys.shorts, 1))
-    made = world.redeem(shopper, {"reward_id": "fifth", "cart_id": cart_id})
+    redeemed = world.redeem(shopper, {"reward_id": "fifth", "cart_id": cart_id})
     fifth = float(world.keys.shorts.gross() / 5)
     assert shopper.cart(cart_id)["discount_total"] == pytest.approx(fifth)
     set_quantity(shopper, cart_id, world.keys.shorts, 2)
@@ -118,13 +118,13 @@ def test_a_percentage_follows_the_cart_and_a_return_gives_its_share_back(
 
     order_id = place(shopper, cart_id)
 
-    wait_for_capture(shopper, made["id"], FIFTH)
+    wait_for_capture(shopper, redeemed["id"], FIFTH)
     off = world.keys.shorts.gross() / 5
     world.bridge.wait_for_balance(shopper.customer_id, GIFT - FIFTH + world.earns(shorts=2, off=2 * off))
     merchant.capture(order_id)
     merchant.fulfil(order_id)
     merchant.take_back(order_id, world.keys.shorts, 1)
-    wait_for_capture(shopper, made["id"], FIFTH // 2)
+    wait_for_capture(shopper, redeemed["id"], FIFTH // 2)
     world.bridge.wait_for_balance(shopper.customer_id, GIFT - FIFTH // 2 + world.earns(shorts=1, off=off))
 
 
@@ -132,9 +132,9 @@ def test_goods_that_an_edit_adds_with_the_percentage_give_no_points_back(
     world: World, shopper: Storefront, merchant: AfterSales
 ) -> None:
     cart_id = filled_cart(shopper, (world.keys.shorts, 1))
-    made = world.redeem(shopper, {"reward_id": "fifth", "cart_id": cart_id})
+    redeemed = world.redeem(shopper, {"reward_id": "fifth", "cart_id": cart_id})
     order_id = place(shopper, cart_id)
-    wait_for_capture(shopper, made["id"], FIFTH)
+    wait_for_capture(shopper, redeemed["id"], FIFTH)
     off_shorts, off_hoodie = world.keys.shorts.gross() / 5, world.keys.hoodie.gross() / 5
 
     merchant.edit(order_id, carry_over=True, add=(world.keys.hoodie, 1))
@@ -147,7 +147,7 @@ def test_goods_that_an_edit_adds_with_the_percentage_give_no_points_back(
     merchant.take_back(order_id, world.keys.hoodie, 1)
 
     world.bridge.wait_for_balance(shopper.customer_id, GIFT - FIFTH + world.earns(shorts=1, off=off_shorts))
-    assert redemption(shopper, made["id"])["dust_captured"] == FIFTH
+    assert redemption(shopper, redeemed["id"])["dust_captured"] == FIFTH
 
 
 @pytest.fixture
@@ -164,33 +164,33 @@ def test_a_unit_that_points_paid_beside_a_coupon_gives_its_share_back(
 ) -> None:
     shorts = shorts_for_points
     cart_id = filled_cart(shopper, (shorts, 3))
-    made = world.redeem(shopper, {"items": [{"product_id": shorts.id, "quantity": 1}], "cart_id": cart_id})
+    redeemed = world.redeem(shopper, {"items": [{"product_id": shorts.id, "quantity": 1}], "cart_id": cart_id})
     shopper.apply_code(cart_id, shops_own_code(merchant, 50, kind="percentage"))
     # The code takes one unit off, and the coupon one half of the two others, in this order.
     off = shorts.gross() * 2
     assert shopper.cart(cart_id)["discount_total"] == pytest.approx(float(off))
 
     order_id = place(shopper, cart_id)
-    wait_for_capture(shopper, made["id"], 300)
+    wait_for_capture(shopper, redeemed["id"], 300)
     merchant.capture(order_id)
     merchant.fulfil(order_id)
     merchant.take_back(order_id, shorts, 1)
 
-    wait_for_capture(shopper, made["id"], 200)
+    wait_for_capture(shopper, redeemed["id"], 200)
 
 
 def test_products_for_points_do_not_reach_the_minimum_of_a_reward(
     world: World, shopper: Storefront, mug: SeededProduct
 ) -> None:
     cart_id = filled_cart(shopper, (world.keys.hoodie, 1), (world.keys.shorts, 1))
-    made = world.redeem(shopper, {"reward_id": "capped", "cart_id": cart_id})
+    redeemed = world.redeem(shopper, {"reward_id": "capped", "cart_id": cart_id})
     shopper.add(cart_id, world.keys.shirt)
     shopper.add(cart_id, mug, 3)
     world.redeem(shopper, {"items": [{"product_id": mug.id, "quantity": 3}], "cart_id": cart_id})
     for product in (world.keys.hoodie, world.keys.shorts):
         set_quantity(shopper, cart_id, product, 0)
     # Medusa's rule counts the mugs.
-    assert made["code"] in [promotion["code"] for promotion in shopper.cart(cart_id)["promotions"]]
+    assert redeemed["code"] in [promotion["code"] for promotion in shopper.cart(cart_id)["promotions"]]
     with pytest.raises(Refused, match=r"needs at least 50\.00 EUR of products that are not bought with points"):
         place(shopper, cart_id)
 
@@ -199,22 +199,22 @@ def test_a_percentage_with_a_most_takes_no_more_and_needs_the_cart_it_was_for(
     world: World, shopper: Storefront
 ) -> None:
     cart_id = filled_cart(shopper, (world.keys.hoodie, 1), (world.keys.shorts, 1))
-    made = world.redeem(shopper, {"reward_id": "capped", "cart_id": cart_id})
+    redeemed = world.redeem(shopper, {"reward_id": "capped", "cart_id": cart_id})
     # A fifth of 75.00 or of 60.00 would be more.
-    assert (made["value"], made["min_cart"]) == ("10.00", "50.00")
+    assert (redeemed["value"], redeemed["min_cart"]) == ("10.00", "50.00")
     assert shopper.cart(cart_id)["discount_total"] == pytest.approx(10)
 
     hoodie = next(line for line in shopper.cart(cart_id)["items"] if line["product_id"] == world.keys.hoodie.id)
     shopper.ask("DELETE", f"/store/carts/{cart_id}/line-items/{hoodie['id']}")
     assert shopper.cart(cart_id)["discount_total"] == 0, "the shorts alone cost less than 50.00"
     # Medusa has taken the code out of the cart, so its points are free again.
-    assert until(lambda: redemption(shopper, made["id"])["state"] == "released", PATIENCE_SECONDS)
+    assert until(lambda: redemption(shopper, redeemed["id"])["state"] == "released", PATIENCE_SECONDS)
     shopper.add(cart_id, world.keys.hoodie)
-    made = world.redeem(shopper, {"reward_id": "capped", "cart_id": cart_id})
+    redeemed = world.redeem(shopper, {"reward_id": "capped", "cart_id": cart_id})
     assert shopper.cart(cart_id)["discount_total"] == pytest.approx(10)
     place(shopper, cart_id)
 
-    wait_for_capture(shopper, made["id"], CAPPED)
+    wait_for_capture(shopper, redeemed["id"], CAPPED)
     earned = world.earns(hoodie=1, shorts=1, off=10)
     world.bridge.wait_for_balance(shopper.customer_id, GIFT - CAPPED + earned)
 
@@ -223,24 +223,24 @@ def test_free_shipping_stays_spent_when_goods_come_back_and_not_when_the_order_i
     world: World, shopper: Storefront, merchant: AfterSales
 ) -> None:
     cart_id = filled_cart(shopper, (world.keys.shirt, 2))
-    made = world.redeem(shopper, {"reward_id": "parcel", "cart_id": cart_id})
-    assert made["reason"] is None
+    redeemed = world.redeem(shopper, {"reward_id": "parcel", "cart_id": cart_id})
+    assert redeemed["reason"] is None
     order_id = place(shopper, cart_id)
 
     assert merchant.order(order_id)["shipping_total"] == 0
-    wait_for_capture(shopper, made["id"], PARCEL)
+    wait_for_capture(shopper, redeemed["id"], PARCEL)
     merchant.capture(order_id)
     merchant.fulfil(order_id)
     merchant.take_back(order_id, world.keys.shirt, 1)
     world.bridge.wait_for_balance(shopper.customer_id, GIFT - PARCEL + world.earns(shirt=1))
-    assert redemption(shopper, made["id"])["dust_captured"] == PARCEL
+    assert redemption(shopper, redeemed["id"])["dust_captured"] == PARCEL
 
     other = filled_cart(shopper, (world.keys.shirt, 1))
-    made = world.redeem(shopper, {"reward_id": "parcel", "cart_id": other})
+    redeemed = world.redeem(shopper, {"reward_id": "parcel", "cart_id": other})
     order_id = place(shopper, other)
-    wait_for_capture(shopper, made["id"], PARCEL)
+    wait_for_capture(shopper, redeemed["id"], PARCEL)
     merchant.cancel(order_id)
-    wait_for_capture(shopper, made["id"], 0)
+    wait_for_capture(shopper, redeemed["id"], 0)
     world.bridge.wait_for_balance(shopper.customer_id, GIFT - PARCEL + world.earns(shirt=1))
 
 
@@ -265,28 +265,28 @@ def test_free_shipping_redeemed_with_the_cheap_method_does_not_pay_for_the_deare
     try:
         dear_total = choose_the_dearest()
         shopper.choose_shipping(cart_id)
-        made = world.redeem(shopper, {"reward_id": "parcel", "cart_id": cart_id})
+        redeemed = world.redeem(shopper, {"reward_id": "parcel", "cart_id": cart_id})
         assert shopper.cart(cart_id)["shipping_total"] == pytest.approx(0)
         assert choose_the_dearest() == pytest.approx(dear_total - cheap_total)
         order_id = place(shopper, cart_id)
     finally:
         merchant.delete(f"/admin/shipping-options/{dear_id}")
     assert merchant.order(order_id)["shipping_total"] == pytest.approx(dear_total - cheap_total)
-    wait_for_capture(shopper, made["id"], PARCEL)
+    wait_for_capture(shopper, redeemed["id"], PARCEL)
 
 
 def test_a_free_product_with_more_units_than_are_free(world: World, shopper: Storefront, merchant: AfterSales) -> None:
     cart_id = filled_cart(shopper, (world.keys.shirt, 3))
-    made = world.redeem(shopper, {"reward_id": "shirts", "cart_id": cart_id})
+    redeemed = world.redeem(shopper, {"reward_id": "shirts", "cart_id": cart_id})
     assert shopper.cart(cart_id)["discount_total"] == pytest.approx(float(world.keys.shirt.gross(2)))
     order_id = place(shopper, cart_id)
 
-    wait_for_capture(shopper, made["id"], SHIRTS)
+    wait_for_capture(shopper, redeemed["id"], SHIRTS)
     merchant.capture(order_id)
     merchant.fulfil(order_id)
     merchant.take_back(order_id, world.keys.shirt, 1)
     # A third of the line has gone, and with it a third of what dust took off.
-    wait_for_capture(shopper, made["id"], SHIRTS * 2 // 3)
+    wait_for_capture(shopper, redeemed["id"], SHIRTS * 2 // 3)
 
 
 @pytest.mark.parametrize("requested", [{"reward_id": "fifth"}, {"dust": 500}], ids=["percentage", "fixed"])
@@ -294,27 +294,27 @@ def test_in_a_mixed_cart_discounts_leave_the_dust_only_lines_to_their_own_codes(
     world: World, shopper: Storefront, mug: SeededProduct, requested: Json
 ) -> None:
     cart_id = filled_cart(shopper, (world.keys.hoodie, 1), (mug, 1))
-    made = world.redeem(shopper, {**requested, "cart_id": cart_id})
+    redeemed = world.redeem(shopper, {**requested, "cart_id": cart_id})
     shown = {line["product_id"]: line for line in shopper.cart(cart_id)["items"]}
     assert shown[mug.id]["adjustments"] == []
-    assert [adjustment["code"] for adjustment in shown[world.keys.hoodie.id]["adjustments"]] == [made["code"]]
+    assert [adjustment["code"] for adjustment in shown[world.keys.hoodie.id]["adjustments"]] == [redeemed["code"]]
 
     units = world.redeem(shopper, {"cart_id": cart_id, "pay": "dust_only"})
     place(shopper, cart_id)
 
-    wait_for_capture(shopper, made["id"], made["dust"])
+    wait_for_capture(shopper, redeemed["id"], redeemed["dust"])
     wait_for_capture(shopper, units["id"], MUG_DUST)
     off = world.keys.hoodie.gross() / 5 if "reward_id" in requested else 5
     earned = world.earns(hoodie=1, off=off)
-    world.bridge.wait_for_balance(shopper.customer_id, GIFT - made["dust"] - MUG_DUST + earned)
+    world.bridge.wait_for_balance(shopper.customer_id, GIFT - redeemed["dust"] - MUG_DUST + earned)
 
 
 def test_a_code_that_took_nothing_off_costs_nothing(world: World, shopper: Storefront, merchant: AfterSales) -> None:
     cart_id = filled_cart(shopper, (world.keys.hoodie, 1))
-    made = world.redeem(shopper, {"reward_id": "parcel", "cart_id": cart_id})
+    redeemed = world.redeem(shopper, {"reward_id": "parcel", "cart_id": cart_id})
     # The shop gives the shipping away as well. Of two codes for the same, Medusa takes one and drops the other.
     own = {
-        "code": f"FREE-{made['id']}",
+        "code": f"FREE-{redeemed['id']}",
         "type": "standard",
         "status": "active",
         "is_automatic": False,
@@ -332,9 +332,9 @@ def test_a_code_that_took_nothing_off_costs_nothing(world: World, shopper: Store
     order_id = place(shopper, cart_id)
 
     world.bridge.wait_for_balance(shopper.customer_id, GIFT + world.earns(hoodie=1))
-    assert made["code"] not in str(merchant.order(order_id))
-    assert redemption(shopper, made["id"])["state"] == "active"
-    released = shopper.ask("DELETE", f"/store/dust/redemptions/{made['id']}")["redemption"]
+    assert redeemed["code"] not in str(merchant.order(order_id))
+    assert redemption(shopper, redeemed["id"])["state"] == "active"
+    released = shopper.ask("DELETE", f"/store/dust/redemptions/{redeemed['id']}")["redemption"]
     assert released["state"] == "released"
     assert shopper.ask("GET", "/store/dust/balance")["available"] == GIFT + world.earns(hoodie=1)
 
@@ -344,13 +344,13 @@ def test_a_code_that_its_order_left_unused_is_taken_away(
 ) -> None:
     world.bridge.ask("PUT", f"/admin/dust/products/{world.keys.shorts.id}", {"dust_only": False, "dust_price": 500})
     items = [{"product_id": mug.id, "quantity": 1}, {"product_id": world.keys.shorts.id, "quantity": 1}]
-    made = world.redeem(shopper, {"items": items})
-    codes = {promotion["product_id"]: promotion["code"] for promotion in made["promotions"]}
+    redeemed = world.redeem(shopper, {"items": items})
+    codes = {promotion["product_id"]: promotion["code"] for promotion in redeemed["promotions"]}
     cart_id = filled_cart(shopper, (mug, 1))
     shopper.apply_code(cart_id, codes[mug.id])
     place(shopper, cart_id)
 
-    wait_for_capture(shopper, made["id"], MUG_DUST)
+    wait_for_capture(shopper, redeemed["id"], MUG_DUST)
 
     def gone() -> bool:
         return not merchant.get("/admin/promotions", code=codes[world.keys.shorts.id])["promotions"]

@@ -1,4 +1,4 @@
-"""The shop of the demo is a real one: it can be seeded twice, sold from, and put out and up again."""
+"""The demo's shop is a real Medusa: it can be seeded twice, take orders, and restart."""
 
 import jwt
 import pytest

@@ -108,7 +108,7 @@ def test_components_are_typescript(site: Site) -> None:
 
 
 @pytest.mark.parametrize("module", ["dust", "plain"])
-def test_the_balance_is_there_for_who_is_signed_in(site: Site, shopper: Storefront, module: str) -> None:
+def test_a_signed_in_customer_sees_the_balance(site: Site, shopper: Storefront, module: str) -> None:
     assert site.call("balance", module=module)["error"]["code"] == "not_authenticated"
     balance = site.call("balance", shopper=shopper, module=module)["data"]
     assert (balance["customer_id"], balance["available"], balance["held"]) == (shopper.customer_id, DUST, 0)
@@ -176,7 +176,7 @@ def test_codes_are_as_the_guide_lists_them(world: World, shopper: Storefront, ca
     codes = {code for cell in listed for code in re.findall(r"`(\w+)`", cell)}
 
     def refusal(requested: Json, again: str = "") -> str:
-        answer = httpx.post(
+        response = httpx.post(
             f"{world.shop.url}/store/dust/redemptions",
             json=requested,
             headers={
@@ -186,8 +186,8 @@ def test_codes_are_as_the_guide_lists_them(world: World, shopper: Storefront, ca
             },
             timeout=30,
         )
-        assert answer.headers["content-type"].startswith("application/problem+json"), answer.text
-        problem = answer.json()
+        assert response.headers["content-type"].startswith("application/problem+json"), response.text
+        problem = response.json()
         assert problem["message"] == problem["detail"]
         return str(problem["code"])
 

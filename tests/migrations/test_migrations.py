@@ -105,9 +105,9 @@ def migrate_at_once(*urls: str) -> list[str]:
         )
         for url in urls
     ]
-    said = [process.communicate(timeout=90)[0].strip() for process in started]
+    outputs = [process.communicate(timeout=90)[0].strip() for process in started]
     assert [process.returncode for process in started] == [0] * len(urls)
-    return said
+    return outputs
 
 
 def assert_append_only(url: str, *before: str) -> None:
@@ -121,7 +121,7 @@ def assert_append_only(url: str, *before: str) -> None:
             connection.rollback()
 
 
-def test_up_down_to_nothing_and_up_again(empty: str) -> None:
+def test_migrate_up_down_to_an_empty_database_and_up_again(empty: str) -> None:
     newest = migrations.known_revisions()[0]
     assert migrations.upgrade(empty) == (None, newest)
     everything = tables(empty)
@@ -147,31 +147,31 @@ def test_the_migrations_are_in_step_with_the_models(empty: str) -> None:
 
 def test_two_at_once_migrate_once(empty: str) -> None:
     newest = migrations.known_revisions()[0]
-    said = migrate_at_once(empty, empty, empty)
-    assert sorted(said) == sorted(
+    outputs = migrate_at_once(empty, empty, empty)
+    assert sorted(outputs) == sorted(
         [f"database at {newest} (was empty)", f"database at {newest}", f"database at {newest}"]
     )
     assert migrations.differences(empty) == []
 
 
-def test_who_waits_for_another_migration_says_so(empty: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_for_another_migration_is_reported(empty: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(migrations, "_POLL_SECONDS", 0.01)
-    said: list[str] = []
+    messages: list[str] = []
     with psycopg.connect(empty, autocommit=True) as other:
         other.execute(migrations._LOCK)
 
         def say(line: str) -> None:
-            said.append(line)
+            messages.append(line)
             other.execute("SELECT pg_advisory_unlock_all()")
 
         assert migrations.upgrade(empty, say=say) == (None, migrations.known_revisions()[0])
-    assert said == ["another `dust migrate` is at work on this database: waiting for it to end"]
+    assert messages == ["another `dust migrate` is at work on this database: waiting for it to end"]
 
 
-def test_timeouts_for_requests_end_no_migration(empty: str) -> None:
+def test_timeouts_for_requests_do_not_apply_to_migrations(empty: str) -> None:
     """A role or a database can have them. The migration waits for its locks, and says for whom."""
     migrations.upgrade(empty)
-    said: list[str] = []
+    messages: list[str] = []
     with psycopg.connect(empty) as reader:
         name = sql.Identifier(empty.rpartition("/")[2])
         for timeout in ("statement_timeout", "idle_in_transaction_session_timeout"):
@@ -180,12 +180,12 @@ def test_timeouts_for_requests_end_no_migration(empty: str) -> None:
         reader.execute("SELECT * FROM dust_transaction")
 
         def say(line: str) -> None:
-            said.append(line)
+            messages.append(line)
             reader.rollback()
 
         assert migrations.downgrade(empty, "base", say=say)[1] is None
-    assert len(said) == 1
-    assert "a table is in use" in said[0]
+    assert len(messages) == 1
+    assert "a table is in use" in messages[0]
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,9 @@ def test_timeouts_for_requests_end_no_migration(empty: str) -> None:
         ("42P01", DBAPIError, "UndefinedTable"),
     ],
 )
-def test_what_ends_a_migration_is_named(empty: str, sqlstate: str, error: type[Exception], reason: str) -> None:
+def test_the_cause_of_a_failed_migration_is_named(
+    empty: str, sqlstate: str, error: type[Exception], reason: str
+) -> None:
     def fail(config: Config) -> None:
         config.attributes["connection"].exec_driver_sql(
             f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{sqlstate}'; END $$"
@@ -214,7 +216,7 @@ def test_two_databases_of_one_server_migrate_at_once(empty: str, of_a_plain_owne
     assert tables(empty) == tables(of_a_plain_owner)
 
 
-def test_an_owner_who_may_make_no_roles_migrates_and_the_book_holds(of_a_plain_owner: str) -> None:
+def test_an_owner_without_the_right_to_create_roles_migrates_and_the_ledger_is_protected(of_a_plain_owner: str) -> None:
     migrations.upgrade(of_a_plain_owner)
     with psycopg.connect(of_a_plain_owner) as connection:
         member = "SELECT pg_has_role(current_user, 'dust_app', 'MEMBER')"

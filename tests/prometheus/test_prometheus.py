@@ -73,8 +73,8 @@ class Prometheus:
         return {rule["name"] for rule in self.rules() if rule["state"] == "firing"}
 
     def value(self, query: str) -> float | None:
-        found = self.ask("query", query=query)["result"]
-        return float(found[0]["value"][1]) if found else None
+        samples = self.ask("query", query=query)["result"]
+        return float(samples[0]["value"][1]) if samples else None
 
     def end(self) -> None:
         stop(self._process)
@@ -96,12 +96,12 @@ def watched(settings: dict[str, str], tmp_path: Path) -> Iterator[tuple[Promethe
 @pytest.mark.parametrize(
     "arguments", [("check", "rules", DOCS / "reference" / "alerts.yml"), ("test", "rules", STORIES)]
 )
-def test_promtool_has_nothing_to_say(arguments: tuple[str | Path, ...]) -> None:
-    said = subprocess.run([str(PROMTOOL), *arguments], capture_output=True, text=True, check=False)
-    assert said.returncode == 0, said.stdout + said.stderr
+def test_promtool_accepts_the_rules(arguments: tuple[str | Path, ...]) -> None:
+    result = subprocess.run([str(PROMTOOL), *arguments], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_every_alert_is_seen_to_be_quiet_and_to_come() -> None:
+def test_every_alert_is_tested_with_and_without_its_cause() -> None:
     good_day, *stories = yaml.safe_load(STORIES.read_text())["tests"]
     alerts = sorted(rule["alert"] for rule in RULES)
     assert sorted(test["alertname"] for test in good_day["alert_rule_test"]) == alerts
@@ -114,7 +114,7 @@ def test_every_alert_is_seen_to_be_quiet_and_to_come() -> None:
 
 
 @with_prometheus
-def test_a_real_prometheus_reads_all_that_is_asked_for_and_sounds_the_alarm(
+def test_a_real_prometheus_reads_every_metric_and_raises_an_alert(
     watched: tuple[Prometheus, httpx.Client],
 ) -> None:
     prometheus, api = watched

@@ -18,8 +18,8 @@ from tests.support.source_files import ROOT
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    with data_folder() as made:
-        yield made
+    with data_folder() as path:
+        yield path
 
 
 @pytest.fixture

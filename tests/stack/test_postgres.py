@@ -37,8 +37,8 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root starts servers
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Path]:
     """A data folder with a cluster that the tests start and stop in turn; making one can take seconds."""
-    with data_folder() as made:
-        yield made
+    with data_folder() as path:
+        yield path
 
 
 def query(url: str, statement: str) -> object:
@@ -70,7 +70,7 @@ def test_data_outlives_the_server(shared: Path) -> None:
         assert query(url, "SELECT word FROM restarted") == "still here"
 
 
-def test_it_has_the_settings_we_rely_on_and_those_we_asked_for(shared: Path) -> None:
+def test_it_has_the_required_and_the_given_settings(shared: Path) -> None:
     with embedded_postgres(shared, settings=FAST) as url:
         assert query(url, "SHOW max_connections") == "200"
         assert query(url, "SHOW listen_addresses") == "127.0.0.1"
@@ -80,7 +80,7 @@ def test_it_has_the_settings_we_rely_on_and_those_we_asked_for(shared: Path) -> 
             psycopg.connect(url.replace("dust:", "dust:not-", 1))
 
 
-def test_the_password_stands_on_no_command_line_and_in_no_readable_file(shared: Path) -> None:
+def test_the_password_is_on_no_command_line_and_in_no_readable_file(shared: Path) -> None:
     with embedded_postgres(shared, settings=FAST) as url:
         password = url.split(":")[2].split("@")[0]
         assert password not in " ".join(postmaster(shared).cmdline())
@@ -99,7 +99,7 @@ def test_killing_the_parent_ends_the_server_and_the_next_start_works(shared: Pat
         assert query(url, "SELECT one FROM parent_killed") == 1
 
 
-def test_killing_the_parent_and_the_server_at_once_is_no_obstacle(shared: Path, run: Run) -> None:
+def test_it_starts_after_a_kill_of_parent_and_server(shared: Path, run: Run) -> None:
     holder = run(HOLD, shared)
     execute(first_line(holder), "CREATE TABLE both_killed AS SELECT 1 AS one")
     server = postmaster(shared)
@@ -109,7 +109,7 @@ def test_killing_the_parent_and_the_server_at_once_is_no_obstacle(shared: Path, 
         assert query(url, "SELECT one FROM both_killed") == 1
 
 
-def test_a_pid_file_that_names_some_other_process_is_no_obstacle(shared: Path) -> None:
+def test_it_starts_although_the_pid_file_names_another_process(shared: Path) -> None:
     with embedded_postgres(shared, settings=FAST):
         pid_file = shared / "postgres/cluster/postmaster.pid"
         lines = pid_file.read_text().splitlines()
@@ -128,7 +128,7 @@ def test_a_pid_file_that_names_some_other_process_is_no_obstacle(shared: Path) -
         other.wait()
 
 
-def test_a_cluster_that_was_never_finished_is_made_anew(shared: Path) -> None:
+def test_an_incomplete_cluster_is_created_again(shared: Path) -> None:
     with embedded_postgres(shared, settings=FAST):
         pass
     (shared / "postgres/cluster").rename(shared / "postgres/unfinished")
@@ -170,7 +170,7 @@ def test_a_lost_password_is_named_as_the_cause(shared: Path) -> None:
 
 
 @as_root
-def test_for_root_the_server_is_another_user_with_none_of_our_variables(
+def test_for_root_the_server_runs_as_another_user_without_our_variables(
     shared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DUST_ADMIN_TOKEN", "not-for-the-server")
@@ -181,7 +181,7 @@ def test_for_root_the_server_is_another_user_with_none_of_our_variables(
 
 
 @as_root
-def test_a_data_folder_that_lets_nobody_through_holds_a_link_to_the_data(folder: Path) -> None:
+def test_a_data_folder_closed_to_other_users_has_a_link_to_the_data(folder: Path) -> None:
     folder.chmod(0o700)
     folder = folder / "data"
     with embedded_postgres(folder, settings=FAST) as url:

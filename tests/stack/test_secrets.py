@@ -7,7 +7,7 @@ from bridge.settings import Settings, load_settings
 from tests.support.tokens import public_pem
 
 
-def test_they_are_made_once_and_kept_where_only_we_can_read(tmp_path: Path) -> None:
+def test_secrets_are_created_once_and_readable_only_by_the_owner(tmp_path: Path) -> None:
     first = own_secrets(Settings(), tmp_path)
     assert own_secrets(Settings(), tmp_path) == first
     assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700
@@ -22,7 +22,7 @@ def test_they_satisfy_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     load_settings().require("webhook_secrets", "jwt_secret", "admin_token", "flower_cookie_secret")
 
 
-def test_what_was_given_is_not_made(tmp_path: Path) -> None:
+def test_given_secrets_are_not_created(tmp_path: Path) -> None:
     given = Settings(admin_token="t" * 32, jwt_public_key=public_pem())
     assert set(own_secrets(given, tmp_path).environment) == {"DUST_WEBHOOK_SECRETS", "DUST_FLOWER_COOKIE_SECRET"}
 
@@ -30,5 +30,5 @@ def test_what_was_given_is_not_made(tmp_path: Path) -> None:
 def test_two_folders_have_different_secrets(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-    one, two = (own_secrets(Settings(), tmp_path / name).environment for name in ("one", "two"))
-    assert set(one.values()).isdisjoint(two.values())
+    first, second = (own_secrets(Settings(), tmp_path / name).environment for name in ("one", "two"))
+    assert set(first.values()).isdisjoint(second.values())

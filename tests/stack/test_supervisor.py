@@ -49,7 +49,7 @@ def fails_with(running: Supervisor) -> str:
     return str(failure.value)
 
 
-def test_each_line_stands_under_its_name_without_colours_in_a_file(console: Console) -> None:
+def test_each_line_has_its_program_name_and_no_colours_in_a_file(console: Console) -> None:
     long = "x" * 300
     with supervised([python("a", f"print('[b]{long}')"), python("b", FOREVER)], environment={}, console=console):
         eventually(lambda: "ended" in output(console))
@@ -113,7 +113,9 @@ def own_children() -> set[psutil.Process]:
     return set(psutil.Process().children(recursive=True))
 
 
-def test_what_will_not_stop_is_killed_with_all_it_started(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_that_does_not_stop_is_killed_with_its_children(
+    console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "_STOP_SECONDS", 0.2)
     stubborn = """
 import os, signal, time

@@ -103,8 +103,8 @@ for _ in range(3000):
 
 def test_no_signal_is_lost_that_comes_as_the_waiting_begins(run: Run) -> None:
     process = run(SIGNALS)
-    _, said = process.communicate(timeout=PATIENCE_SECONDS)
-    assert (process.returncode, said) == (0, "")
+    _, errors = process.communicate(timeout=PATIENCE_SECONDS)
+    assert (process.returncode, errors) == (0, "")
 
 
 @pytest.mark.parametrize(

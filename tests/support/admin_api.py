@@ -33,8 +33,8 @@ def offer_rewards(api: TestClient, *rewards: dict[str, Any], **redeem_rules: Any
 
 def set_dust_only(api: TestClient, product_id: str = "prod_mug", price: int = 300) -> None:
     settings = {"dust_only": True, "dust_price": price}
-    answer = api.put(f"/admin/dust/products/{product_id}", json=settings, headers=tokens.admin())
-    assert answer.status_code == 200, answer.text
+    response = api.put(f"/admin/dust/products/{product_id}", json=settings, headers=tokens.admin())
+    assert response.status_code == 200, response.text
 
 
 def call(api: TestClient, method: str, path: str, **how: Any) -> httpx.Response:
@@ -42,8 +42,8 @@ def call(api: TestClient, method: str, path: str, **how: Any) -> httpx.Response:
     return api.request(method, path, headers=headers, **how)
 
 
-def fields(answer: httpx.Response) -> set[str]:
+def fields(response: httpx.Response) -> set[str]:
     """The fields that a 422 names."""
-    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_fields"), answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    return {error["field"] for error in answer.json()["errors"]}
+    assert (response.status_code, response.json()["code"]) == (422, "invalid_fields"), response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    return {error["field"] for error in response.json()["errors"]}

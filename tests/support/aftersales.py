@@ -1,6 +1,6 @@
-"""What a merchant does to an order after it was placed, as the dashboard does it over Medusa's Admin API (2.21.2).
+"""A merchant's changes of a placed order, with the calls of Medusa's Admin API that the dashboard makes (2.21.2).
 
-Which calls there are for it was found by trying them; docs/decisions/0015 has them in a table.
+The calls were found by trying; docs/decisions/0015 has a table of them.
 """
 
 from typing import Any
@@ -18,13 +18,13 @@ _ADDRESS = {
 
 
 class AfterSales(Merchant):
-    """The merchant, with everything the order's page in the dashboard offers."""
+    """The merchant, with the actions of the order's page in the dashboard."""
 
     def before_confirming(self, order_id: str) -> None:
-        """Called before a change that is open in Medusa is confirmed. A test may look at it here."""
+        """Called before a change that is open in Medusa is confirmed, so that a test can read it."""
 
     def deliver(self, order_id: str) -> None:
-        """Take the money and hand everything over: what is to come back must have gone out."""
+        """Capture the payment and deliver all items. Only delivered items can be returned."""
         self.capture(order_id)
         self.fulfil(order_id)
 
@@ -33,7 +33,7 @@ class AfterSales(Merchant):
         return next(item for item in self.order(order_id)["items"] if item["product_id"] == product.id)
 
     def draft(self, shopper: Storefront, *items: tuple[SeededProduct, int]) -> str:
-        """Draft an order for a customer; its id, which the order keeps."""
+        """Create a draft order for a customer. Returns its id, which the order keeps."""
         address = {**_ADDRESS, "country_code": self.keys.countries["eur"]}
         draft = {
             "region_id": self.keys.region_ids["eur"],
@@ -69,7 +69,7 @@ class AfterSales(Merchant):
         self.post(f"{base}/confirm", {})
 
     def exchange(self, order_id: str, back: SeededProduct, out: SeededProduct) -> str:
-        """Agree to send one of `out` for one of `back`; the id of the return, which is still to come."""
+        """Confirm an exchange of one unit of `back` for one of `out`. Returns the id of the return."""
         line_id = self.line(order_id, back)["id"]
         base = f"/admin/exchanges/{self.post('/admin/exchanges', {'order_id': order_id})['exchange']['id']}"
         returned = self._expect_back(base, line_id)
@@ -81,7 +81,7 @@ class AfterSales(Merchant):
     def claim(
         self, order_id: str, about: SeededProduct, *, replacement: SeededProduct | None = None, returned: bool = False
     ) -> str:
-        """Accept that one of `about` was broken: a refund unless there is a replacement; the id of a return, or ""."""
+        """Confirm a claim for one unit of `about`: a replacement or a refund. Returns the id of the return, or ""."""
         line_id = self.line(order_id, about)["id"]
         kind = {"order_id": order_id, "type": "replace" if replacement else "refund"}
         base = f"/admin/claims/{self.post('/admin/claims', kind)['claim']['id']}"
@@ -95,7 +95,7 @@ class AfterSales(Merchant):
         return return_id
 
     def receive(self, return_id: str) -> None:
-        """One thing that was expected back has arrived."""
+        """Receive one unit of a return."""
         base = f"/admin/returns/{return_id}"
         expected = self.get(base, fields="order_id,items.item_id")["return"]
         (item,) = expected["items"]
@@ -105,7 +105,7 @@ class AfterSales(Merchant):
         self.post(f"{base}/receive/confirm", {"no_notification": True})
 
     def even_out(self, order_id: str) -> None:
-        """Give back what the customer has paid too much, or note that the rest was paid outside of Medusa."""
+        """Refund what the customer has overpaid, or mark the rest as paid outside of Medusa."""
         order = self.order(order_id)
         difference = order["summary"]["pending_difference"]
         if difference < 0:
@@ -117,7 +117,7 @@ class AfterSales(Merchant):
             self.post(f"/admin/payment-collections/{unpaid['id']}/mark-as-paid", {"order_id": order_id})
 
     def forgive(self, order_id: str, amount: str) -> None:
-        """Take an amount off what the order costs, with a credit line."""
+        """Reduce the order's total by a credit line."""
         body = {"amount": float(amount), "reference": "forgiven", "reference_id": order_id}
         self.post(f"/admin/orders/{order_id}/credit-lines", body)
 

@@ -16,11 +16,11 @@ VARIABLES = {"$__rate_interval": "5m"}
 
 
 def queries() -> list[str]:
-    found = [rule["expr"] for rule in RULES]
-    found += [target["expr"] for panel in PANELS for target in panel["targets"]]
+    expressions = [rule["expr"] for rule in RULES]
+    expressions += [target["expr"] for panel in PANELS for target in panel["targets"]]
     for name, value in VARIABLES.items():
-        found = [query.replace(name, value) for query in found]
-    return found
+        expressions = [query.replace(name, value) for query in expressions]
+    return expressions
 
 
 def metrics_in(text: str) -> set[str]:

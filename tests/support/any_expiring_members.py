@@ -1,6 +1,6 @@
 """Members and their accounts as in `any_members.py`, with points that expire.
 
-Nothing comes from nothing, and what has expired is not taken a second time: nobody owes more than orders have used.
+No points are created from nothing, and expired points are not taken twice: debts are at most what orders have used.
 """
 
 from datetime import timedelta

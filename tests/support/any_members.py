@@ -1,4 +1,4 @@
-"""Everything that can happen to members and their accounts, in any sequence: points exist once.
+"""Random sequences of everything that can happen to members and their accounts: points exist once.
 
 Merges and their undo, guests who claim, transfers, referrals, imports, corrections, erasure and declined payments,
 beside orders and redemptions. There is no expiry and no limit here, so the sums are exact. After each step:
@@ -55,7 +55,7 @@ anybody = st.sampled_from(ACCOUNTS)
 
 
 class _PointsAreSpent(Exception):
-    """The survivor of a merge has spent points that came over."""
+    """The survivor of a merge has spent points that were carried over."""
 
 
 class AnyMembers(RuleBasedStateMachine):
@@ -185,11 +185,11 @@ class AnyMembers(RuleBasedStateMachine):
         if dust <= 0:
             return multiple()
         try:
-            made = redeem_points(customer, dust, key=new_id("key"))
+            redemption = redeem_points(customer, dust, key=new_id("key"))
         except Conflict:
             return multiple()
-        self.holds.append(made)
-        return made
+        self.holds.append(redemption)
+        return redemption
 
     @rule(target=orders, redemption=active, extra=st.integers(0, 20))
     def order_with_the_code(self, redemption: Redemption, extra: int) -> Any:
@@ -225,9 +225,9 @@ class AnyMembers(RuleBasedStateMachine):
 
     @rule(customer=anybody)
     def unmerge(self, customer: CustomerId) -> None:
-        """Only while all points that came over are still there.
+        """Only while the survivor still has all points that were carried over.
 
-        Spent ones may end up with the survivor although their order is canceled: see decision 27.
+        Otherwise the survivor may keep points although their order is canceled: see decision 27.
         """
         try:
             with transaction() as connection:
@@ -332,7 +332,7 @@ class AnyMembers(RuleBasedStateMachine):
             return int(connection.scalar(text(sql)) or 0)
 
     def _spent(self) -> dict[str, int]:
-        """By person: what orders have used. Merged accounts are the person that they are merged into."""
+        """Points used by orders, by person. Merged accounts count for their survivor."""
         with transaction() as connection:
             rows = connection.execute(
                 text(
@@ -352,10 +352,10 @@ class AnyMembers(RuleBasedStateMachine):
         worth = sum(bought.worth() for bought in self.bought)
         issued = worth + referrals + self.given + sum(self.imported.values())
         assert there + escrowed + sum(spent.values()) == issued, "points came from nothing, or are lost"
-        for who, (*_, waived) in figures.items():
+        for customer, (*_, waived) in figures.items():
             assert waived >= 0
             if not self.debited:
-                assert waived <= spent.get(who, 0), f"{who} keeps points that were not spent"
+                assert waived <= spent.get(customer, 0), f"{customer} keeps points that were not spent"
 
     def teardown(self) -> None:
         try:

@@ -1,4 +1,4 @@
-"""Random sequences of changes, with lost, repeated and late events: the ledger must end as a small model says.
+"""Random sequences of changes, with lost, repeated and late events: the ledger must end like a small model.
 
 The model knows nothing of lots, versions or holds. It keeps, for each order, what is true of it now and which rules it
 first met, and adds up. (`test_any_life.py` lets time pass as well, and follows every single dust.)
@@ -65,7 +65,7 @@ class AnySequence(RuleBasedStateMachine):
         self.redemptions: dict[str, Redemption] = {}
         self.used_by: dict[str, Purchase] = {}
         self.touched = True
-        """Whether Dust did anything since the last look at its books."""
+        """Whether Dust did anything since the ledger was last compared."""
         self.change_the_rules(rate=1, waits=False)
 
     def earning_rules(self) -> dict[str, Any]:
@@ -73,31 +73,31 @@ class AnySequence(RuleBasedStateMachine):
         return {"earn": {"rates": {"eur": str(self.rate)}, "when": when}, "redeem": {"rates": {"eur": "10"}}}
 
     def moment(self) -> datetime:
-        """When the next order is placed."""
+        """The time at which the next order is placed."""
         return PLACED
 
     def set_rules(self) -> None:
         with transaction() as connection:
             add_version(connection, Programme.model_validate(self.earning_rules()), author="test", now=now())
 
-    def tell(self, facts: dict[str, Any], stood: Purchase) -> None:
+    def deliver_facts(self, facts: dict[str, Any], stood: Purchase) -> None:
         """Dust receives the facts; `stood` is how the order was when these were its facts."""
-        self.hear(facts, stood)
+        self.receive(facts, stood)
         self.touched = True
         with transaction() as connection:
             settle_orders(connection, [read_order(facts)], now=now())
 
-    def hear(self, facts: dict[str, Any], stood: Purchase) -> bool:
+    def receive(self, facts: dict[str, Any], stood: Purchase) -> bool:
         """The model receives the facts; False if they are not new."""
-        return self.orders[facts["id"]].hear(facts, rate=self.rate, waits=self.waits)
+        return self.orders[facts["id"]].receive(facts, rate=self.rate, waits=self.waits)
 
     def changed(self, purchase: Purchase, delivered: bool) -> None:
-        """The order is different now in Medusa; Dust gets the event, or it is lost or late."""
+        """The order has changed in Medusa. Its event is delivered, lost or late."""
         facts, stood = purchase.facts(), copy(purchase)
         self.medusa.orders[purchase.id] = facts
         self.heard.append((facts, stood))
         if delivered:
-            self.tell(facts, stood)
+            self.deliver_facts(facts, stood)
 
     def place(self, purchase: Purchase, delivered: bool) -> Purchase:
         self.orders[purchase.id] = purchase
@@ -112,8 +112,8 @@ class AnySequence(RuleBasedStateMachine):
     @rule(target=purchases, name=st.sampled_from(range(len(CUSTOMERS))), price=st.integers(1, 40),
           quantity=st.integers(1, 5), delivered=st.booleans())  # fmt: skip
     def buy(self, name: int, price: int, quantity: int, delivered: bool) -> Purchase:
-        who = self.customers[name]
-        bought = Purchase(id=new_id("order"), customer=who, price=price, quantity=quantity, placed=self.moment())
+        customer = self.customers[name]
+        bought = Purchase(id=new_id("order"), customer=customer, price=price, quantity=quantity, placed=self.moment())
         return self.place(bought, delivered)
 
     @rule(purchase=purchases, quantity=st.integers(1, 8), delivered=st.booleans())
@@ -155,7 +155,7 @@ class AnySequence(RuleBasedStateMachine):
 
     @rule(purchase=purchases, part=st.sampled_from([1, 1, 2]), delivered=st.booleans())
     def pay(self, purchase: Purchase, part: int, delivered: bool) -> None:
-        """All that is owed is captured, or a part. Nothing else of the order moves: only its payments tell."""
+        """Capture all that is due, or a part. Only the order's payments show that."""
         owed = (int(purchase.total()) - purchase.captured + purchase.refunded) // part
         if not purchase.canceled and owed > 0:
             purchase.captured += owed
@@ -169,8 +169,8 @@ class AnySequence(RuleBasedStateMachine):
 
     @precondition(lambda self: self.heard)
     @rule(data=st.data())
-    def old_news_again(self, data: st.DataObject) -> None:
-        self.tell(*data.draw(st.sampled_from(self.heard[-12:])))
+    def old_facts_again(self, data: st.DataObject) -> None:
+        self.deliver_facts(*data.draw(st.sampled_from(self.heard[-12:])))
 
     @rule(target=active, name=st.sampled_from(range(len(CUSTOMERS))), percent=st.integers(1, 110))
     def redeem(self, name: int, percent: int) -> Any:
@@ -179,14 +179,14 @@ class AnySequence(RuleBasedStateMachine):
         dust = 1 + spendable * percent // 100
         self.touched = True
         try:
-            made = redeem_points(self.customers[name], dust, key=new_id("key"))
+            redemption = redeem_points(self.customers[name], dust, key=new_id("key"))
         except Conflict:
             assert dust > spendable
             return multiple()
         assert dust <= spendable
-        self.redemptions[made.id] = made
-        self.held_for(made)
-        return made
+        self.redemptions[redemption.id] = redemption
+        self.held_for(redemption)
+        return redemption
 
     def spendable(self, name: int) -> int:
         return self.balances()[name].available
@@ -196,7 +196,7 @@ class AnySequence(RuleBasedStateMachine):
 
     @rule(redemption=consumes(active), price=st.integers(1, 30), delivered=st.booleans())
     def order_with_the_code(self, redemption: Redemption, price: int, delivered: bool) -> None:
-        # Else it was withdrawn when its time was over.
+        # Otherwise it expired and was withdrawn.
         if redemption.codes[0].code in self.medusa.live_codes():
             self.medusa.use_code(redemption.codes[0].code)
         self._order_with(redemption, price, delivered)
@@ -237,14 +237,16 @@ class AnySequence(RuleBasedStateMachine):
         """Reconcile finds every event that Dust did not receive, and then all is as the model says."""
         self.touched = True
         for _, purchase in sorted(self.orders.items()):
-            self.hear(purchase.facts(), purchase)
+            self.receive(purchase.facts(), purchase)
         reconcile(get_medusa(), since=now() - timedelta(days=3650))
         while process_batch().taken:
             pass
         self.all_is_as_the_model_says()
 
     def all_is_as_the_model_says(self) -> None:
-        assert [balance.balance for balance in self.balances()] == [self._expected(who) for who in self.customers]
+        assert [balance.balance for balance in self.balances()] == [
+            self._expected(customer) for customer in self.customers
+        ]
 
     def _expected(self, customer: str) -> int:
         earned = sum(order.earned() for order in self.orders.values() if order.customer == customer)
@@ -274,9 +276,9 @@ class AnySequence(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.sweep()
-        # Payments of orders that were only now found to wait for one are looked at once more; then all is known.
-        found = [reconcile(get_medusa(), since=now() - timedelta(days=3650)).drifted for _ in range(2)]
-        assert found[-1] == []
+        # The second poll reads payments of orders that the first one found to wait for a payment.
+        drifted = [reconcile(get_medusa(), since=now() - timedelta(days=3650)).drifted for _ in range(2)]
+        assert drifted[-1] == []
         while process_batch().taken:
             pass
         self.touched = True

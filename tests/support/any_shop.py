@@ -8,7 +8,7 @@ Each sequence is a shop of one kind. What the kind leaves out makes its oracle e
     LOOSE    all of it, with expiry and both policies: never more than the orders are worth; and when
              sweeps run makes no difference, as the same shop without sweeps ends the same
 
-Facts go through the inbox: lost, late, doubled, one by one or in batches. What is lost, the poll finds.
+Facts go through the inbox: lost, late, repeated, one by one or in batches. The poll finds lost events.
 """
 
 from copy import copy
@@ -57,7 +57,7 @@ class AnyShop(PlayedShop):
     def open_the_shop(self, data: st.DataObject, prices: list[int]) -> Any:
         self.kind = data.draw(st.sampled_from(self.kinds))
         self.worlds = ("a", "b") if self.kind is Shop.LOOSE else ("a",)
-        # Without limits, what orders are worth is all that there can be.
+        # Without limits, the sum of all orders' worth is the maximum.
         self.limited = self.kind is Shop.LIMITS or (self.kind is Shop.LOOSE and data.draw(self.limits))
         self.set_programme(self.draw_programme(data))
         return multiple(
@@ -73,7 +73,7 @@ class AnyShop(PlayedShop):
     def buy(
         self, customer: str, price: int, quantity: int, noise: int, gift: int, draft: bool, delivery: EventDelivery
     ) -> Sale:
-        """A gift card pays nothing of it, a half or all."""
+        """Place an order. A gift card pays nothing of it, a half or all."""
         return self.sell(
             customer,
             delivery,
@@ -162,7 +162,7 @@ class AnyShop(PlayedShop):
         for world in self.worlds:
             del self.medusa.orders[self.order_id(sale, world)]
             if sale.hold is not None:
-                code = self.holds[sale.hold].made[world].codes[0].code
+                code = self.holds[sale.hold].redemptions[world].codes[0].code
                 for promotion in self.medusa.promotions.values():
                     if promotion["code"] == code:
                         promotion["used"] -= 1
@@ -215,25 +215,25 @@ class AnyShop(PlayedShop):
     def release(self, hold: Hold) -> None:
         self.touched = True
         self.pass_time(timedelta(seconds=1))
-        for redemption in hold.made.values():
+        for redemption in hold.redemptions.values():
             release_redemption(redemption)
 
     @precondition(lambda self: self.kind in {Shop.OWNERS, Shop.LOOSE})
     @rule(target=sales, owners=st.permutations(CUSTOMERS), price=st.integers(5, 40))
     def spend_all_and_hand_the_order_on(self, owners: list[str], price: int) -> Any:
-        """The attack: the points of one order buy something for each of its owners."""
+        """The attack: each owner of one order spends its points before it is transferred."""
         sale = self.sell(owners[-1], EventDelivery.SETTLED, price=price, quantity=1, captured=price)
         bought = []
-        for who in owners:
+        for customer in owners:
             hold = self.hold_points(sale.customer, 100)
             if hold is not None:
                 bought.append(self.order_with(hold, hold.value + 1, EventDelivery.SETTLED))
-            self.transfer(sale, who, EventDelivery.SETTLED)
+            self.transfer(sale, customer, EventDelivery.SETTLED)
         return multiple(sale, *bought)
 
     @rule(customer=st.sampled_from(CUSTOMERS), price=st.integers(5, 40))
     def cancel_what_is_on_hold(self, customer: str, price: int) -> None:
-        """Hold all, cancel the order, let the hold go."""
+        """Hold all points, cancel the order, release the hold."""
         sale = self.sell(customer, EventDelivery.SETTLED, price=price, quantity=1, captured=price)
         hold = self.hold_points(customer, 100)
         self.cancel(sale, EventDelivery.SETTLED)
@@ -243,7 +243,7 @@ class AnyShop(PlayedShop):
     @precondition(lambda self: self.kind is Shop.LOOSE)
     @rule(customer=st.sampled_from(CUSTOMERS), price=st.integers(5, 40), other=st.integers(5, 40))
     def cancel_what_is_spent_after_others_are_over(self, customer: str, price: int, other: int) -> None:
-        """Spend all, earn with another order, let that expire, cancel the first one."""
+        """Spend all points, earn with another order, let those expire, cancel the first order."""
         sale = self.sell(customer, EventDelivery.SETTLED, price=price, quantity=1, captured=price)
         hold = self.hold_points(customer, 100)
         if hold is not None:
@@ -258,7 +258,7 @@ class AnyShop(PlayedShop):
         target=sales, customer=st.sampled_from(CUSTOMERS), prices=st.lists(st.integers(5, 80), min_size=2, max_size=5)
     )
     def buy_in_a_batch(self, customer: str, prices: list[int]) -> Any:
-        """Together they pass a limit, and come together."""
+        """Orders that exceed a limit together arrive in one batch."""
         bought = [
             self.sell(customer, EventDelivery.IN_THE_INBOX, price=price, quantity=1, noise=-1, captured=price)
             for price in prices
@@ -294,18 +294,18 @@ class AnyShop(PlayedShop):
             assert met == self.ranking.factors[sale.number], f"{row.order_id} met another tier"
         for name in CUSTOMERS:
             balance, _, pending, *_ = books.figures.get(self.customer(name, "a"), (0, 0, 0))
-            got = sum(self.ranking.shares(name).values())
+            earned = sum(self.ranking.shares(name).values())
             spent = sum(self.used(hold, self.ranking.known) for hold in self.holds.values() if hold.customer == name)
-            assert balance + pending == got - spent, name
+            assert balance + pending == earned - spent, name
 
     @precondition(lambda self: not self.polled)
     @rule()
     def all_is_delivered(self) -> None:
-        """The poll has found every event that Dust did not receive. Then all is as in Medusa."""
+        """Poll until every lost event is found. Then compare everything with Medusa."""
         self.polled = True
         self.drain()
         if self.kind in {Shop.LIMITS, Shop.LOOSE}:
-            # What the poll finds, one by one: what an order meets may depend on which came first.
+            # Lost events are settled one by one, because the sequence decides an order's rules and tier.
             rows = self.read_books("a").rows
             for sale in sorted(self.all_sales.values(), key=lambda sale: (sale.updated, sale.number)):
                 if not sale.gone and not self.is_delivered(sale, rows.get(self.order_id(sale, "a"))):
@@ -315,15 +315,15 @@ class AnyShop(PlayedShop):
             if not sale.draft and not sale.gone:
                 self.pinned.setdefault(sale.number, self.programme)
         for _ in range(8):
-            found = reconcile(get_medusa(), since=START - timedelta(days=400))
+            report = reconcile(get_medusa(), since=START - timedelta(days=400))
             self.drain_inbox()
             self.advance_redemptions()
-            # An order that is missing is looked for again, and one that was young.
+            # Missing orders and young ones are compared again later.
             self.pass_time(timedelta(minutes=16))
-            if not (found.drifted or found.missing or self.checks_are_due()):
+            if not (report.drifted or report.missing or self.checks_are_due()):
                 break
         else:
-            raise AssertionError(f"the poll still finds changes after eight runs: {found}")
+            raise AssertionError(f"the poll still finds changes after eight runs: {report}")
         rows = self.read_books("a").rows
         for sale in self.all_sales.values():
             if sale.gone and self.order_id(sale, "a") in rows:
@@ -336,8 +336,8 @@ class AnyShop(PlayedShop):
         self._all_is_as_in_medusa()
 
     def _all_is_as_in_medusa(self) -> None:
-        found = {world: self.read_books(world) for world in self.worlds}
-        for world, books in found.items():
+        books_of = {world: self.read_books(world) for world in self.worlds}
+        for world, books in books_of.items():
             for sale in self.all_sales.values():
                 row = books.rows.get(self.order_id(sale, world))
                 if sale.gone:
@@ -347,13 +347,13 @@ class AnyShop(PlayedShop):
                     assert self.known(row) == sale
             for hold in self.holds.values():
                 used = self.used(hold, self.all_sales)
-                assert books.spent.get(hold.made[world].id, 0) == used, f"{hold} is spent otherwise"
+                assert books.spent.get(hold.redemptions[world].id, 0) == used, f"{hold} is spent otherwise"
             if self.kind is Shop.ODD:
                 self._each_customer_has_what_the_orders_say(books)
         if self.kind is Shop.LOOSE:
             first, second = (
-                {who.removesuffix(f"_{world}"): figures for who, figures in books.figures.items()}
-                for world, books in found.items()
+                {customer.removesuffix(f"_{world}"): figures for customer, figures in books.figures.items()}
+                for world, books in books_of.items()
             )
             assert first == second, "when sweeps run makes a difference"
 
@@ -374,7 +374,7 @@ class AnyShop(PlayedShop):
                 assert (
                     audit_orders(get_medusa(), 100)
                     == [
-                        # Medusa does not have them, and that is how they are settled.
+                        # Medusa does not have these orders, and they are settled as deleted.
                     ]
                 )
         finally:

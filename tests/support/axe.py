@@ -1,4 +1,4 @@
-"""axe-core, which finds what keeps people from using a page."""
+"""axe-core, which finds accessibility problems of a page."""
 
 import json
 import subprocess
@@ -33,11 +33,11 @@ def serious_findings(
     `within` is a CSS selector, or a context of axe with `include` and `exclude`.
     """
     page.evaluate(script.read_text())
-    found: list[dict[str, Any]] = page.evaluate(
+    violations: list[dict[str, Any]] = page.evaluate(
         "within => axe.run(within).then(({ violations }) => violations)", within
     )
     return [
         (violation["id"], violation["help"], [node["html"] for node in violation["nodes"]])
-        for violation in found
+        for violation in violations
         if violation["impact"] in ("serious", "critical")
     ]

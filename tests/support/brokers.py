@@ -17,17 +17,17 @@ ON_RABBITMQ = os.environ.get("TEST_BROKER", "redis") == "rabbitmq"
 
 
 class Broker(Protocol):
-    """`url` is for Dust; the rest is what can happen to a broker."""
+    """A broker: `url` is its address for Dust, the methods are failures."""
 
     url: str
 
     def answers(self) -> bool: ...
 
     def kill(self) -> None:
-        """SIGKILL. It comes back by itself, with what it had written down."""
+        """Kill it with SIGKILL. It is restarted automatically, with the messages that it had stored."""
 
     def empty(self) -> None:
-        """Every message that waits in it is gone."""
+        """Delete every waiting message."""
 
 
 class _Redis:
@@ -51,7 +51,7 @@ class _Redis:
 
 
 class _Host:
-    """A virtual host; killing it is killing its server."""
+    """A virtual host. `kill` kills its whole server."""
 
     def __init__(self, server: RabbitMQ, url: str) -> None:
         self.url = url

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-# Generous: only a defect, or a machine that hardly moves, ever reaches it.
+# Only a defect or a very slow machine takes this long.
 PATIENCE_SECONDS = 60.0
 
 
@@ -17,19 +17,19 @@ Run = Callable[..., "subprocess.Popen[str]"]
 
 
 def first_line(process: "subprocess.Popen[str]") -> str:
-    """Wait for it. Fails with the process's complaint when it ends instead."""
+    """Wait for the first line of output. Fails with the error output if the process ends instead."""
     line = process.stdout.readline() if process.stdout else ""
     assert line, process.stderr and process.stderr.read()
     return line.strip()
 
 
 def users(processes: Collection[psutil.Process]) -> set[str]:
-    """Who they run as; Postgres' short-lived helpers may be gone by now."""
-    found = set()
+    """The names of the users that these processes run as. Some of Postgres' helpers may have ended."""
+    names = set()
     for process in processes:
         with suppress(psutil.NoSuchProcess):
-            found.add(process.username())
-    return found
+            names.add(process.username())
+    return names
 
 
 def assert_all_end(processes: Collection[psutil.Process]) -> None:
@@ -38,7 +38,7 @@ def assert_all_end(processes: Collection[psutil.Process]) -> None:
 
 
 def family(pid: int) -> list[psutil.Process]:
-    """The process and everything that it started."""
+    """The process and all its descendants."""
     parent = psutil.Process(pid)
     return [parent, *parent.children(recursive=True)]
 
@@ -46,9 +46,9 @@ def family(pid: int) -> list[psutil.Process]:
 @contextmanager
 def data_folder() -> Iterator[Path]:
     """A data folder that the servers' user can reach. pytest's `tmp_path` is closed to other users."""
-    made = Path(tempfile.mkdtemp(prefix="dust-test-"))
-    made.chmod(0o711)
+    path = Path(tempfile.mkdtemp(prefix="dust-test-"))
+    path.chmod(0o711)
     try:
-        yield made
+        yield path
     finally:
-        shutil.rmtree(made)
+        shutil.rmtree(path)

@@ -28,7 +28,7 @@ _running = 0
 
 @contextmanager
 def frozen() -> Iterator[None]:
-    """One test. While a fixture of several tests keeps the clock running, it runs in all of them."""
+    """Freeze the clock for one test. If a fixture of several tests keeps it running, it runs in all of them."""
     if not _running:
         _start()
     try:
@@ -40,10 +40,10 @@ def frozen() -> Iterator[None]:
 
 @contextmanager
 def running() -> Iterator[None]:
-    """Inside the block time goes on, here and in the processes that are started; afterwards it is frozen again."""
+    """Inside the block the clock runs, in this process and in those that are started. Then it is frozen again."""
     global _running
     if _traveller is None:
-        # A live test: everybody goes by the machine's clock already.
+        # A live test: all processes use the machine's clock already.
         yield
         return
     _running += 1
@@ -110,5 +110,5 @@ def _stop() -> None:
 def _set(moment: float, *, tick: bool) -> None:
     assert _traveller is not None
     _traveller.move_to(moment, tick=tick)
-    # A clock that runs counts from when it is read first: now.
+    # A running clock starts when it is first read, which is now.
     os.environ[_OFFSET] = str(time.time() - time_machine.escape_hatch.time.time())

@@ -28,8 +28,8 @@ def keep_checked(page: Page, name: str) -> None:
     """As `keep`. Fails the test with what axe finds serious or critical."""
     keep(page, name)
     context = {"include": [_own_part(page)], "exclude": _NAMELESS_IN_MEDUSA}
-    found = serious_findings(page, axe_script(), within=context)
-    assert found == [], f"{name}: {found}"
+    violations = serious_findings(page, axe_script(), within=context)
+    assert violations == [], f"{name}: {violations}"
 
 
 def fill_moment(card: Locator, label: str, moment: datetime) -> None:

@@ -1,4 +1,4 @@
-"""Databases for tests: fresh copies of a migrated one, one that is emptied and used again, another one, none at all."""
+"""Databases for tests: new copies of a migrated database, or one copy that is emptied and reused."""
 
 import itertools
 import os
@@ -54,7 +54,7 @@ class ReusedDatabase:
         self._schema: Any = None
 
     @contextmanager
-    def lent(self) -> Iterator[str]:
+    def borrowed(self) -> Iterator[str]:
         """The URL of the database, empty. Within the block it belongs to one test."""
         if self._url is None or self._connection is None:
             self._url = create_copy(self._template)
@@ -69,10 +69,10 @@ class ReusedDatabase:
                 self.drop()
 
     @contextmanager
-    def engine_kept(self) -> Iterator[None]:
-        """Let Dust, in this process, go on with the connections of the last test: Postgres has read its catalogs there.
+    def engine_reused(self) -> Iterator[None]:
+        """Keep Dust's connections of the last test in this process, because Postgres has cached its catalogs there.
 
-        A test that makes Dust forget its engine, or returns a connection late, leaves nothing for the next one.
+        They are not kept if a test disposes of the engine or returns a connection late.
         """
         assert self._url is not None
         kept = self._engine_of_dust or make_engine(self._url)
@@ -102,9 +102,9 @@ class ReusedDatabase:
         self._url = self._connection = None
 
     def _empty(self, connection: psycopg.Connection[Any]) -> bool:
-        """Whether the database is as it was copied."""
+        """Whether the database equals a new copy."""
         with suppress(psycopg.Error), connection.transaction():
-            # Connections that the test left open, less those of `engine_kept`; Postgres ends them as
+            # Connections that the test left open, less those of `engine_reused`; Postgres ends them as
             # `DROP DATABASE … WITH (FORCE)` would.
             connection.execute(
                 "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database()"
@@ -147,14 +147,14 @@ def on_server(url: str, name: str) -> str:
 
 @contextmanager
 def lost_database(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Postgres is not where it was, for as long as the block lasts."""
+    """Inside the block Postgres cannot be reached."""
     with at_database(NOWHERE, monkeypatch):
         yield
 
 
 @contextmanager
 def at_database(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Dust's code in this process works with another database, for as long as the block lasts."""
+    """Inside the block Dust's code in this process uses another database."""
     with monkeypatch.context() as patch:
         patch.setenv("DUST_DATABASE_URL", url)
         _look_again()

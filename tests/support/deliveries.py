@@ -1,4 +1,4 @@
-"""Sign and send as Medusa's plugin does."""
+"""Sign and send events as Medusa's plugin does."""
 
 import time
 from typing import Any
@@ -26,5 +26,5 @@ def signed_headers(
 
 
 def deliver(client: Any, body: bytes, **how: Any) -> Any:
-    """Post a signed event; the answer."""
+    """Post a signed event. Returns the response."""
     return client.post("/webhooks/medusa", content=body, headers=signed_headers(body, **how))

@@ -28,7 +28,7 @@ PASSWORD = "a-good-password"
 
 
 class Shopper:
-    """One browser of a shopper. Collects what the browser complains about."""
+    """One browser of a shopper. Collects the browser's errors and warnings."""
 
     def __init__(self, page: Page, url: str) -> None:
         self.page = page
@@ -105,7 +105,7 @@ class Shopper:
 
     @contextmanager
     def second_tab(self) -> Iterator["Shopper"]:
-        """Another tab of the same browser, with complaints of its own."""
+        """Another tab of the same browser, with its own errors."""
         tab = Shopper(self.page.context.new_page(), self.url)
         yield tab
         tab.visit_mismatches_again()
@@ -113,7 +113,7 @@ class Shopper:
         tab.page.close()
 
     def forgive_lost_connections(self) -> None:
-        """The browser has complained about requests that the test broke off."""
+        """Drop the browser's errors about connections that the test has interrupted."""
         self.complaints = [complaint for complaint in self.complaints if "net::ERR_" not in complaint]
 
     def visit_mismatches_again(self) -> None:
@@ -193,7 +193,7 @@ def use_points(shopper: Shopper, dust: int) -> None:
 
 @contextmanager
 def hanging(bridge: Bridge) -> Iterator[None]:
-    """During the block, Dust takes connections and answers nothing: all its processes are stopped with SIGSTOP."""
+    """During the block, Dust accepts connections and does not answer: all its processes are stopped with SIGSTOP."""
     port = int(bridge.url.rpartition(":")[2])
     processes = [child for child in psutil.Process(os.getpid()).children(recursive=True) if _serves(child, port)]
     assert processes

@@ -26,9 +26,9 @@ def drain() -> None:
 
 def poll() -> ReconcileResult:
     """Reconcile with Medusa, and process what it found."""
-    found = reconcile(get_medusa())
+    report = reconcile(get_medusa())
     drain()
-    return found
+    return report
 
 
 def first_poll() -> None:

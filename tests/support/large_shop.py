@@ -139,7 +139,7 @@ INSERT INTO dust_product (product_id, dust_only, dust_price, updated_by, created
 SELECT 'prod_' || lpad(n::text, 6, '0'), n %% 2 = 0, n, 'user_1', %(now)s, %(now)s
 FROM generate_series(1, %(members)s) n;
 """
-# What `clear` empties: without hashes that agree, none of it would pass the audit.
+# The tables that `clear` empties, because the made-up hashes would fail the audit.
 _TABLES = (
     "dust_transaction", "dust_lot", "dust_lot_use", "dust_balance", "ledger_total", "order_settlement",
     "dust_redemption", "dust_redemption_code", "referral", "cart_forecast", "daily_close", "webhook_event",
@@ -157,7 +157,7 @@ def fill(owner: psycopg.Connection, *, moment: datetime, members: int = MEMBERS,
 
 
 def clear(owner: psycopg.Connection) -> None:
-    """Empty what `fill` has filled. Triggers would keep the ledger from it."""
+    """Empty the tables that `fill` has filled, with the ledger's triggers disabled."""
     owner.execute(
         f"SET session_replication_role = replica; TRUNCATE {', '.join(_TABLES)}; SET session_replication_role = origin"
     )

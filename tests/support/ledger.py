@@ -22,54 +22,60 @@ def points(*customer_ids: str) -> list[int]:
     return [balance(customer_id).balance for customer_id in customer_ids]
 
 
-def spend(dust: int, who: str = "cus_1") -> None:
+def spend(dust: int, customer_id: str = "cus_1") -> None:
     """Take points away with an adjustment; no order or redemption knows of it."""
     how = {"reason": "spent elsewhere", "description": "", "actor": "test", "idempotency_key": new_id("key")}
     with transaction() as connection:
-        adjust_balance(connection, CustomerId(who), -dust, **how, now=now())
+        adjust_balance(connection, CustomerId(customer_id), -dust, **how, now=now())
 
 
-def hold(dust: int, who: str = "cus_1", redemption: str = "dred_1") -> None:
-    _on_account("hold", Kind.HOLD, who, redemption, lambda account, details: account.hold(dust, details, now=now()))
-
-
-def release(who: str = "cus_1", redemption: str = "dred_1") -> None:
-    with transaction() as connection:
-        reserved = reserved_lots(connection, CustomerId(who), redemption)
+def hold(dust: int, customer_id: str = "cus_1", redemption: str = "dred_1") -> None:
     _on_account(
-        "release", Kind.RELEASE, who, redemption, lambda account, details: account.release(reserved, details, now=now())
+        "hold", Kind.HOLD, customer_id, redemption, lambda account, details: account.hold(dust, details, now=now())
     )
 
 
-def capture(dust: int, who: str = "cus_1", redemption: str = "dred_1") -> None:
+def release(customer_id: str = "cus_1", redemption: str = "dred_1") -> None:
     with transaction() as connection:
-        reserved = reserved_lots(connection, CustomerId(who), redemption)
+        reserved = reserved_lots(connection, CustomerId(customer_id), redemption)
+    _on_account(
+        "release",
+        Kind.RELEASE,
+        customer_id,
+        redemption,
+        lambda account, details: account.release(reserved, details, now=now()),
+    )
+
+
+def capture(dust: int, customer_id: str = "cus_1", redemption: str = "dred_1") -> None:
+    with transaction() as connection:
+        reserved = reserved_lots(connection, CustomerId(customer_id), redemption)
     _on_account(
         "capture",
         Kind.REDEEM,
-        who,
+        customer_id,
         redemption,
         lambda account, details: account.redeem(dust, reserved, details, now=now()),
     )
 
 
-def _on_account(what: str, kind: Kind, who: str, redemption: str, do: Any) -> None:
+def _on_account(description: str, kind: Kind, customer_id: str, redemption: str, do: Any) -> None:
     details = PostingDetails(
-        kind=kind, reference_type="redemption", reference_id=redemption, description=what, event_at=now()
+        kind=kind, reference_type="redemption", reference_id=redemption, description=description, event_at=now()
     )
     with transaction() as connection:
-        account = open_accounts(connection, [CustomerId(who)])[CustomerId(who)]
+        account = open_accounts(connection, [CustomerId(customer_id)])[CustomerId(customer_id)]
         do(account, details)
         save(connection, [account])
 
 
-def refund(dust: int, who: str = "cus_1", redemption: str = "dred_1") -> None:
+def refund(dust: int, customer_id: str = "cus_1", redemption: str = "dred_1") -> None:
     """Give back points that a redemption has spent."""
     with transaction() as connection:
-        spent = spent_lots(connection, CustomerId(who), redemption)
-        account = open_accounts(connection, [CustomerId(who)], extra_lots=spent)[CustomerId(who)]
-        what = {"reference_type": "redemption", "reference_id": redemption, "description": "given back"}
-        account.refund(dust, spent, PostingDetails(kind=Kind.REFUND, event_at=now(), **what), now=now())
+        spent = spent_lots(connection, CustomerId(customer_id), redemption)
+        account = open_accounts(connection, [CustomerId(customer_id)], extra_lots=spent)[CustomerId(customer_id)]
+        reference = {"reference_type": "redemption", "reference_id": redemption, "description": "given back"}
+        account.refund(dust, spent, PostingDetails(kind=Kind.REFUND, event_at=now(), **reference), now=now())
         save(connection, [account])
 
 
@@ -79,10 +85,10 @@ def post_due() -> None:
         post_due_lots(connection, now=now(), customers=100)
 
 
-def lots(who: str) -> Sequence[Any]:
+def lots(customer_id: str) -> Sequence[Any]:
     """What remains of each lot, when it matures and when it expires."""
     query = select(dust_lot.c.remaining, dust_lot.c.matures_at, dust_lot.c.expires_at).where(
-        dust_lot.c.customer_id == who, dust_lot.c.remaining > 0
+        dust_lot.c.customer_id == customer_id, dust_lot.c.remaining > 0
     )
     with transaction() as connection:
         return sorted(tuple(row) for row in connection.execute(query))

@@ -34,12 +34,12 @@ class Coin:
     matures_at: datetime | None
     expires_at: datetime | None
     created_at: datetime
-    """It keeps this when it goes to another customer."""
+    """It stays the same when the coin goes to another customer."""
     number: int
-    """Coins of one moment are numbered as they come in."""
+    """Numbers coins with the same time, in their sequence."""
     place: Place
     redemption: str | None = None
-    """Which one it is held for, or was spent by; of a coin that was taken back, for which order."""
+    """The redemption that it is held for or was spent by; for a coin that was taken back, the order."""
 
     @property
     def soonest_first(self) -> tuple[datetime, datetime, int]:
@@ -53,18 +53,18 @@ class AccountModel:
     coins: list[Coin] = field(default_factory=list)
     debt: int = 0
     waived: int = 0
-    """What returns did not get under `within_balance`. What comes back from a redemption pays for it."""
+    """Points that returns did not get under `within_balance`. Refunds of a redemption pay for them."""
     spent: Counter[str] = field(default_factory=Counter)
     """What redemptions have spent and not given back."""
     overspent: Counter[str] = field(default_factory=Counter)
-    """What they spent that was not there: it is never waived."""
+    """Points that they spent below zero: these are never waived."""
     moved: Counter[str] = field(default_factory=Counter)
-    """Dust by what happened to it, over all time."""
+    """Points by what happened to them, in total."""
 
     def at(self, place: Place, redemption: str | None = None) -> list[Coin]:
         """The coins there, those that expire soonest first, of those the ones that came first."""
-        found = [coin for coin in self.coins if coin.place is place and coin.redemption == redemption]
-        return sorted(found, key=lambda coin: coin.soonest_first)
+        coins = [coin for coin in self.coins if coin.place is place and coin.redemption == redemption]
+        return sorted(coins, key=lambda coin: coin.soonest_first)
 
     @property
     def held(self) -> int:
@@ -197,7 +197,7 @@ class AccountModel:
         return sum(coin.place is Place.EXPIRED and coin.source == source for coin in self.coins)
 
     def free_for(self, source: str) -> int:
-        """What a return of this order could take without a debt."""
+        """How many points a return of this order could take without a debt."""
         return sum(coin.source == source for coin in self.at(Place.PENDING)) + max(0, self.available)
 
     def due(self, now: datetime) -> None:
@@ -230,7 +230,7 @@ class AccountModel:
         self._pay_debt(spent_by=redemption)
 
     def redeem(self, redemption: str, amount: int, *, now: datetime) -> None:
-        """An order used so much of what is held; the rest is free again."""
+        """An order used this part of the held coins; the rest is free again."""
         self.due(now)
         _put(self.at(Place.HELD, redemption)[:amount], Place.SPENT, redemption)
         self.moved["spent"] += amount
@@ -238,7 +238,7 @@ class AccountModel:
         self.release(redemption, now=now)
 
     def overdraw(self, redemption: str, amount: int, *, now: datetime) -> None:
-        """An order used it although nothing is held for it."""
+        """An order used points without a hold."""
         self.due(now)
         coins = self.at(Place.FREE)[:amount]
         _put(coins, Place.SPENT, redemption)
@@ -247,7 +247,7 @@ class AccountModel:
         self._note_spent(redemption, amount)
 
     def refund(self, redemption: str, amount: int, *, now: datetime) -> None:
-        """The coins that were spent come back, those that expire last first; what was spent on tick pays debt."""
+        """The spent coins come back, those that expire last first. Points spent below zero pay debt."""
         self.due(now)
         coins = self.at(Place.SPENT, redemption)[::-1][:amount]
         _put(coins, Place.FREE)
@@ -270,7 +270,7 @@ class AccountModel:
         self.moved["reversed"] += late
 
     def forgive(self, source: str, amount: int, *, now: datetime, expires_at: datetime | None = None) -> None:
-        """What a return had waived is the customer's again. What a refund has paid of it is given anew."""
+        """Points that a return had waived are the customer's again. Those that a refund has paid are credited again."""
         kept = min(amount, self.waived)
         self.waived -= kept
         if amount > kept:

@@ -42,7 +42,7 @@ def promotion_of_customer(
 
 
 def ready_cart(shopper: Storefront, product: SeededProduct, quantity: int, *codes: str) -> str:
-    """A cart at which only "place order" is missing."""
+    """A cart that is ready to be ordered."""
     cart_id = shopper.new_cart()
     shopper.add(cart_id, product, quantity)
     for code in codes:
@@ -60,7 +60,7 @@ def set_quantity(shopper: Storefront, cart_id: str, product: SeededProduct, quan
 
 
 def assert_refused(shopper: Storefront, cart_id: str, message: str) -> str | None:
-    """Refused with these words, and the cart is as it was. Returns the code of the refusal."""
+    """Assert that the action is refused with this message and the cart is unchanged. Returns the error's code."""
     before = shopper.cart(cart_id)
     with pytest.raises(Refused, match=message) as refused:
         shopper.complete(cart_id)

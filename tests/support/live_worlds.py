@@ -37,7 +37,7 @@ JWT_SECRET = "a-jwt-secret-of-the-live-tests-only"
 ADMIN_TOKEN = "an-admin-token-of-the-live-tests-only"
 ADMIN_PASSWORD = "only-for-live-tests"
 ALERT_EMAIL = "operator@example.com"
-# Only a defect, or a machine that hardly moves, ever reaches it.
+# Only a defect or a very slow machine takes this long.
 PATIENCE_SECONDS = 60
 MUG_DUST = 300
 # Medusa's figures are binary floats, and the shares of a discount are not finite decimals.
@@ -68,7 +68,7 @@ class Delivery:
 
 
 class StandIn:
-    """Answers like the bridge's webhook endpoint and records requests. It can go away and return on the same port."""
+    """Answers like the bridge's webhook endpoint and records requests. It can stop and return on the same port."""
 
     def __init__(self) -> None:
         self.port = reserved_port()
@@ -109,7 +109,7 @@ class StandIn:
 
     @contextmanager
     def silent(self) -> Iterator[None]:
-        """For the length of the block, requests are taken and not answered."""
+        """Inside the block, requests are accepted and not answered."""
         self._may_answer.clear()
         try:
             yield
@@ -117,7 +117,7 @@ class StandIn:
             self._may_answer.set()
 
     def wait_for(self, wanted: Callable[[Delivery], bool], seconds: float = 30) -> Delivery:
-        """The first delivery of this kind, waiting for it. Fails the test when it does not come."""
+        """Wait for a delivery of this kind, and return the first. Fails the test after a timeout."""
         if not until(lambda: any(map(wanted, list(self.deliveries))), seconds):
             pytest.fail(f"no such delivery within {seconds} s, only {[d.body[:120] for d in self.deliveries[-10:]]}")
         return next(delivery for delivery in self.deliveries if wanted(delivery))
@@ -153,7 +153,7 @@ class StandIn:
 
 
 class Bridge:
-    """A real Dust, all its processes, on a port of its own. It can be away, and come back on the same port."""
+    """A real Dust with all its processes on its own port. It can be stopped and started on the same port."""
 
     def __init__(self, settings: Settings, log: Path) -> None:
         self.url = f"http://127.0.0.1:{settings.port}"
@@ -173,7 +173,7 @@ class Bridge:
 
     @contextmanager
     def away(self) -> Iterator[None]:
-        """For the length of the block, none of its processes runs; its database stays."""
+        """Inside the block, none of its processes runs; its database stays."""
         self.close()
         try:
             yield
@@ -195,7 +195,7 @@ class Bridge:
             self.open()
 
     def ask(self, method: str, path: str, body: Json | None = None, **headers: str) -> Json:
-        """Ask its API as the service. Raises `Refused`."""
+        """Call its API as the service. Raises `Refused`."""
         headers = {"Authorization": f"Bearer {ADMIN_TOKEN}", **headers}
         return answer(
             httpx.request(
@@ -212,11 +212,11 @@ class Bridge:
         return int(self.ask("GET", f"/admin/dust/customers/{customer_id}")["balance"])
 
     def wait_for_balance(self, customer_id: str, dust: int, seconds: float = PATIENCE_SECONDS) -> None:
-        """Fails the test when the balance is another one."""
+        """Wait for this balance. Fails the test after a timeout."""
         assert until(lambda: self.balance(customer_id) == dust, seconds), self.balance(customer_id)
 
     def audit(self) -> None:
-        """Fails the test with what `dust audit` says when it finds anything."""
+        """Run `dust audit`. Fails the test with its output if it finds a violation."""
         assert self._urls
         environment = {"PATH": os.environ["PATH"], **self._urls.environment}
         command = [sys.executable, "-m", "bridge.cli", "audit"]
@@ -255,8 +255,8 @@ class World:
     def redeem(self, shopper: Storefront, requested: Json) -> Json:
         """Redeem as this shopper, through Medusa, and wait until the codes can be used."""
         path, key = "/store/dust/redemptions", uuid.uuid4().hex
-        made = shopper.ask("POST", path, requested, **{"Idempotency-Key": key})["redemption"]
-        redemption = dict(shopper.ask("GET", f"{path}/{made['id']}?wait=30")["redemption"])
+        requested_redemption = shopper.ask("POST", path, requested, **{"Idempotency-Key": key})["redemption"]
+        redemption = dict(shopper.ask("GET", f"{path}/{requested_redemption['id']}?wait=30")["redemption"])
         assert redemption["state"] == "active", redemption
         return redemption
 
@@ -331,9 +331,9 @@ def real_world(
             jwt_secret=SecretStr(JWT_SECRET),
             admin_token=SecretStr(ADMIN_TOKEN),
             retry_attempts=1,
-            # Of a machine that has other things to do as well.
+            # For a busy machine.
             medusa_timeout_seconds=30,
-            # What an event must bring shall not be found by the poll instead.
+            # The poll must not find what an event should report.
             reconcile_seconds=3600,
         )
         bridge = Bridge(settings, live_log(f"dust-{name}"))

@@ -52,11 +52,11 @@ _LOCKS = re.compile(
 
 
 def lock(held: list[str], statement: str) -> str | None:
-    """What is wrong with a statement of a transaction that has locked rows of `held`; its table is added to them."""
+    """What is wrong with a statement of a transaction that has locked rows of `held`. Adds its table to `held`."""
     if statement.startswith(_SAVEPOINT):
         held.append(statement)
     elif (savepoint := statement.removeprefix("ROLLBACK TO ")) in held:
-        # What was locked since is free again.
+        # Locks taken since the savepoint are released.
         del held[held.index(savepoint) + 1 :]
     table = next(filter(None, match.groups()), None) if (match := _LOCKS.match(statement)) else None
     if table is None or table in held or table in GUARDED:
@@ -71,8 +71,8 @@ def lock(held: list[str], statement: str) -> str | None:
 
 
 @contextmanager
-def lock_order_watched() -> Iterator[list[str]]:
-    """What Dust does in this process that is against the order, each with the way to it."""
+def lock_order_violations() -> Iterator[list[str]]:
+    """Yields each violation of the order in this process, with its stack."""
     wrong: list[str] = []
     held: WeakKeyDictionary[psycopg.Connection[Any], list[str]] = WeakKeyDictionary()
 
@@ -80,10 +80,10 @@ def lock_order_watched() -> Iterator[list[str]]:
         if cursor.connection.info.transaction_status == TransactionStatus.IDLE:
             held[cursor.connection] = []
         statement = query.decode() if isinstance(query, bytes) else str(query)
-        what = lock(held.setdefault(cursor.connection, []), statement)
-        # What a test does by its own SQL is its own affair.
-        if what and (way := way_of(traceback.extract_stack())):
-            wrong.append(f"{what}: {way}")
+        problem = lock(held.setdefault(cursor.connection, []), statement)
+        # SQL of the test itself is not checked.
+        if problem and (way := own_stack(traceback.extract_stack())):
+            wrong.append(f"{problem}: {way}")
 
     with pytest.MonkeyPatch.context() as patch:
         for name in ("execute", "executemany"):
@@ -99,7 +99,7 @@ def _after(look: Callable[[psycopg.Cursor[Any], object], None], execute: Callabl
     return looked_at
 
 
-def way_of(stack: traceback.StackSummary) -> str:
+def own_stack(stack: traceback.StackSummary) -> str:
     """The part of a stack that is Dust's own, outermost first. Migrations have rules of their own, and are left out."""
     own = [
         frame

@@ -1,4 +1,4 @@
-"""A stand-in for Medusa: what Dust calls, with the behaviour that FACTS found on a real 2.21.2.
+"""A stand-in for Medusa: the calls that Dust makes, with the behaviour that was seen on a real 2.21.2.
 
 It keeps state (promotions, carts, orders), and can be set to be away, to refuse, or to do what it is asked and then
 lose the reply. Use it through respx in the process (`mounted`), or over a real socket (`serving`).
@@ -52,7 +52,7 @@ class FakeMedusa:
         self.currencies = {code: {"code": code, "decimal_digits": digits} for code, digits in CURRENCIES.items()}
         self.calls: list[tuple[str, str]] = []
         self.away = False
-        # Called before a call; what it returns is the answer, and None lets the call have its effect.
+        # Called before a call. Its result is the answer; None lets the call have its effect.
         self.before: Callable[[str, str, dict[str, Any]], Answer | None] | None = None
         # Called after a call had its effect; raising there is a lost reply.
         self.after: Callable[[str, str], None] | None = None
@@ -70,7 +70,7 @@ class FakeMedusa:
         self._lock = threading.Lock()
 
     def forget(self) -> None:
-        """Begin anew, with nothing in it."""
+        """Remove all state."""
         for stored in (
             self.promotions,
             self.deleted_codes,
@@ -84,7 +84,7 @@ class FakeMedusa:
         self.calls.clear()
 
     def add_payment(self, order_id: str, *, at: datetime) -> None:
-        """Money has come in for an order. The order itself does not say so: only its payments move."""
+        """Add a payment to an order. The order itself does not change in Medusa."""
         payment_id = f"pay_{order_id}"
         order = {"order": {"id": order_id}}
         self.payments[payment_id] = {"id": payment_id, "updated_at": at.isoformat(), "payment_collection": order}
@@ -138,9 +138,9 @@ class FakeMedusa:
         return 404, f"<pre>Cannot {method} {path}</pre>"
 
     def _read_cart(self, cart_id: str, query: dict[str, Any]) -> Answer:
-        """Of a cart without a total of its own Medusa works out no other: not asked for one, it gives none of items.
+        """The requested fields of a cart. Without the cart's own total, Medusa computes no totals of its items.
 
-        It gives credit lines as a whole, or not at all.
+        It returns credit lines as a whole, or not at all.
         """
         status, document = self._one("cart", self.carts, cart_id)
         fields = query.get("fields", "").split(",")
@@ -232,7 +232,7 @@ class FakeMedusa:
             if code not in self.live_codes():
                 return 400, {"type": "invalid_data", "message": f"The promotion code {code} is invalid"}
             promotion = next(p for p in self.promotions.values() if p["code"] == code)
-            # A code that takes nothing off is left out of the cart, and Medusa says so in no other way.
+            # Medusa leaves out a code that takes nothing off, without an error.
             if _rules_hold(promotion, cart) and _discount(promotion, cart):
                 cart["promotions"].append({"code": code})
         return 200, {"cart": cart}
@@ -262,14 +262,14 @@ class FakeMedusa:
         if len(body["codes"]) > PLUGIN_CODES:
             return 400, {"type": "invalid_data", "message": f"Invalid request: {PLUGIN_CODES} codes at most"}
         codes = set(body["codes"])
-        found = {who: codes & codes_in(cart) for who, cart in self.carts.items() if not cart["completed_at"]}
-        held_by = {who: sorted(held) for who, held in found.items() if held}
+        codes_of = {cart_id: codes & codes_in(cart) for cart_id, cart in self.carts.items() if not cart["completed_at"]}
+        held_by = {cart_id: sorted(held) for cart_id, held in codes_of.items() if held}
         changed = held_by
         if not body.get("dry_run"):
-            free = [who for who in held_by if who not in self.locked_carts]
-            changed = {who: held_by[who] for who in free[: self.carts_a_call]}
-            for who, held in changed.items():
-                self._take_out(self.carts[who], held)
+            free = [cart_id for cart_id in held_by if cart_id not in self.locked_carts]
+            changed = {cart_id: held_by[cart_id] for cart_id in free[: self.carts_a_call]}
+            for cart_id, held in changed.items():
+                self._take_out(self.carts[cart_id], held)
         remaining = len(held_by) if body.get("dry_run") else len(held_by) - len(changed)
         return 200, {"carts": [{"cart_id": w, "codes": h} for w, h in changed.items()], "remaining": remaining}
 
@@ -360,12 +360,12 @@ def _discount(promotion: dict[str, Any], cart: dict[str, Any]) -> bool:
     """Take the promotion off the cart's lines or its shipping; False when there was nothing to take it off."""
     method = promotion["application_method"]
     if method["target_type"] == "shipping_methods":
-        found = [shipping for shipping in cart["shipping_methods"] if shipping["total"] > 0]
+        targets = [shipping for shipping in cart["shipping_methods"] if shipping["total"] > 0]
     else:
         lines = [line for line in cart["items"] if line["total"] > 0 and line.get("is_discountable", True)]
-        found = [line for line in lines if _is_target(method, line["product_id"])]
-    whole, left = sum(item["total"] for item in found), method.get("max_quantity") or 0
-    for item in sorted(found, key=lambda item: item["total"] / item.get("quantity", 1)):
+        targets = [line for line in lines if _is_target(method, line["product_id"])]
+    whole, left = sum(item["total"] for item in targets), method.get("max_quantity") or 0
+    for item in sorted(targets, key=lambda item: item["total"] / item.get("quantity", 1)):
         if method["type"] == "fixed":
             amount = min(method["value"] * item["total"] / whole, item["total"])
         elif method["allocation"] == "once":
@@ -376,7 +376,7 @@ def _discount(promotion: dict[str, Any], cart: dict[str, Any]) -> bool:
         item["total"] -= amount
         item["adjustments"].append({"code": promotion["code"], "amount": amount})
     cart["item_total"] = sum(line["total"] for line in cart["items"])
-    return bool(found)
+    return bool(targets)
 
 
 def _is_target(method: dict[str, Any], product_id: str) -> bool:

@@ -1,4 +1,4 @@
-"""Orders with a history, and what each should earn in the end by an arithmetic of its own: whole cents, no decimals."""
+"""Orders with a history, and what each should earn in the end, computed separately in whole cents."""
 
 import random
 from collections import Counter
@@ -14,8 +14,8 @@ _MAX_FACTS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Life:
-    """One order: what Medusa said of it over time, oldest first, and the dust it should hold after each."""
+class OrderHistory:
+    """One order: its facts over time, oldest first, and the points that it should hold after each."""
 
     order_id: str
     customer_id: str
@@ -27,22 +27,24 @@ class Life:
         return self.facts[-1]
 
 
-def order_lives(count: int, *, customers: int, chance: random.Random) -> list[Life]:
+def order_histories(count: int, *, customers: int, chance: random.Random) -> list[OrderHistory]:
     """Orders that are placed, and some of them returned in part, edited or canceled; at 1 point for each whole eur."""
-    return [_life(f"order_{number:05}", f"cus_{number % customers:03}", chance) for number in range(count)]
+    return [_order_history(f"order_{number:05}", f"cus_{number % customers:03}", chance) for number in range(count)]
 
 
-def balances(lives: Iterable[Life], heard: Mapping[str, int] | None = None) -> dict[str, int]:
-    """What each customer should have, zeros left out. `heard` says by order the newest fact that was heard of, by its
-    place in `facts`; without it all of them were."""
+def balances(histories: Iterable[OrderHistory], received: Mapping[str, int] | None = None) -> dict[str, int]:
+    """What each customer should have, without zeros.
+
+    `received` has for each order the place in `facts` of the newest facts that Dust received; None: it received all.
+    """
     sums: Counter[str] = Counter()
-    for life in lives:
-        place = len(life.facts) - 1 if heard is None else heard.get(life.order_id)
-        sums[life.customer_id] += 0 if place is None else life.worth[place]
+    for history in histories:
+        place = len(history.facts) - 1 if received is None else received.get(history.order_id)
+        sums[history.customer_id] += 0 if place is None else history.worth[place]
     return {customer: dust for customer, dust in sums.items() if dust}
 
 
-def _life(order_id: str, customer_id: str, chance: random.Random) -> Life:
+def _order_history(order_id: str, customer_id: str, chance: random.Random) -> OrderHistory:
     # Within the last half day: the first poll of `reconcile` looks back a day.
     placed = START - timedelta(hours=12) + timedelta(seconds=chance.randrange(36_000))
     facts, worth = [], []
@@ -53,7 +55,7 @@ def _life(order_id: str, customer_id: str, chance: random.Random) -> Life:
             version > 1 and chance.random() < 0.3,
         )
         returned = chance.randint(0, quantity) if version > 1 else 0
-        # A discount that can be split over the units without a rest.
+        # A discount that can be split over the units without a remainder.
         discount_cents = chance.randrange(cents) * quantity
         facts.append(
             order(
@@ -77,4 +79,4 @@ def _life(order_id: str, customer_id: str, chance: random.Random) -> Life:
         worth.append(0 if canceled else standing_cents // 100)
         if canceled:
             break
-    return Life(order_id=order_id, customer_id=customer_id, facts=facts, worth=worth)
+    return OrderHistory(order_id=order_id, customer_id=customer_id, facts=facts, worth=worth)

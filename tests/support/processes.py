@@ -1,4 +1,4 @@
-"""Dust's own processes, real ones, for tests that crowd them or kill them."""
+"""Real processes of Dust, for tests that load or kill them."""
 
 import os
 import socket
@@ -15,7 +15,7 @@ from bridge.development.stack.supervisor import Program, supervised
 from bridge.development.stack.up import DUST
 from tests.support import clock
 
-# Generous: only a defect, or a machine that hardly moves, ever reaches it.
+# Only a defect or a very slow machine takes this long.
 PATIENCE_SECONDS = 90.0
 
 
@@ -27,7 +27,7 @@ def running(
 
     `sockets` are those that servers listen on, by name of the program.
 
-    Of the variables around us those of Dust are not passed on; `environment` alone decides.
+    `DUST_` variables of this process are not passed on, only those of `environment`.
     """
     with clock.running():
         yield from _running(environment, commands, sockets or {})
@@ -41,15 +41,15 @@ def _running(
         Program(name=name, command=[*DUST, *command.split()], listens_on=sockets.get(name))
         for name, command in commands.items()
     ]
-    said = StringIO()
+    output = StringIO()
     variables = {**around, "PYTHONUNBUFFERED": "1", **environment}
-    with supervised(programs, environment=variables, console=Console(file=said, width=200)) as supervisor:
+    with supervised(programs, environment=variables, console=Console(file=output, width=200)) as supervisor:
         try:
-            yield said
+            yield output
             supervisor.check()
         except BaseException:
             # Shown by pytest under the failed test.
-            print(said.getvalue()[-20_000:])
+            print(output.getvalue()[-20_000:])
             raise
 
 
@@ -78,8 +78,8 @@ def eventually(holds: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> 
 def dust_processes(command: str) -> list[psutil.Process]:
     """Our own processes that run this Celery command, the parent first."""
     everything = psutil.Process().children(recursive=True)
-    found = [process for process in everything if _runs(process, command)]
-    return sorted(found, key=lambda process: process.pid)
+    matching = [process for process in everything if _runs(process, command)]
+    return sorted(matching, key=lambda process: process.pid)
 
 
 def _runs(process: psutil.Process, command: str) -> bool:

@@ -35,40 +35,40 @@ class Purchase:
     rate: int | None = None
     """The earning rate that was in force when it was first settled."""
     waits_for_payment: bool = False
-    """Whether the rules of then let an order earn once it is paid only."""
+    """Whether the rules of its first settlement require payment before it earns."""
     seen: tuple[int, int] = (0, 0)
     """The version of the newest facts that Dust has received."""
     due: bool = False
     """Whether it is paid, or has nothing to pay, by the newest facts of Dust, or was paid in any earlier ones."""
     was_paid: bool = False
-    """The same, of what stays so: an order that costs nothing is paid only as long as it does."""
+    """The same without what can end: an order that costs nothing is paid only as long as it does."""
 
     @property
     def age(self) -> tuple[int, int]:
-        """Medusa counts changes of the lines; a payment is no change to it, but then more money has moved."""
+        """The marks of how new the facts are. A payment changes only the sum of moved money."""
         return self.version, self.captured + self.refunded
 
     @property
     def paid(self) -> bool:
         return self.captured > 0
 
-    def share_that_stands(self) -> Fraction:
+    def share_kept(self) -> Fraction:
         return Fraction(self.quantity - self.returned, self.quantity)
 
     def bought(self) -> Fraction:
-        """What the customer keeps of what was ordered costs."""
-        return (self.price * self.quantity - self.discount) * self.share_that_stands()
+        """The price of the ordered units that the customer keeps."""
+        return (self.price * self.quantity - self.discount) * self.share_kept()
 
     def total(self) -> Fraction:
         return self.bought() + self.swapped - self.credit
 
     def given(self) -> Fraction:
-        """What the customer has paid for all this; before anything was captured, what was ordered is on trust."""
+        """What the customer has paid, less refunds. Before the first capture, the ordered items count as paid."""
         on_trust = self.price * self.quantity - self.discount - self.credit
         return Fraction(self.captured - self.refunded if self.paid else on_trust)
 
     def earned(self) -> int:
-        """By the order as it is now: what is not paid of it is not paid of what was swapped in."""
+        """The points of the order as it is now. Unpaid money is missing for the items that were swapped in."""
         if self.canceled or self.rate is None or (self.waits_for_payment and not self.due):
             return 0
         missing = max(Fraction(0), self.total() - self.given())
@@ -86,14 +86,14 @@ class Purchase:
         return Fraction(self.captured) / self.to_pay()
 
     def discount_used(self) -> Fraction:
-        return Fraction(0) if self.canceled else self.discount * self.share_that_stands()
+        return Fraction(0) if self.canceled else self.discount * self.share_kept()
 
     def dust_used(self, dust: int, value: Fraction) -> int:
         """How much of a redemption of these points, worth this amount of money, the order uses."""
         return min(dust, ceil(self.discount_used() / value * dust))
 
-    def hear(self, facts: dict[str, Any], *, rate: int, waits: bool) -> bool:
-        """Dust receives these facts. The first ones fix the rules, and older ones than the known change nothing."""
+    def receive(self, facts: dict[str, Any], *, rate: int, waits: bool) -> bool:
+        """Dust receives these facts. The first ones fix the rules, and outdated ones change nothing."""
         if self.rate is None:
             self.rate, self.waits_for_payment = rate, waits
         age = (facts["version"], facts["summary"]["paid_total"] + facts["summary"]["refunded_total"])
@@ -102,7 +102,7 @@ class Purchase:
         self.seen = age
         captured, refunded = facts["summary"]["paid_total"], facts["summary"]["refunded_total"]
         swapped = sum(item["total"] for item in facts["items"] if item["id"].startswith("swap_"))
-        # Medusa takes an order for paid that is short of a cent.
+        # Medusa treats an order as paid if one cent is missing.
         paid = captured > 0 and captured + 0.01 >= facts["total"] + refunded - swapped
         self.due = paid or self.was_paid or facts["total"] <= 0
         self.was_paid |= paid or (captured > 0 and facts["total"] <= 0)

@@ -96,5 +96,5 @@ def receiving() -> Iterator[Receiver]:
 
 
 def status(code: int, body: bytes = b"", **headers: str) -> Answer:
-    """Answer every call so."""
+    """Answer every call with this status."""
     return lambda _: (code, {name.replace("_", "-"): value for name, value in headers.items()}, body)

@@ -49,13 +49,13 @@ def redemption(kind: RedemptionKind, *codes: Code) -> Redemption:
 def redeem_points(customer_id: CustomerId, dust: int, *, key: str) -> Redemption:
     """Hold points for a discount in euros, and make its promotion. Raises `Conflict` when there are too few."""
     request = Request(customer_id=customer_id, idempotency_key=key, request_hash="same", dust=dust, currency_code="eur")
-    made = redeem(request, get_medusa())
-    advance(made.id, get_medusa())
-    return made
+    redeemed = redeem(request, get_medusa())
+    advance(redeemed.id, get_medusa())
+    return redeemed
 
 
 def release_redemption(redemption: Redemption) -> Redemption:
-    """Let the customer give the redemption up; as it is then."""
+    """Request the release as the customer, and process it. Returns the redemption."""
     with transaction() as connection:
         request_release(connection, redemption.customer_id, redemption.id, now=now())
     return advance(redemption.id, get_medusa()).redemption

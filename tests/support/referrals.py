@@ -18,10 +18,10 @@ def set_referral_bonus(**more: Any) -> None:
 
 
 def referral_of(api: TestClient, customer_id: str) -> dict[str, Any]:
-    answer = api.get(REFERRAL, headers=tokens.customer(customer_id))
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
+    response = api.get(REFERRAL, headers=tokens.customer(customer_id))
+    assert response.status_code == 200, response.text
+    referral: dict[str, Any] = response.json()
+    return referral
 
 
 def state_referral(api: TestClient, customer_id: str, code: str) -> httpx.Response:
@@ -29,9 +29,9 @@ def state_referral(api: TestClient, customer_id: str, code: str) -> httpx.Respon
 
 
 def refer(api: TestClient, new: str = "cus_new", by: str = "cus_old") -> None:
-    """The new customer states the old one's code."""
-    answer = state_referral(api, new, referral_of(api, by)["code"])
-    assert answer.status_code == 201, answer.text
+    """The new customer enters the old one's code."""
+    response = state_referral(api, new, referral_of(api, by)["code"])
+    assert response.status_code == 201, response.text
 
 
 def bought(number: int = 1, *, by: str = "cus_new", paid: bool = True, **more: Any) -> dict[str, Any]:
@@ -44,5 +44,5 @@ def bought(number: int = 1, *, by: str = "cus_new", paid: bool = True, **more: A
 def bonuses() -> tuple[int, int]:
     """Points of the old and the new customer that are not from orders."""
     return tuple(  # type: ignore[return-value]
-        sum(amount for kind, amount in history(who) if kind != "earn") for who in ("cus_old", "cus_new")
+        sum(amount for kind, amount in history(customer_id) if kind != "earn") for customer_id in ("cus_old", "cus_new")
     )

@@ -26,6 +26,6 @@ class Scraped:
 
 
 def scrape(client: Any) -> Scraped:
-    answer = client.get("/metrics")
-    assert answer.status_code == 200
-    return Scraped(answer.text)
+    response = client.get("/metrics")
+    assert response.status_code == 200
+    return Scraped(response.text)

@@ -1,4 +1,4 @@
-"""What must never be found in a log, as patterns."""
+"""Patterns of what no log may contain."""
 
 NOT_FOR_LOGS = (
     r"[\w.+-]+@[\w-]+\.[\w.-]+",  # an e-mail address

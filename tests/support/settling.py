@@ -55,6 +55,6 @@ def have_rules(policy: str = "allow", **earn: Any) -> None:
     set_rules(earn={"rates": {"eur": "100"}, **earn}, reversal={"negative_balance": policy})
 
 
-def order_of(who: str, version: int, *, price: float = 10, **more: Any) -> dict[str, Any]:
+def order_of(customer_id: str, version: int, *, price: float = 10, **more: Any) -> dict[str, Any]:
     """A version of one order, which belongs to this customer."""
-    return order(customer_id=who, version=version, lines=[line(price=price)], **more)
+    return order(customer_id=customer_id, version=version, lines=[line(price=price)], **more)

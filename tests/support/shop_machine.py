@@ -1,4 +1,4 @@
-"""A shop that is played: what happens in Medusa, how Dust hears of it, and what Dust says. For random sequences.
+"""A shop for random sequences: its orders in Medusa, the delivery of events to Dust, and Dust's results.
 
 The rules of the game are in `any_shop.py`, what orders are worth is in `shop_model.py`.
 """
@@ -50,7 +50,7 @@ class EventDelivery(StrEnum):
 
     SETTLED = "settled"
     IN_THE_INBOX = "in the inbox"
-    """It waits there for the next batch."""
+    """The event waits in the inbox for the next batch."""
     LATE = "late"
     LOST = "lost"
 
@@ -67,14 +67,14 @@ class Hold:
     customer: str
     dust: int
     value: int
-    made: dict[str, Redemption]
+    redemptions: dict[str, Redemption]
     sales: list[int] = field(default_factory=list)
     """Orders with its code: more than one when Medusa deleted the others."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Books:
-    """What Dust says, by world."""
+    """Dust's results in one world."""
 
     figures: dict[str, tuple[int, int, int, int, int]]
     """By customer: balance, held, pending, debt, waived."""
@@ -106,7 +106,7 @@ class PlayedShop(RuleBasedStateMachine):
         super().__init__()
         self.medusa.forget()
         empty_database()
-        # What the sequence moves, teardown takes back.
+        # `teardown` undoes moves of the clock.
         self.clock_moved = timedelta()
         self.kind = Shop.ODD
         self.worlds: tuple[str, ...] = ("a",)
@@ -124,7 +124,7 @@ class PlayedShop(RuleBasedStateMachine):
         self.touched = False
         self.received = 0
         self.polled = False
-        """Whether all events were sent once already: it takes long."""
+        """Whether all events were delivered once already, which is slow."""
 
     def pass_time(self, by: timedelta) -> None:
         # `teardown` moves it back.
@@ -174,11 +174,11 @@ class PlayedShop(RuleBasedStateMachine):
         return f"order_{sale.number:03}_{world}"
 
     def document(self, sale: Sale, world: str) -> dict[str, Any]:
-        code = self.holds[sale.hold].made[world].codes[0].code if sale.hold is not None else None
+        code = self.holds[sale.hold].redemptions[world].codes[0].code if sale.hold is not None else None
         return sale.facts(self.order_id(sale, world), self.customer(sale.customer, world), code)
 
     def changed(self, sale: Sale, delivery: EventDelivery, *, version: int = 1, moves: bool = True) -> None:
-        """The order is different now. A payment moves neither its version nor its time."""
+        """The order has changed. A payment changes neither its version nor its time."""
         self.pass_time(timedelta(seconds=1))
         sale.version += version
         if moves:
@@ -209,13 +209,13 @@ class PlayedShop(RuleBasedStateMachine):
         self.inbox.append(snapshot)
 
     def drain(self) -> None:
-        """What is in the inbox is settled, in one batch."""
+        """Settle the events of the inbox in one batch."""
         self.touched = True
         batch, self.inbox = self.inbox, []
         for snapshot in batch:
             if not snapshot.draft and snapshot.number not in self.deleted:
                 rules = self.pinned.setdefault(snapshot.number, self.programme)
-                self.ranking.hear(snapshot, rules)
+                self.ranking.receive(snapshot, rules)
         self.drain_inbox()
         self.is_settled()
 
@@ -259,25 +259,27 @@ class PlayedShop(RuleBasedStateMachine):
         if dust <= 0:
             return None
         number = len(self.holds)
-        made = {
+        redemptions = {
             world: redeem_points(self.customer(customer, world), dust, key=f"key_{number}_{world}")
             for world in self.worlds
         }
-        self.holds[number] = Hold(number=number, customer=customer, dust=dust, value=dust // REDEEM_RATE, made=made)
+        self.holds[number] = Hold(
+            number=number, customer=customer, dust=dust, value=dust // REDEEM_RATE, redemptions=redemptions
+        )
         return self.holds[number]
 
     def _spendable(self, customer: str, world: str) -> int:
         with transaction() as connection:
-            # What is due counts, whether or not a sweep has booked it.
+            # Due points count, whether or not a sweep has booked them.
             account = open_accounts(connection, [self.customer(customer, world)])[self.customer(customer, world)]
             account.book_due(now=now())
             return account.available
 
     def is_live(self, hold: Hold) -> bool:
-        return all(redemption.codes[0].code in self.medusa.live_codes() for redemption in hold.made.values())
+        return all(redemption.codes[0].code in self.medusa.live_codes() for redemption in hold.redemptions.values())
 
     def order_with(self, hold: Hold, price: int, delivery: EventDelivery) -> Sale:
-        for redemption in hold.made.values():
+        for redemption in hold.redemptions.values():
             self.medusa.use_code(redemption.codes[0].code)
         hold.sales.append(len(self.all_sales))
         return self.sell(
@@ -330,12 +332,12 @@ class PlayedShop(RuleBasedStateMachine):
             figures={row[0]: tuple(row[1:]) for row in figures},
             orders={order_id: int(points) for order_id, points in orders},
             spent={redemption: int(points) for redemption, points in spent},
-            expired={who: int(points) for who, points in expired},
+            expired={customer: int(points) for customer, points in expired},
             rows={row.order_id: row for row in rows},
         )
 
     def spent_by(self, name: str, world: str, books: Books) -> int:
-        own = [hold.made[world].id for hold in self.holds.values() if hold.customer == name]
+        own = [hold.redemptions[world].id for hold in self.holds.values() if hold.customer == name]
         return sum(books.spent.get(redemption_id, 0) for redemption_id in own)
 
     def known(self, row: Any) -> Sale | None:

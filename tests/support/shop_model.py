@@ -1,4 +1,4 @@
-"""What the orders of a whole shop are worth, for random sequences: an arithmetic of its own, without any code of Dust.
+"""The worth of the orders of a whole shop, for random sequences, computed without any code of Dust.
 
 A `Sale` is an order as Medusa has it, `Rules` are what an order met when Dust first settled it, and `Ranking` works out
 what limits and tiers make of a customer's orders.
@@ -19,7 +19,7 @@ REDEEM_RATE = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """What one version of the programme says."""
+    """The rules of one version of the programme."""
 
     rate: int = 1
     waits: bool = False
@@ -36,7 +36,7 @@ class Rules:
     tier_days: int = 30
     tier_by_money: bool = False
     levels: tuple[tuple[int, Fraction], ...] = ()
-    """From how much on, and by what factor."""
+    """Threshold and factor."""
 
     def document(self) -> dict[str, Any]:
         limits = {
@@ -98,12 +98,12 @@ class Sale:
     """Medusa has deleted it."""
 
     @property
-    def share_that_stands(self) -> Fraction:
+    def share_kept(self) -> Fraction:
         return Fraction(self.quantity - self.returned, self.quantity)
 
     @property
     def bought(self) -> Fraction:
-        return (self.price * self.quantity - self.discount) * self.share_that_stands
+        return (self.price * self.quantity - self.discount) * self.share_kept
 
     @property
     def total(self) -> Fraction:
@@ -124,7 +124,7 @@ class Sale:
         return self.captured + self.money_back
 
     def counts(self, rules: Rules) -> bool:
-        """Whether what the rules wait for has happened."""
+        """Whether the event required by the rules has happened."""
         return self.stands and (self.paid or not rules.waits)
 
     def spent(self, rules: Rules) -> Fraction:
@@ -144,7 +144,7 @@ class Sale:
         """How many points of a redemption the order uses, of `dust` that take `value` off."""
         if not self.stands:
             return 0
-        return min(dust, ceil(self.discount * self.share_that_stands * Fraction(dust, value)))
+        return min(dust, ceil(self.discount * self.share_kept * Fraction(dust, value)))
 
     def facts(self, order_id: str, customer_id: str, code: str | None) -> dict[str, Any]:
         """The order as Medusa gives it."""
@@ -194,7 +194,7 @@ class Sale:
         return document
 
     def _with_noise(self, amount: float) -> float:
-        """What Medusa's arithmetic leaves of an amount: 60 is 59.99999999999999, and 0 is 1e-20."""
+        """An amount with the noise of Medusa's arithmetic: 60 is 59.99999999999999, and 0 is 1e-20."""
         return amount + self.noise * 2 * ulp(amount) if amount else self.noise * 1e-20
 
 
@@ -210,7 +210,7 @@ class Ranking:
     rules: dict[int, Rules] = field(default_factory=dict)
     factors: dict[int, Fraction] = field(default_factory=dict)
 
-    def hear(self, sale: Sale, rules: Rules) -> None:
+    def receive(self, sale: Sale, rules: Rules) -> None:
         before = self.known.get(sale.number)
         if before is None:
             self.rules[sale.number] = rules
@@ -224,38 +224,38 @@ class Ranking:
         self.known.pop(number, None)
 
     def _factor(self, sale: Sale, rules: Rules) -> Fraction:
-        got = self.shares(sale.customer)
+        earned = self.shares(sale.customer)
         total = Fraction(0)
         for earlier in self._orders_of(sale.customer):
             own = self.rules[earlier.number]
             inside = sale.created - timedelta(days=rules.tier_days) < earlier.created <= sale.created
             if inside and not earlier.unpaid(own):
-                total += earlier.spent(own) if rules.tier_by_money else got[earlier.number]
+                total += earlier.spent(own) if rules.tier_by_money else earned[earlier.number]
         reached = [factor for threshold, factor in rules.levels if threshold <= total]
         return reached[-1] if reached else Fraction(1)
 
     def shares(self, customer: str) -> dict[int, int]:
-        """What each of the customer's orders gets."""
-        got: dict[int, int] = {}
+        """The points of each of the customer's orders."""
+        earned: dict[int, int] = {}
         before: list[Sale] = []
         for sale in self._orders_of(customer):
             rules = self.rules[sale.number]
             most = sale.worth(rules, self.factors[sale.number])
             if rules.per_day is not None:
                 day = [earlier for earlier in before if earlier.created.date() == sale.created.date()]
-                most = min(most, max(0, rules.per_day - _sum(got, day)))
+                most = min(most, max(0, rules.per_day - _sum(earned, day)))
             if rules.window is not None:
                 points, days = rules.window
                 window = [earlier for earlier in before if earlier.created > sale.created - timedelta(days=days)]
-                most = min(most, max(0, points - _sum(got, window)))
-            got[sale.number] = most
+                most = min(most, max(0, points - _sum(earned, window)))
+            earned[sale.number] = most
             before.append(sale)
-        return got
+        return earned
 
     def _orders_of(self, customer: str) -> list[Sale]:
         own = [sale for sale in self.known.values() if sale.customer == customer]
         return sorted(own, key=lambda sale: (sale.created, sale.number))
 
 
-def _sum(got: dict[int, int], sales: Iterable[Sale]) -> int:
-    return sum(got[sale.number] for sale in sales)
+def _sum(earned: dict[int, int], sales: Iterable[Sale]) -> int:
+    return sum(earned[sale.number] for sale in sales)

@@ -13,12 +13,12 @@ from tests.support.orders import line, order, order_event
 from tests.support.processes import eventually
 
 CUSTOMERS, WORTH = 10, 7
-# Enough events that some are always being processed. The rest of the time goes to the workers.
+# Enough events that some are always being processed, with CPU left for the workers.
 _PAUSE_SECONDS = 0.02
 
 
 class SteadyOrders:
-    """Posts the event of a new order after each other one until it is closed. A refused one is posted again."""
+    """Posts events of new orders one after the other until it is closed. A refused event is posted again."""
 
     def __init__(self, url: str) -> None:
         self.acknowledged = 0

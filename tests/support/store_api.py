@@ -22,15 +22,15 @@ def redeem(
 
 def redeemed(api: TestClient, request: dict[str, Any], **how: Any) -> dict[str, Any]:
     """Redeem, and advance the redemption until Medusa has its promotion."""
-    answer = redeem(api, request, **how)
-    assert answer.status_code == 202, answer.text
-    advance(answer.json()["redemption"]["id"], get_medusa())
-    return show(api, answer.json()["redemption"]["id"])
+    response = redeem(api, request, **how)
+    assert response.status_code == 202, response.text
+    advance(response.json()["redemption"]["id"], get_medusa())
+    return show(api, response.json()["redemption"]["id"])
 
 
 def show(api: TestClient, redemption_id: str) -> dict[str, Any]:
-    answer = api.get(f"/store/dust/redemptions/{redemption_id}", headers=tokens.customer())
-    redemption: dict[str, Any] = answer.json()["redemption"]
+    response = api.get(f"/store/dust/redemptions/{redemption_id}", headers=tokens.customer())
+    redemption: dict[str, Any] = response.json()["redemption"]
     return redemption
 
 
@@ -45,7 +45,7 @@ def figures(api: TestClient) -> tuple[int, int, int]:
 
 
 def quote(api: TestClient, cart_id: str = "cart_1") -> dict[str, Any]:
-    answer = api.post("/store/dust/quote", json={"cart_id": cart_id}, headers=tokens.customer())
-    assert answer.status_code == 200, answer.text
-    body: dict[str, Any] = answer.json()
+    response = api.post("/store/dust/quote", json={"cart_id": cart_id}, headers=tokens.customer())
+    assert response.status_code == 200, response.text
+    body: dict[str, Any] = response.json()
     return body

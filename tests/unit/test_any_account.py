@@ -1,4 +1,4 @@
-"""Every movement of accounts, in any order: their lots are what the models of single coins have.
+"""Operations on accounts in any sequence: their lots equal those of models with single coins.
 
 No database, so that a great many sequences can be played; `test_any_life.py` plays them through settlement.
 """
@@ -24,36 +24,36 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 days = st.sampled_from([None, None, 1, 3, 8, 20])
 
 
-def make_memo(kind: Kind, reference_id: str, moment: datetime) -> PostingDetails:
-    what = "redemption" if reference_id.startswith("dred") else "order"
+def make_details(kind: Kind, reference_id: str, moment: datetime) -> PostingDetails:
+    reference_type = "redemption" if reference_id.startswith("dred") else "order"
     return PostingDetails(
-        kind=kind, reference_type=what, reference_id=reference_id, description="test", event_at=moment
+        kind=kind, reference_type=reference_type, reference_id=reference_id, description="test", event_at=moment
     )
 
 
 def uses(account: Account, redemption: str, figure: str) -> Counter[str]:
-    """What the rows of a redemption did to each lot, as `book.reserved_lots` and `book.spent_lots` read it."""
-    found: Counter[str] = Counter()
+    """What the rows of a redemption changed in each lot, as `store.reserved_lots` and `store.spent_lots` read it."""
+    moved: Counter[str] = Counter()
     for posting in account.postings:
         if (posting.details.reference_type, posting.details.reference_id) == ("redemption", redemption):
             for move in posting.moves:
-                found[move.lot_id] += move.held if figure == "held" else -move.remaining
-    return +found
+                moved[move.lot_id] += move.held if figure == "held" else -move.remaining
+    return +moved
 
 
 def taken_for(account: Account, order: str) -> Counter[str]:
-    """What reversals of an order took from each lot and was not restored, as `book.taken_lots` reads it."""
-    found: Counter[str] = Counter()
+    """What reversals of an order took from each lot and was not restored, as `store.taken_lots` reads it."""
+    taken: Counter[str] = Counter()
     for posting in account.postings:
         if posting.details.reference_id == order and posting.details.kind in {Kind.EARN, Kind.REVERSE}:
             for move in posting.moves:
                 if account.lots[move.lot_id].origin_version != posting.version:
-                    found[move.lot_id] -= move.remaining
-    return +found
+                    taken[move.lot_id] -= move.remaining
+    return +taken
 
 
 def lots_of(accounts: Iterable[Account]) -> list[dict[Any, tuple[int, int]]]:
-    found = []
+    lots_of_accounts = []
     for account in accounts:
         lots: dict[Any, tuple[int, int]] = {}
         for lot in account.lots.values():
@@ -61,8 +61,8 @@ def lots_of(accounts: Iterable[Account]) -> list[dict[Any, tuple[int, int]]]:
                 key = lot.source_id, lot.matures_at, lot.expires_at
                 left, held = lots.get(key, (0, 0))
                 lots[key] = left + lot.remaining, held + lot.held
-        found.append(lots)
-    return found
+        lots_of_accounts.append(lots)
+    return lots_of_accounts
 
 
 class AnyAccount(RuleBasedStateMachine):
@@ -77,69 +77,69 @@ class AnyAccount(RuleBasedStateMachine):
         self.models = [AccountModel(), AccountModel()]
         self.dates: dict[str, Any] = {}
         self.given = 0
-        self.of: dict[str, int] = {}
-        """Whose account a redemption is of."""
+        self.owner_of: dict[str, int] = {}
+        """The account of each redemption."""
         self.booked: Counter[Any] = Counter()
-        """What is booked of an order, by order and account; of a redemption what it has spent."""
+        """Booked points by order and account, and spent points by redemption."""
         self.taken: Counter[tuple[str, int]] = Counter()
 
     def details(self, kind: Kind, reference_id: str) -> PostingDetails:
         self.now += timedelta(seconds=1)
-        return make_memo(kind, reference_id, self.now)
+        return make_details(kind, reference_id, self.now)
 
-    @rule(target=orders, who=st.integers(0, 1), amount=st.integers(1, 30), matures=days, expires=days)
-    def earn(self, who: int, amount: int, matures: int | None, expires: int | None) -> Any:
+    @rule(target=orders, owner=st.integers(0, 1), amount=st.integers(1, 30), matures=days, expires=days)
+    def earn(self, owner: int, amount: int, matures: int | None, expires: int | None) -> Any:
         order = new_id("order")
         details = self.details(Kind.EARN, order)
         dates = {
             "matures_at": self.now + timedelta(days=matures) if matures else None,
             "expires_at": self.now + timedelta(days=expires) if expires else None,
         }
-        self.accounts[who].earn(amount, details, now=self.now, **dates)
-        self.models[who].earn(order, amount, now=self.now, **dates)
-        self.booked[order, who] = amount
+        self.accounts[owner].earn(amount, details, now=self.now, **dates)
+        self.models[owner].earn(order, amount, now=self.now, **dates)
+        self.booked[order, owner] = amount
         self.given += amount
         return order, dates
 
-    @rule(order=orders, who=st.integers(0, 1), part=st.integers(1, 30), within=st.booleans())
-    def reverse(self, order: Any, who: int, part: int, within: bool) -> None:
-        amount = min(part, self.booked[order[0], who])
+    @rule(order=orders, owner=st.integers(0, 1), part=st.integers(1, 30), within=st.booleans())
+    def reverse(self, order: Any, owner: int, part: int, within: bool) -> None:
+        amount = min(part, self.booked[order[0], owner])
         if not amount:
             return
         policy = NegativeBalance.WITHIN_BALANCE if within else NegativeBalance.ALLOW
         details = self.details(Kind.REVERSE, order[0])
-        taken = self.accounts[who].reverse(amount, details, now=self.now, policy=policy)
-        assert taken == self.models[who].reverse(order[0], amount, now=self.now, within_balance=within)
-        self.booked[order[0], who] -= taken
-        self.taken[order[0], who] += taken
+        taken = self.accounts[owner].reverse(amount, details, now=self.now, policy=policy)
+        assert taken == self.models[owner].reverse(order[0], amount, now=self.now, within_balance=within)
+        self.booked[order[0], owner] -= taken
+        self.taken[order[0], owner] += taken
         self.given -= taken
 
-    @rule(order=orders, who=st.integers(0, 1), part=st.integers(1, 30))
-    def restore(self, order: Any, who: int, part: int) -> None:
+    @rule(order=orders, owner=st.integers(0, 1), part=st.integers(1, 30))
+    def restore(self, order: Any, owner: int, part: int) -> None:
         """An order counts again."""
-        if amount := min(part, self.taken[order[0], who]):
-            account, details = self.accounts[who], self.details(Kind.EARN, order[0])
+        if amount := min(part, self.taken[order[0], owner]):
+            account, details = self.accounts[owner], self.details(Kind.EARN, order[0])
             taken = taken_for(account, order[0])
             account.restore(amount, taken, details, now=self.now, **order[1])
-            self.models[who].restore(order[0], amount, now=self.now, **order[1])
-            self.booked[order[0], who] += amount
-            self.taken[order[0], who] -= amount
+            self.models[owner].restore(order[0], amount, now=self.now, **order[1])
+            self.booked[order[0], owner] += amount
+            self.taken[order[0], owner] -= amount
             self.given += amount
 
-    @rule(order=orders, who=st.integers(0, 1), part=st.integers(1, 30))
-    def transfer(self, order: Any, who: int, part: int) -> None:
-        amount, other = min(part, self.booked[order[0], who]), 1 - who
+    @rule(order=orders, owner=st.integers(0, 1), part=st.integers(1, 30))
+    def transfer(self, order: Any, owner: int, part: int) -> None:
+        amount, other = min(part, self.booked[order[0], owner]), 1 - owner
         if not amount:
             return
         details = self.details(Kind.TRANSFER, order[0])
-        debt = self.accounts[who].debt
-        transfers = self.accounts[who].transfer_out(amount, details, now=self.now)
+        debt = self.accounts[owner].debt
+        transfers = self.accounts[owner].transfer_out(amount, details, now=self.now)
         if transfers:
             self.accounts[other].receive_lots(transfers, details, now=self.now)
-        moved = self.models[who].give(order[0], amount, self.models[other], now=self.now)
+        moved = self.models[owner].give(order[0], amount, self.models[other], now=self.now)
         assert moved == sum(transfer.amount for transfer in transfers) <= amount
-        assert self.accounts[who].debt <= debt
-        self.booked[order[0], who] -= moved
+        assert self.accounts[owner].debt <= debt
+        self.booked[order[0], owner] -= moved
         self.booked[order[0], other] += moved
 
     @rule(hours=st.integers(1, 100))
@@ -152,58 +152,58 @@ class AnyAccount(RuleBasedStateMachine):
             account.book_due(now=self.now)
             model.due(self.now)
 
-    @rule(target=held, who=st.integers(0, 1), amount=st.integers(1, 40))
-    def hold(self, who: int, amount: int) -> Any:
+    @rule(target=held, owner=st.integers(0, 1), amount=st.integers(1, 40))
+    def hold(self, owner: int, amount: int) -> Any:
         redemption = new_id("dred")
         details = self.details(Kind.HOLD, redemption)
-        self.models[who].due(self.now)
+        self.models[owner].due(self.now)
         try:
-            self.accounts[who].hold(amount, details, now=self.now)
+            self.accounts[owner].hold(amount, details, now=self.now)
         except Conflict:
-            assert amount > self.models[who].available
+            assert amount > self.models[owner].available
             return multiple()
-        assert amount <= self.models[who].available
-        self.models[who].hold(redemption, amount, now=self.now)
-        self.of[redemption] = who
+        assert amount <= self.models[owner].available
+        self.models[owner].hold(redemption, amount, now=self.now)
+        self.owner_of[redemption] = owner
         return redemption
 
     @rule(target=spent, redemption=consumes(held))
     def release(self, redemption: str) -> str:
-        who = self.of[redemption]
-        account, details = self.accounts[who], self.details(Kind.RELEASE, redemption)
+        owner = self.owner_of[redemption]
+        account, details = self.accounts[owner], self.details(Kind.RELEASE, redemption)
         account.release(uses(account, redemption, "held"), details, now=self.now)
-        self.models[who].release(redemption, now=self.now)
+        self.models[owner].release(redemption, now=self.now)
         return redemption
 
     @rule(target=spent, redemption=consumes(held), percent=st.integers(1, 100))
     def capture(self, redemption: str, percent: int) -> str:
-        who = self.of[redemption]
-        account, details = self.accounts[who], self.details(Kind.REDEEM, redemption)
+        owner = self.owner_of[redemption]
+        account, details = self.accounts[owner], self.details(Kind.REDEEM, redemption)
         reserved = uses(account, redemption, "held")
         amount = max(1, reserved.total() * percent // 100)
         account.redeem(amount, reserved, details, now=self.now)
         if rest := uses(account, redemption, "held"):
-            account.release(rest, make_memo(Kind.RELEASE, redemption, self.now), now=self.now)
-        self.models[who].redeem(redemption, amount, now=self.now)
+            account.release(rest, make_details(Kind.RELEASE, redemption, self.now), now=self.now)
+        self.models[owner].redeem(redemption, amount, now=self.now)
         self.booked[redemption] = amount
         return redemption
 
     @rule(redemption=spent, amount=st.integers(1, 20))
     def use_more(self, redemption: str, amount: int) -> None:
-        who, details = self.of[redemption], self.details(Kind.REDEEM, redemption)
-        self.accounts[who].overdraw(amount, details, now=self.now)
-        self.models[who].overdraw(redemption, amount, now=self.now)
+        owner, details = self.owner_of[redemption], self.details(Kind.REDEEM, redemption)
+        self.accounts[owner].overdraw(amount, details, now=self.now)
+        self.models[owner].overdraw(redemption, amount, now=self.now)
         self.booked[redemption] += amount
 
     @rule(redemption=spent, part=st.integers(1, 20))
     def refund(self, redemption: str, part: int) -> None:
         if amount := min(part, self.booked[redemption]):
-            who, details = self.of[redemption], self.details(Kind.REFUND, redemption)
-            account, waived = self.accounts[who], self.models[who].waived
+            owner, details = self.owner_of[redemption], self.details(Kind.REFUND, redemption)
+            account, waived = self.accounts[owner], self.models[owner].waived
             account.refund(amount, uses(account, redemption, "spent"), details, now=self.now)
-            self.models[who].refund(redemption, amount, now=self.now)
+            self.models[owner].refund(redemption, amount, now=self.now)
             self.booked[redemption] -= amount
-            self.given -= waived - self.models[who].waived
+            self.given -= waived - self.models[owner].waived
 
     @invariant()
     def the_lots_are_those_of_the_models(self) -> None:
@@ -234,7 +234,7 @@ class AnyAccount(RuleBasedStateMachine):
     @invariant()
     def there_is_what_orders_gave_less_what_was_spent_or_expired(self) -> None:
         there = sum(account.balance + account.pending for account in self.accounts)
-        spent = sum(dust for what, dust in self.booked.items() if isinstance(what, str))
+        spent = sum(dust for source, dust in self.booked.items() if isinstance(source, str))
         expired = sum(account.expired.total() for account in self.accounts)
         assert there + spent + expired == self.given
 
@@ -264,66 +264,66 @@ def play_steps(steps: list[Any], sweeps: set[int]) -> list[Account]:
     now, accounts = START, [Account(customer_id=CustomerId(name)) for name in ("cus_1", "cus_2")]
     orders: list[tuple[str, int, dict[str, datetime | None]]] = []
     redemptions: list[tuple[str, int]] = []
-    for number, (what, who, amount, matures, expires, hours) in enumerate(steps):
+    for number, (step, owner, amount, matures, expires, hours) in enumerate(steps):
         for _ in range(hours):
             now += timedelta(hours=1)
             if number in sweeps:
                 for account in accounts:
                     account.book_due(now=now)
-        account = accounts[who]
-        if what == "earn":
+        account = accounts[owner]
+        if step == "earn":
             matures_at = now + timedelta(days=matures) if matures else None
-            # As the rules have it, nothing expires before it matures.
+            # By the rules, nothing expires before it matures.
             expires_at = (matures_at or now) + timedelta(days=expires) if expires else None
             orders.append((f"order_{number}", amount, {"matures_at": matures_at, "expires_at": expires_at}))
-            details = make_memo(Kind.EARN, f"order_{number}", now)
+            details = make_details(Kind.EARN, f"order_{number}", now)
             account.earn(amount, details, now=now, matures_at=matures_at, expires_at=expires_at)
-        elif what == "hold":
+        elif step == "hold":
             redemption = f"dred_{number}"
             try:
-                account.hold(amount, make_memo(Kind.HOLD, redemption, now), now=now)
+                account.hold(amount, make_details(Kind.HOLD, redemption, now), now=now)
             except Conflict:
                 continue
-            redemptions.append((redemption, who))
-        elif what in {"release", "capture", "use", "refund"} and redemptions:
+            redemptions.append((redemption, owner))
+        elif step in {"release", "capture", "use", "refund"} and redemptions:
             redemption, of = redemptions[amount % len(redemptions)]
-            _redemption_step(what, accounts[of], redemption, amount, now)
-        elif what in {"reverse", "restore", "transfer"} and orders:
+            _redemption_step(step, accounts[of], redemption, amount, now)
+        elif step in {"reverse", "restore", "transfer"} and orders:
             order, earned, dates = orders[amount % len(orders)]
-            _order_step(what, accounts, who, order, min(amount, earned), dates, now)
+            _order_step(step, accounts, owner, order, min(amount, earned), dates, now)
     for account in accounts:
         account.book_due(now=now + timedelta(days=100))
     return accounts
 
 
-def _redemption_step(what: str, account: Account, redemption: str, amount: int, now: datetime) -> None:
+def _redemption_step(step: str, account: Account, redemption: str, amount: int, now: datetime) -> None:
     reserved, spent = uses(account, redemption, "held"), uses(account, redemption, "spent")
-    match what:
+    match step:
         case "release" if reserved:
-            account.release(reserved, make_memo(Kind.RELEASE, redemption, now), now=now)
+            account.release(reserved, make_details(Kind.RELEASE, redemption, now), now=now)
         case "capture" if reserved:
             part = min(amount, reserved.total())
-            account.redeem(part, reserved, make_memo(Kind.REDEEM, redemption, now), now=now)
+            account.redeem(part, reserved, make_details(Kind.REDEEM, redemption, now), now=now)
         case "use":
-            account.overdraw(amount, make_memo(Kind.REDEEM, redemption, now), now=now)
+            account.overdraw(amount, make_details(Kind.REDEEM, redemption, now), now=now)
         case "refund" if spent:
-            account.refund(min(amount, spent.total()), spent, make_memo(Kind.REFUND, redemption, now), now=now)
+            account.refund(min(amount, spent.total()), spent, make_details(Kind.REFUND, redemption, now), now=now)
 
 
 def _order_step(
-    what: str, accounts: list[Account], who: int, order: str, amount: int, dates: Any, now: datetime
+    step: str, accounts: list[Account], owner: int, order: str, amount: int, dates: Any, now: datetime
 ) -> None:
-    account = accounts[who]
-    match what:
+    account = accounts[owner]
+    match step:
         case "reverse":
             policy = NegativeBalance.WITHIN_BALANCE if amount % 2 else NegativeBalance.ALLOW
-            account.reverse(amount, make_memo(Kind.REVERSE, order, now), now=now, policy=policy)
+            account.reverse(amount, make_details(Kind.REVERSE, order, now), now=now, policy=policy)
         case "restore":
-            account.restore(amount, taken_for(account, order), make_memo(Kind.EARN, order, now), now=now, **dates)
+            account.restore(amount, taken_for(account, order), make_details(Kind.EARN, order, now), now=now, **dates)
         case "transfer":
-            details = make_memo(Kind.TRANSFER, order, now)
+            details = make_details(Kind.TRANSFER, order, now)
             if transfers := account.transfer_out(amount, details, now=now):
-                accounts[1 - who].receive_lots(transfers, details, now=now)
+                accounts[1 - owner].receive_lots(transfers, details, now=now)
 
 
 @given(steps=STEPS, sweeps=st.sets(st.integers(0, 24)))

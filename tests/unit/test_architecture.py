@@ -25,7 +25,7 @@ LAYERS = (
 )  # fmt: skip
 # Alembic compares the tables of all packages with the database.
 ALL_TABLES = ROOT / "bridge/db/migrations/all_tables.py"
-# Neither of these imports the other.
+# These packages do not import each other.
 INDEPENDENT = {"products", "programme"}
 SHARED = {
     "clock", "counted", "csv_cells", "db", "errors", "gc_tuning", "http", "ids", "observability", "per_process",
@@ -61,7 +61,7 @@ def test_shared_packages_import_shared_ones_only() -> None:
                 assert packages_used(file) <= SHARED, file
 
 
-def test_few_files_are_loose() -> None:
+def test_bridge_has_few_files_outside_packages() -> None:
     assert {file.stem for file in (ROOT / "bridge").glob("*.py")} == LOOSE_FILES
 
 
@@ -76,7 +76,7 @@ def test_the_bridge_does_not_import_the_workers() -> None:
 
 
 def test_tests_share_only_what_is_in_support() -> None:
-    """A test file can change without others: what several files use is in `tests/support`."""
+    """Helpers that several test files use are in `tests/support`."""
     for file in files_of("tests"):
         own = {name for name in imports(file) if name.startswith("tests.")}
         assert all(name.startswith("tests.support.") for name in own), f"{file}: {sorted(own)}"
@@ -127,12 +127,12 @@ def every_error() -> list[type[DustError]]:
     for module in pkgutil.walk_packages(bridge.__path__, "bridge."):
         if not module.name.startswith(NO_MODULES):
             importlib.import_module(module.name)
-    found, waiting = [], [DustError]
+    errors, waiting = [], [DustError]
     while waiting:
         kind = waiting.pop()
         waiting += kind.__subclasses__()
-        found.append(kind)
-    return found
+        errors.append(kind)
+    return errors
 
 
 def test_every_error_has_a_status_and_a_code_of_its_own() -> None:
@@ -168,7 +168,7 @@ def test_every_task_has_a_worker_a_queue_and_every_beat_a_task() -> None:
 
 
 def test_tasks_hold_no_rules_of_their_own() -> None:
-    """They may pass a transaction on, and so name its type; what is done in it is the bridge's business."""
+    """Tasks may pass a connection on. Statements and rules are in `bridge`."""
     for file in files_of("workers"):
         names = [name for name in imports(file) if name != "sqlalchemy.Connection"]
         assert not any(name.startswith(("sqlalchemy", "psycopg", "httpx")) for name in names), file

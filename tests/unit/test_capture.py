@@ -30,10 +30,10 @@ def used(
 
 
 def remembered(document: dict[str, Any], *, dust: int, units: int | None = None) -> FirstUses:
-    made = redemption(
+    redeemed = redemption(
         RedemptionKind.PRODUCTS if units else RedemptionKind.FIXED, code_for(dust, units=units, value=Decimal(1))
     )
-    return first_uses(read_order(document), [made])
+    return first_uses(read_order(document), [redeemed])
 
 
 def units_line(

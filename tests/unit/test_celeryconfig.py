@@ -1,4 +1,4 @@
-"""Messages reach the one queue they are meant for."""
+"""Each message goes to exactly one queue."""
 
 import runpy
 from collections.abc import Callable, Iterator
@@ -44,13 +44,13 @@ def test_every_queue_has_a_routing_key_of_its_own() -> None:
 def test_on_rabbitmq_the_same_queues_are_quorum_queues_that_take_delayed_messages(on_rabbitmq: dict[str, Any]) -> None:
     queues = on_rabbitmq["task_queues"]
     assert {queue.name: queue.routing_key for queue in queues} == {name: name for name in app.amqp.queues}
-    # What Celery wants before it leaves the waiting to RabbitMQ.
+    # The settings with which Celery lets RabbitMQ delay messages.
     assert {queue.exchange.type for queue in queues} == {"topic"}
     assert {queue.queue_arguments["x-queue-type"] for queue in queues} == {"quorum"}
     assert on_rabbitmq["result_backend"] is None
 
 
-def test_a_client_of_a_cluster_knows_all_of_its_nodes_and_waits_for_none(configured: Configured) -> None:
+def test_a_client_of_a_cluster_has_all_its_nodes(configured: Configured) -> None:
     settings = configured(DUST_BROKER_URL="amqp://u:p@one/dust; amqp://u:p@two/dust")
     app = Celery(set_as_current=False)
     app.conf.update({name: value for name, value in settings.items() if name.startswith("broker_")})

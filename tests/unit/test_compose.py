@@ -1,4 +1,4 @@
-"""docker-compose.yml, .env.example and docker/make-env.sh fit each other, and secrets are only where they are used."""
+"""docker-compose.yml, .env.example and docker/make-env.sh agree, and services have only the secrets that they use."""
 
 import re
 import shutil
@@ -42,11 +42,11 @@ EXAMPLE = variables_of(ROOT / ".env.example")
 
 
 def test_each_service_has_only_the_secrets_that_it_uses() -> None:
-    found = {
+    secrets = {
         name: {variable for variable in service["environment"] if SECRET.search(variable)}
         for name, service in SERVICES.items()
     }
-    assert found == SECRETS_OF
+    assert secrets == SECRETS_OF
 
 
 def test_only_migrate_logs_in_as_the_owner() -> None:
@@ -79,7 +79,7 @@ def test_the_example_lists_every_variable() -> None:
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> Path:
+def env_file(tmp_path: Path) -> Path:
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not installed")
     file = tmp_path / ".env"
@@ -88,8 +88,8 @@ def made(tmp_path: Path) -> Path:
 
 
 @pytest.mark.system
-def test_the_secrets_that_are_made_are_accepted(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    variables = variables_of(made)
+def test_the_secrets_that_are_made_are_accepted(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    variables = variables_of(env_file)
     assert set(variables) == set(EXAMPLE)
     required = set(re.findall(r"\$\{([A-Z_]+):\?run docker/make-env.sh", COMPOSE))
     assert {name for name in required if not variables[name]} == set()
@@ -103,11 +103,11 @@ def test_the_secrets_that_are_made_are_accepted(made: Path, monkeypatch: pytest.
 
 
 @pytest.mark.system
-def test_the_file_is_for_its_owner_and_never_overwritten(made: Path) -> None:
-    assert stat.S_IMODE(made.stat().st_mode) == 0o600
-    before = made.read_bytes()
-    again = subprocess.run([ROOT / "docker/make-env.sh", made], capture_output=True, text=True)
+def test_the_file_is_for_its_owner_and_never_overwritten(env_file: Path) -> None:
+    assert stat.S_IMODE(env_file.stat().st_mode) == 0o600
+    before = env_file.read_bytes()
+    again = subprocess.run([ROOT / "docker/make-env.sh", env_file], capture_output=True, text=True)
     assert again.returncode == 1
     assert "was not changed" in again.stderr
-    assert made.read_bytes() == before
-    assert list(made.parent.iterdir()) == [made]
+    assert env_file.read_bytes() == before
+    assert list(env_file.parent.iterdir()) == [env_file]

@@ -1,4 +1,4 @@
-"""What is not HTTP is answered as every other error."""
+"""A request that is not HTTP gets a problem document, as every other error."""
 
 import asyncio
 import json

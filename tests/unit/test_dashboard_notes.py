@@ -14,7 +14,7 @@ WORDING = ROOT / "medusa-plugin/src/admin/lib/wording.ts"
 COMPARED_CHARACTERS = 30
 
 
-def test_the_bridge_has_the_words_of_the_dashboards_notes() -> None:
+def test_the_dashboards_notes_match_sentences_of_the_bridge() -> None:
     known = CATALOGUE.read_text().split("  notes: {")[1]
     texts = re.findall(r'^    \w+: "(.+)",$', known, re.MULTILINE)
     sources = "".join(file.read_text() for name in PACKAGES for file in (ROOT / "bridge" / name).rglob("*.py"))
@@ -23,7 +23,7 @@ def test_the_bridge_has_the_words_of_the_dashboards_notes() -> None:
     assert [part for part in parts if part[:COMPARED_CHARACTERS] not in sources] == []
 
 
-def test_the_bridge_has_the_words_of_the_dashboards_findings() -> None:
+def test_the_dashboards_findings_match_sentences_of_the_bridge() -> None:
     own = WORDING.read_text().split("// The bridge itself.")[1]
     patterns = re.findall(r"^ +\[?/\^?(.+?)/s?,", own, re.MULTILINE)
     sources = "".join(file.read_text() for file in (ROOT / "bridge").rglob("*.py"))

@@ -1,4 +1,4 @@
-"""Days of the calendar in a time zone, clocks set forward and back included."""
+"""Calendar days in a time zone, including changes of the clock."""
 
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -34,7 +34,7 @@ ZONES = [
         (date(2011, 12, 31), "Pacific/Apia", "2011-12-31T09:59:59.999999"),
     ],
 )
-def test_a_day_ends_with_its_last_microsecond_there(day: date, zone: str, end: str) -> None:
+def test_a_day_ends_with_its_last_microsecond_in_the_time_zone(day: date, zone: str, end: str) -> None:
     assert end_of_day(day, zone) == datetime.fromisoformat(end).replace(tzinfo=UTC)
 
 
@@ -59,6 +59,6 @@ def test_points_are_good_to_the_end_of_the_day_that_a_page_there_shows(moment: d
     shown = expires_at.astimezone(ZoneInfo(zone))
     after = (expires_at + timedelta.resolution).astimezone(ZoneInfo(zone))
     wanted = moment.astimezone(ZoneInfo(zone)).date() + timedelta(days=days)
-    # Samoa left one day out.
+    # Samoa skipped this day.
     assert shown.date() == wanted or (zone, wanted) == ("Pacific/Apia", date(2011, 12, 30))
     assert after.date() > shown.date()

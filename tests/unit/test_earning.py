@@ -1,4 +1,4 @@
-"""The arithmetic of dust and money, for any rate, any currency and any amount."""
+"""The arithmetic of points and money, for any rate, currency and amount."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -194,5 +194,5 @@ def test_a_price_without_its_tax_earns_the_same_at_any_rate(lines: int, rate: st
         for number in range(lines)
     ]
     rules = Earn.model_validate({"rates": {"eur": rate}})
-    found = earning(rules, currency_code="eur", lines=net, shipping_net=Decimal(0), shipping_gross=Decimal(0))
-    assert found.dust == dust
+    result = earning(rules, currency_code="eur", lines=net, shipping_net=Decimal(0), shipping_gross=Decimal(0))
+    assert result.dust == dust

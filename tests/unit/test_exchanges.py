@@ -1,4 +1,4 @@
-"""What claims and exchanges leave to earn for: orders captured from a real Medusa at each step, and any figures."""
+"""What orders earn after claims and exchanges: captured from a real Medusa at each step, and with random figures."""
 
 import copy
 import json
@@ -58,7 +58,7 @@ def test_only_what_was_paid_for_earns(step: str, net: int, has_unpaid_exchange: 
     assert read_order(CAPTURED[step]).has_unpaid_exchange is has_unpaid_exchange
 
 
-def test_every_captured_step_is_looked_at() -> None:
+def test_every_captured_step_is_compared() -> None:
     (parametrize,) = test_only_what_was_paid_for_earns.pytestmark  # type: ignore[attr-defined]
     assert {step for step, *_ in parametrize.args[1]} == CAPTURED.keys()
 
@@ -96,7 +96,7 @@ def test_what_is_forgiven_before_a_payment_pays_for_nothing_that_was_swapped_in(
 
 
 @pytest.mark.parametrize("field", ["summary", "returns", "payment_collections"])
-def test_a_snapshot_with_too_little_about_the_money_is_read_all_the_same(field: str) -> None:
+def test_a_snapshot_that_lacks_payment_fields_can_be_read(field: str) -> None:
     document = {name: value for name, value in CAPTURED["exchange_same_received"].items() if name != field}
     assert earns_for(document) == 10
 
@@ -110,7 +110,7 @@ def test_shares_are_shares_and_no_more_earns_than_the_order_costs(
     assert 0 <= shares.bought <= 1
     assert 0 <= shares.swapped <= 1
     assert shares.bought * bought + shares.swapped * swapped <= max(total, Decimal(0)) + Decimal("0.000001")
-    # What was bought is served first, and what is swapped in never earns for money that is not there.
+    # Money counts for ordered items first, and items swapped in earn only for money that was paid.
     assert shares.swapped == 0 or shares.bought == 1 or swapped == 0
     assert shares.swapped * swapped <= max(money - bought, Decimal(0)) + not_kept + Decimal("0.000001")
 

@@ -1,4 +1,4 @@
-"""The codes of failed events: the docs and the dashboard explain the same ones."""
+"""The docs and the dashboard explain the same codes of failed events."""
 
 import re
 

@@ -31,7 +31,7 @@ def names_used(file: Path) -> Iterator[tuple[str, str, str]]:
 def test_what_a_plugin_replaces_exists(file: Path) -> None:
     for module, name, attribute in names_used(file):
         try:
-            found = getattr(importlib.import_module(module), name)
+            replaced = getattr(importlib.import_module(module), name)
         except AttributeError:
-            found = importlib.import_module(f"{module}.{name}")
-        assert not attribute or hasattr(found, attribute), f"{module}.{name}.{attribute}"
+            replaced = importlib.import_module(f"{module}.{name}")
+        assert not attribute or hasattr(replaced, attribute), f"{module}.{name}.{attribute}"

@@ -48,7 +48,7 @@ TWO = [("cus_1", 5), ("cus_2", 7)]
         "customer_id,balance\ncus_1,5,,\ncus_2,7,\n",
     ],
 )
-def test_what_spreadsheets_do_to_a_file_is_tolerated(text: str | bytes) -> None:
+def test_files_saved_by_spreadsheets_are_accepted(text: str | bytes) -> None:
     assert who_and_how_much(read(text)) == TWO
 
 
@@ -167,7 +167,7 @@ def test_a_date_that_some_time_zone_cannot_show_is_refused(column: str, moment: 
         ('customer_id,balance\ncus_1,"5\n' + "x" * 200_000, "Line 2 cannot be read"),
     ],
 )
-def test_a_file_that_says_nothing_is_refused_as_a_whole(text: str, why: str) -> None:
+def test_a_file_without_rows_or_columns_is_refused(text: str, why: str) -> None:
     with pytest.raises(UnreadableImport) as refused:
         read(text)
     assert why in refused.value.message
@@ -196,7 +196,7 @@ def test_what_a_csv_writer_writes_is_read(
     writer.writerow(("customer_id", "note", "balance"))
     writer.writerows(rows)
     reading = read(out.getvalue().encode("utf-8-sig" if mark else "utf-8"))
-    assert who_and_how_much(reading) == [(who, dust) for who, _, dust in rows]
+    assert who_and_how_much(reading) == [(customer, dust) for customer, _, dust in rows]
 
 
 @given(st.binary(max_size=200))

@@ -24,8 +24,8 @@ def requests(limits: dict[str, Any], *orders: tuple[float, int]) -> list[Earning
 
 
 def shares(limits: dict[str, Any], *orders: tuple[float, int]) -> list[int]:
-    found = apply_limits(requests(limits, *orders))
-    return [found[f"order_{number}"].dust for number in range(len(orders))]
+    limited = apply_limits(requests(limits, *orders))
+    return [limited[f"order_{number}"].dust for number in range(len(orders))]
 
 
 @pytest.mark.parametrize(
@@ -34,12 +34,12 @@ def shares(limits: dict[str, Any], *orders: tuple[float, int]) -> list[int]:
         ({}, [(1, 400), (2, 300)], [400, 300]),
         ({"per_day": 500}, [(1, 400), (2, 300), (3, 50)], [400, 100, 0]),
         ({"per_day": 500}, [(1, 0), (2, 300), (3, 50)], [0, 300, 50]),
-        # The order in which they were placed, not in which they are named.
+        # They count in the sequence of placement, not of the list.
         ({"per_day": 500}, [(2, 300), (1, 400)], [100, 400]),
         # A new day; midnight belongs to the day that begins.
         ({"per_day": 500}, [(0, 400), (23.9, 400), (24, 400)], [400, 100, 400]),
         ({"per_day": 500}, [(-0.1, 400), (0, 400)], [400, 400]),
-        # What leaves the window makes room, by as much as it got.
+        # An order that leaves the window frees the points that it got.
         ({"per_customer": {"dust": 500, "days": 1}}, [(0, 400), (12, 400), (24, 400), (36, 400)], [400, 100, 400, 100]),
         ({"per_day": 100, "per_customer": {"dust": 150, "days": 2}}, [(0, 300), (24, 300)], [100, 50]),
     ],
@@ -49,8 +49,8 @@ def test_worked_rows(limits: dict[str, Any], orders: list[tuple[float, int]], ex
 
 
 def test_it_says_what_was_limited_by_what() -> None:
-    found = apply_limits(requests({"per_day": 500}, (1, 400), (2, 300)))
-    assert [found[f"order_{n}"].why for n in (0, 1)] == [None, "Worth 300 points, limited to 500 a day."]
+    limited = apply_limits(requests({"per_day": 500}, (1, 400), (2, 300)))
+    assert [limited[f"order_{n}"].why for n in (0, 1)] == [None, "Worth 300 points, limited to 500 a day."]
 
 
 orders = st.lists(st.tuples(st.integers(0, 200), st.integers(0, 1000)), max_size=12)
@@ -63,24 +63,24 @@ limits = st.fixed_dictionaries(
 
 
 @given(limits, orders, st.randoms())
-def test_no_limit_is_passed_and_nothing_left_that_it_allows(
+def test_orders_earn_exactly_as_much_as_the_limits_allow(
     rules: dict[str, Any], orders: list[tuple[int, int]], chance: Any
 ) -> None:
     placed = requests(rules, *orders)
-    found = apply_limits(placed)
+    limited = apply_limits(placed)
     shuffled = placed.copy()
     chance.shuffle(shuffled)
-    assert apply_limits(shuffled) == found
+    assert apply_limits(shuffled) == limited
     row = sorted(placed, key=lambda order: (order.placed_at, order.order_id))
     for position, request in enumerate(row):
         before = row[:position]
         room = [request.worth]
         if rules["per_day"]:
-            same_day = sum(found[e.order_id].dust for e in before if e.placed_at.date() == request.placed_at.date())
+            same_day = sum(limited[e.order_id].dust for e in before if e.placed_at.date() == request.placed_at.date())
             room.append(rules["per_day"] - same_day)
         if rules["per_customer"]:
             start = request.placed_at - timedelta(days=rules["per_customer"]["days"])
-            in_window = sum(found[e.order_id].dust for e in before if e.placed_at > start)
+            in_window = sum(limited[e.order_id].dust for e in before if e.placed_at > start)
             room.append(rules["per_customer"]["dust"] - in_window)
-        assert found[request.order_id].dust == max(0, min(room))
-        assert (found[request.order_id].why is None) == (found[request.order_id].dust == request.worth)
+        assert limited[request.order_id].dust == max(0, min(room))
+        assert (limited[request.order_id].why is None) == (limited[request.order_id].dust == request.worth)

@@ -1,4 +1,4 @@
-"""The watcher of locks sees what locks a row, and what is against the order."""
+"""The check of locks recognises statements that lock rows, and violations of the order."""
 
 import pytest
 
@@ -16,7 +16,7 @@ from tests.support.locks import lock
         "WITH old AS MATERIALIZED (SELECT 1) UPDATE webhook_event SET state='handled'",
     ],
 )
-def test_what_comes_first_must_not_be_waited_for_later(statement: str) -> None:
+def test_waiting_for_an_earlier_table_is_a_violation(statement: str) -> None:
     held: list[str] = []
     assert lock(held, statement) is None
     assert held == ["webhook_event"]
@@ -34,7 +34,7 @@ def test_what_comes_first_must_not_be_waited_for_later(statement: str) -> None:
         "BEGIN",
     ],
 )
-def test_what_waits_for_nobody_may_come_at_any_time(statement: str) -> None:
+def test_a_lock_that_does_not_wait_is_allowed_at_any_time(statement: str) -> None:
     assert lock(["dust_balance"], statement) is None
 
 
@@ -48,7 +48,7 @@ def test_what_was_locked_after_a_savepoint_is_free_when_it_is_gone_back_to() -> 
     )
 
 
-def test_a_table_that_nobody_has_thought_of_is_asked_about() -> None:
+def test_a_table_without_a_place_in_the_lock_order_is_reported() -> None:
     assert lock(["dust_balance"], "UPDATE new_table SET x = 1") == (
         "new_table has no place yet in the order of locks (tests.support.locks)"
     )

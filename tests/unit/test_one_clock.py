@@ -1,4 +1,4 @@
-"""Nothing asks Postgres for the time, and tests move only the tests' clock."""
+"""No SQL reads Postgres' clock, and tests move only the tests' clock."""
 
 import ast
 import re
@@ -22,7 +22,7 @@ ASKS_POSTGRES = {
     ROOT / "tests/bridge/test_plugin_outbox.py",
     ROOT / "tests/unit/test_one_clock.py",
 }
-# Real servers go by the machine's clock there, and so does everything else.
+# These use real servers with the machine's clock.
 WALL_CLOCK = ("tests/live", "tests/faults", "tests/support/faults", "tests/containers")
 
 
@@ -41,8 +41,8 @@ def texts(page: Path) -> Iterator[tuple[int, str]]:
 
 
 def sql_clocks(page: Path) -> list[str]:
-    found = [f"{page}:{line}" for line, text in texts(page) if SQL_CLOCK.search(text)]
-    return found + [f"{page}: func.now" for _ in re.findall(r"func\.(now|current_)", page.read_text())]
+    clocks = [f"{page}:{line}" for line, text in texts(page) if SQL_CLOCK.search(text)]
+    return clocks + [f"{page}: func.now" for _ in re.findall(r"func\.(now|current_)", page.read_text())]
 
 
 def is_on_wall_clock(page: Path) -> bool:
@@ -52,8 +52,8 @@ def is_on_wall_clock(page: Path) -> bool:
 @pytest.mark.parametrize("folder", ["bridge", "workers", "tests"])
 def test_sql_gets_the_time_as_a_parameter(folder: str) -> None:
     pages = [page for page in files_of(folder) if page not in ASKS_POSTGRES and not is_on_wall_clock(page)]
-    found = [clock for page in pages if "migrations/" not in str(page) for clock in sql_clocks(page)]
-    assert found == [], "Pass bridge.clock.now() to the statement: Postgres does not know the tests' clock."
+    clocks = [clock for page in pages if "migrations/" not in str(page) for clock in sql_clocks(page)]
+    assert clocks == [], "Pass bridge.clock.now() to the statement: Postgres does not know the tests' clock."
 
 
 def test_tests_move_the_tests_clock() -> None:

@@ -30,7 +30,7 @@ def test_the_captured_order_is_read_as_it_was_paid() -> None:
     assert {use.code for line in read.lines for use in line.code_uses} == read.promotion_codes == read.codes
 
 
-def test_the_captured_return_leaves_what_stands() -> None:
+def test_the_captured_return_leaves_the_lines_that_were_kept() -> None:
     before = read_order(exact("order_with_promotion_full_fields"))
     after = read_order(exact("order_after_return_and_refund"))
     assert compare(FactMarks.of(after), FactMarks.of(before)) is Verdict.NEWEST
@@ -92,7 +92,7 @@ def test_a_field_of_the_wrong_kind_is_named(change: dict[str, Any], named: str) 
 
 
 @pytest.mark.parametrize("document", [{}, {"id": "order_1"}])
-def test_what_is_hardly_an_order_is_refused(document: dict[str, Any]) -> None:
+def test_a_document_that_is_no_order_is_refused(document: dict[str, Any]) -> None:
     with pytest.raises(UnreadableOrder):
         read_order(document)
 
@@ -237,7 +237,7 @@ def test_paid_means_that_all_of_it_was_captured_at_some_time(
     assert read_order(money(status, **figures, collected=collected)).paid is paid
 
 
-def test_an_order_of_nothing_is_paid_only_as_long_as_it_costs_nothing() -> None:
+def test_a_free_order_counts_as_paid_only_while_it_is_free() -> None:
     of_nothing = {"status": "completed", "amount": 0, "captured_amount": 0}
     free = {**order(payment_status="captured"), "summary": None, "total": 0, "payment_collections": [of_nothing]}
     assert read_order(free).paid
@@ -245,7 +245,7 @@ def test_an_order_of_nothing_is_paid_only_as_long_as_it_costs_nothing() -> None:
 
 
 @pytest.mark.parametrize(("captured", "share"), [(0, 0), (25, Decimal("0.25")), (100, 1)])
-def test_how_much_of_it_is_paid(captured: int, share: Decimal) -> None:
+def test_the_paid_share_of_an_order(captured: int, share: Decimal) -> None:
     assert read_order(money("partially_captured", total=100, captured=captured)).paid_share == share
 
 
@@ -285,7 +285,7 @@ def test_units_are_those_that_were_not_returned() -> None:
         ({"items": [{**order()["items"][0], "subtotal": Decimal("-1e16")}]}, "items.0.subtotal"),
     ],
 )
-def test_what_no_ledger_can_keep_is_refused_by_name(change: dict[str, Any], field: str) -> None:
+def test_values_that_cannot_be_stored_are_refused_with_their_field(change: dict[str, Any], field: str) -> None:
     with pytest.raises(UnreadableOrder, match=re.escape(f" {field} ")):
         read_order({**order(), **change})
 

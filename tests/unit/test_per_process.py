@@ -1,4 +1,4 @@
-"""What there is once per process: for threads that ask at the same time, and after a fork."""
+"""Values that exist once per process: with concurrent threads, and after a fork."""
 
 import os
 import time
@@ -12,21 +12,21 @@ THREADS = 8
 
 def test_threads_that_ask_at_the_same_time_get_the_same_value() -> None:
     all_ask = Barrier(THREADS)
-    made: list[object] = []
+    values: list[object] = []
 
     @PerProcess
     def value() -> object:
         time.sleep(0.1)
-        made.append(object())
-        return made[-1]
+        values.append(object())
+        return values[-1]
 
     def ask(_: int) -> object:
         all_ask.wait()
         return value()
 
     with ThreadPoolExecutor(THREADS) as pool:
-        assert set(pool.map(ask, range(THREADS))) == set(made)
-    assert len(made) == 1
+        assert set(pool.map(ask, range(THREADS))) == set(values)
+    assert len(values) == 1
 
 
 def test_a_child_makes_its_own_although_a_thread_of_the_parent_was_making_one() -> None:
@@ -45,7 +45,7 @@ def test_a_child_makes_its_own_although_a_thread_of_the_parent_was_making_one() 
     assert value() is of_parent
 
 
-def test_a_forgotten_value_is_handed_over_to_be_closed() -> None:
+def test_clear_returns_the_value_to_be_closed() -> None:
     value = PerProcess(object)
     assert value.clear() is None
     first = value()

@@ -1,4 +1,4 @@
-"""A database that is used again is as a new copy."""
+"""A reused database equals a new copy."""
 
 from collections.abc import Iterator
 
@@ -27,9 +27,9 @@ def use(url: str, statement: str) -> None:
 
 @pytest.mark.parametrize("rows", [3, 10_000])
 def test_it_is_empty_and_its_numbers_start_again(reused: ReusedDatabase, rows: int) -> None:
-    with reused.lent() as first:
+    with reused.borrowed() as first:
         use(first, _INSERT.format(rows))
-    with reused.lent() as second, psycopg.connect(second) as connection:
+    with reused.borrowed() as second, psycopg.connect(second) as connection:
         assert second == first
         assert connection.execute("SELECT count(*) FROM guest_escrow_entry").fetchone() == (0,)
         assert connection.execute(_INSERT.format(1)).fetchone() == (1,)
@@ -50,17 +50,17 @@ def test_it_is_empty_and_its_numbers_start_again(reused: ReusedDatabase, rows: i
     ],
 )
 def test_a_database_that_was_changed_is_not_used_again(reused: ReusedDatabase, change: str) -> None:
-    with reused.lent() as first:
+    with reused.borrowed() as first:
         use(first, change)
-    with reused.lent() as second:
+    with reused.borrowed() as second:
         assert second != first
 
 
 def test_connections_that_a_test_left_open_are_ended(reused: ReusedDatabase) -> None:
-    with reused.lent() as first:
+    with reused.borrowed() as first:
         left = psycopg.connect(first)
         left.execute("LOCK TABLE dust_lot")
-    with reused.lent() as second:
+    with reused.borrowed() as second:
         assert second == first
     with pytest.raises(psycopg.OperationalError):
         left.execute("SELECT 1")

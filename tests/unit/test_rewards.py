@@ -38,7 +38,7 @@ def basket(worth: Decimal, currency_code: str) -> Basket:
 
 
 @given(worth=sums, most=sums, percent=st.decimals("0.1", "100", places=1), currency=currencies)
-def test_a_percentage_with_a_most_is_never_more_than_either_in_any_cart_it_is_good_for(
+def test_a_percentage_with_a_maximum_never_exceeds_either_in_any_valid_cart(
     worth: Decimal, most: Decimal, percent: Decimal, currency: str
 ) -> None:
     reward = Reward.model_validate(
@@ -75,7 +75,7 @@ def test_dust_never_takes_more_than_its_share_of_what_money_may_pay(
         {"product_id": MUG, "total": Decimal(0), "adjustments": [{"code": "DUST-MUG", "amount": mugs}]},
         codes=("DUST-1", "DUST-MUG"),
     )
-    found = basket_of(
+    cart_basket = basket_of(
         cart,
         dust_only={MUG},
         codes=[
@@ -84,25 +84,23 @@ def test_dust_never_takes_more_than_its_share_of_what_money_may_pay(
         ],
         max_share=share,
     )
-    assert found.total == ordinary
-    assert found.max_discount >= 0
-    if found.max_discount:
-        assert off + coming + found.max_discount == ordinary * share
+    assert cart_basket.total == ordinary
+    assert cart_basket.max_discount >= 0
+    if cart_basket.max_discount:
+        assert off + coming + cart_basket.max_discount == ordinary * share
 
 
 def test_what_the_shops_own_codes_take_off_is_no_part_of_the_worth() -> None:
     line = {"product_id": "prod_shirt", "total": 8, "adjustments": [{"code": "SUMMER", "amount": 2}]}
-    found = basket_of(cart_of(line), dust_only=(), codes=(), max_share=Decimal("0.5"))
-    assert (found.total, found.max_discount) == (8, 4)
+    cart_basket = basket_of(cart_of(line), dust_only=(), codes=(), max_share=Decimal("0.5"))
+    assert (cart_basket.total, cart_basket.max_discount) == (8, 4)
 
 
 @given(
     dust=st.integers(1, 10**12),
     parts=st.lists(st.tuples(st.decimals("0.01", "100000", places=2), st.integers(0, 10)), min_size=1, max_size=5),
 )
-def test_what_is_used_of_a_price_is_all_of_it_none_of_it_or_its_share_rounded_up(
-    dust: int, parts: list[tuple[Decimal, int]]
-) -> None:
+def test_an_order_uses_all_none_or_the_rounded_up_share_of_a_price(dust: int, parts: list[tuple[Decimal, int]]) -> None:
     code = Code(code="DUST-1", dust=dust, value=None, product_id=None, quantity=None, promotion_id=None)
     lines = [
         line(

@@ -60,8 +60,8 @@ def test_the_contracts_document_is_valid_and_asks_for_nothing_more() -> None:
     ],
 )  # fmt: skip
 def test_what_a_multiplier_matches(ids: dict[str, Any], attributes: dict[str, Any], matches: bool) -> None:
-    found = terms(multiplier(**ids), **attributes)
-    assert (found.factor, found.multipliers) == ((3, ("m",)) if matches else (1, ()))
+    applied = terms(multiplier(**ids), **attributes)
+    assert (applied.factor, applied.multipliers) == ((3, ("m",)) if matches else (1, ()))
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_what_is_excluded(rule: dict[str, Any], attributes: dict[str, Any]) -> N
         (multiplier(customer_group_ids=["vip"]), OrderDetail.CUSTOMER_GROUPS),
     ],
 )
-def test_rules_say_what_they_look_at(earn: dict[str, Any], detail: OrderDetail) -> None:
+def test_a_programme_lists_the_order_details_that_its_rules_use(earn: dict[str, Any], detail: OrderDetail) -> None:
     assert Programme.model_validate({"earn": earn}).looks_at == {detail}
 
 
@@ -111,11 +111,11 @@ def test_fixed_dust_takes_the_place_of_the_rate_and_not_of_the_factor(
     line = EarningLine(
         id="l", terms=LineTerms(fixed=fixed, factor=factor), net=price, gross=price, units=Decimal(units)
     )
-    found = earning(
+    earned = earning(
         Earn(rates={"eur": Decimal(7)}),
         currency_code="eur",
         lines=[line],
         shipping_net=Decimal(0),
         shipping_gross=Decimal(0),
     )
-    assert found.dust == int(fixed * units * factor)
+    assert earned.dust == int(fixed * units * factor)

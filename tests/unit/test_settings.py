@@ -1,4 +1,4 @@
-"""Settings: what is missing or weak is named, all of it, and never shown."""
+"""Settings: every missing or weak value is named at once, and its value is never shown."""
 
 import re
 from collections.abc import Callable
@@ -35,7 +35,7 @@ Environment = Callable[..., None]
 
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch) -> Environment:
-    """Set variables; None takes one away."""
+    """Set variables; None removes one."""
 
     def change(**variables: str | None) -> None:
         for name, value in {**GOOD, **variables}.items():

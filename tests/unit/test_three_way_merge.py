@@ -1,4 +1,4 @@
-"""The changes of a draft and those made meanwhile are merged field by field."""
+"""The changes of a draft are merged with concurrent changes, field by field."""
 
 from typing import Any
 
@@ -23,8 +23,8 @@ def changed(**fields: Any) -> dict[str, Any]:
 
 
 def merged(mine: dict[str, Any], theirs: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    found = merge(BASE, mine, theirs)
-    return found.document, found.conflicts
+    result = merge(BASE, mine, theirs)
+    return result.document, result.conflicts
 
 
 def test_changes_of_different_fields_are_both_kept() -> None:
@@ -58,7 +58,7 @@ def test_a_key_that_one_removed_and_the_other_changed_is_a_conflict() -> None:
     assert (document["earn"]["rates"], conflicts) == ({"eur": "3"}, ("earn.rates.eur",))
 
 
-def test_two_campaigns_that_were_added_at_once_are_both_there() -> None:
+def test_two_campaigns_added_at_once_are_both_kept() -> None:
     mine, theirs = {"name": "Black Friday", "factor": "2"}, {"name": "Advent", "factor": "3"}
     document, conflicts = merged(changed(earn__multipliers=[mine]), changed(earn__multipliers=[theirs]))
     assert (document["earn"]["multipliers"], conflicts) == ([mine, theirs], ())
@@ -118,14 +118,14 @@ _DOCUMENTS = st.dictionaries(
 
 
 @given(base=_DOCUMENTS, other=_DOCUMENTS)
-def test_who_changed_nothing_changes_nothing(base: dict[str, Any], other: dict[str, Any]) -> None:
+def test_a_side_without_changes_changes_nothing(base: dict[str, Any], other: dict[str, Any]) -> None:
     assert merge({"d": base}, {"d": other}, {"d": base}).document == {"d": other}
     assert merge({"d": base}, {"d": base}, {"d": other}).document == {"d": other}
     assert merge({"d": base}, {"d": other}, {"d": other}).conflicts == ()
 
 
 @given(base=_DOCUMENTS, mine=_DOCUMENTS, theirs=_DOCUMENTS)
-def test_a_conflict_is_one_from_both_sides(base: dict[str, Any], mine: dict[str, Any], theirs: dict[str, Any]) -> None:
-    one = merge({"d": base}, {"d": mine}, {"d": theirs})
-    other = merge({"d": base}, {"d": theirs}, {"d": mine})
-    assert bool(one.conflicts) == bool(other.conflicts)
+def test_conflicts_are_symmetric(base: dict[str, Any], mine: dict[str, Any], theirs: dict[str, Any]) -> None:
+    forwards = merge({"d": base}, {"d": mine}, {"d": theirs})
+    backwards = merge({"d": base}, {"d": theirs}, {"d": mine})
+    assert bool(forwards.conflicts) == bool(backwards.conflicts)

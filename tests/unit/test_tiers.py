@@ -19,8 +19,10 @@ TIERS = Tiers.model_validate({"window_days": 30, "levels": LEVELS})
 
 def at(day: int, *orders: tuple[int, int], tiers: Tiers = TIERS) -> CustomerTier:
     """The tier on a day, of orders as (day, amount)."""
-    made = [Contribution(placed_at=START + timedelta(days=on), amount=Decimal(amount)) for on, amount in orders]
-    return tier_at(tiers, made, moment=START + timedelta(days=day))
+    contributions = [
+        Contribution(placed_at=START + timedelta(days=on), amount=Decimal(amount)) for on, amount in orders
+    ]
+    return tier_at(tiers, contributions, moment=START + timedelta(days=day))
 
 
 def test_an_upgrade_is_at_once_and_says_what_is_missing_for_the_next() -> None:
@@ -39,7 +41,7 @@ def test_an_upgrade_is_at_once_and_says_what_is_missing_for_the_next() -> None:
     assert (gold.level.name, gold.next, gold.missing) == ("gold", None, None)
 
 
-def test_it_is_lost_when_the_order_that_made_it_leaves_the_window() -> None:
+def test_a_tier_is_lost_when_its_order_leaves_the_window() -> None:
     orders = [(0, 60), (10, 60), (20, 60)]
     # Without the first there are still 120; without the second 60.
     assert at(25, *orders).until == START + timedelta(days=40)
@@ -81,7 +83,7 @@ def test_until_is_the_moment_at_which_the_level_falls(orders: list[tuple[int, in
         ({"window_days": 0}, "window_days"),
     ],
 )
-def test_what_is_wrong_is_named(tiers: dict[str, Any], field: str) -> None:
+def test_an_invalid_value_is_refused_with_its_field(tiers: dict[str, Any], field: str) -> None:
     with pytest.raises(ValidationError) as refused:
         Programme.model_validate({"tiers": tiers})
     assert [".".join(map(str, error["loc"])) for error in refused.value.errors()] == [f"tiers.{field}"]

@@ -1,4 +1,4 @@
-"""The broker behind TLS: whose certificate it is and who signed it is checked, with RabbitMQ and with Redis."""
+"""A broker with TLS: the name in its certificate and the signature are checked, for RabbitMQ and Redis."""
 
 import asyncio
 import ssl
@@ -35,12 +35,12 @@ from tests.support.rabbitmq import MISSING, running_rabbitmq
 
 pytestmark = pytest.mark.servers
 
-# One that the certificate names, and one that leads to the same server and is not in it.
+# A host name in the certificate, and one of the same server that is not in it.
 NAMED, UNNAMED = "127.0.0.1", "127.0.0.2"
 
 
 class Authority:
-    """Signs certificates; nobody has heard of it before."""
+    """A new authority that signs certificates."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -103,7 +103,7 @@ def rabbitmq_behind_tls(certificate: Path, key: Path) -> Iterator[str]:
 
 @contextmanager
 def redis_behind_tls(certificate: Path, key: Path) -> Iterator[str]:
-    """The server of the wheel knows no TLS: something in front of it does."""
+    """The wheel's server has no TLS, so a proxy in front of it has it."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, key)
     with data_folder() as folder, embedded_redis(folder) as plain:
@@ -114,7 +114,7 @@ def redis_behind_tls(certificate: Path, key: Path) -> Iterator[str]:
 
 @contextmanager
 def unwrapping(context: ssl.SSLContext, behind: int | None) -> Iterator[int]:
-    """A port at which TLS ends; what comes is passed on to the port behind."""
+    """A port that terminates TLS and forwards to another port."""
     port, loop = reserved_port(), asyncio.new_event_loop()
     opened, leaving = threading.Event(), asyncio.Event()
 
@@ -147,9 +147,7 @@ def unwrapping(context: ssl.SSLContext, behind: int | None) -> Iterator[int]:
         thread.join()
 
 
-def test_a_broker_is_reached_if_its_certificate_is_its_own_and_signed_by_whom_we_know(
-    broker: str, authority: Authority
-) -> None:
+def test_a_broker_needs_a_certificate_with_its_name_and_a_known_authority(broker: str, authority: Authority) -> None:
     assert broker_problem(broker, authority.file) is None
     assert "CERTIFICATE_VERIFY_FAILED" in str(broker_problem(broker, None))
     elsewhere = broker.replace(NAMED, UNNAMED)
@@ -174,12 +172,12 @@ def test_dust_works_over_tls(broker: str, authority: Authority, settings: dict[s
         assert client.get("/health/ready").json()["degraded"] == []
 
 
-def test_each_node_of_a_cluster_is_held_to_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_node_of_a_cluster_needs_a_certificate_with_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
     url = "amqps://one/dust;amqps://two/dust;amqps://three/dust"
     held: list[tuple[str, str]] = []
 
     def connect(*, host: str, ssl: dict[str, Any], **_: Any) -> None:
-        # As the client takes it apart.
+        # In the form in which the client parses it.
         held.append((host, {**ssl}["server_hostname"]))
         raise ConnectionRefusedError
 

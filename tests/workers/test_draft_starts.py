@@ -33,8 +33,8 @@ def _shop(medusa: FakeMedusa) -> None:
 
 
 def rules(api: TestClient) -> dict[str, Any]:
-    found: dict[str, Any] = call(api, "GET", PROGRAMME).json()
-    return found
+    document: dict[str, Any] = call(api, "GET", PROGRAMME).json()
+    return document
 
 
 def save(api: TestClient, starts_at: datetime | None, **parts: Any) -> str:
@@ -135,12 +135,12 @@ def test_two_workers_publish_a_draft_once(api: TestClient) -> None:
     save(api, now() + HOUR, **signup(7))
     start = Barrier(2)
 
-    def one(_: int) -> int:
+    def publish_at_once(_: int) -> int:
         start.wait(30)
         return int(publish_drafts())
 
     with moved(HOUR), ThreadPoolExecutor(2) as pool:
-        assert sorted(pool.map(one, range(2))) == [0, 1]
+        assert sorted(pool.map(publish_at_once, range(2))) == [0, 1]
     assert rules(api)["version"] == 1
     assert reasons(api) == {}
 
@@ -169,8 +169,8 @@ def test_a_version_that_is_saved_while_a_draft_starts_only_delays_it(
     save(api, now() + HOUR, **signup(7))
     rebase = drafts.rebase
 
-    def changed_meanwhile(connection: Any, found: Any) -> Any:
-        rebased = rebase(connection, found)
+    def changed_meanwhile(connection: Any, draft: Any) -> Any:
+        rebased = rebase(connection, draft)
         assert call(api, "PUT", PROGRAMME, json={"earn": {"pending_days": 2}}).status_code == 200
         return rebased
 

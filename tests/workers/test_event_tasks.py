@@ -1,4 +1,4 @@
-"""The tasks of events when a process, or the broker, was lost."""
+"""Tasks of events after the loss of a process or of the broker."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ def keep(event_id: str, body: bytes) -> None:
 
 
 @pytest.mark.usefixtures("settings")
-def test_what_was_split_off_is_left_to_its_own_task_for_a_while() -> None:
+def test_a_split_off_event_is_left_to_its_own_task_for_a_while() -> None:
     keep("msg_1", event("order.placed", {"id": "order_1"}))
     assert process_batch() == ProcessedBatch(taken=1, split_off=("msg_1",))
     assert process_batch() == ProcessedBatch(taken=0, split_off=())
@@ -38,7 +38,7 @@ def test_what_was_split_off_is_left_to_its_own_task_for_a_while() -> None:
 
 
 @pytest.mark.usefixtures("settings")
-def test_what_one_batch_has_taken_another_leaves() -> None:
+def test_concurrent_batches_take_different_events() -> None:
     keep("msg_1", order_event(order()))
     with transaction() as connection:
         connection.execute(text("SELECT FROM webhook_event FOR UPDATE"))
@@ -54,7 +54,7 @@ def test_a_batch_that_killed_its_process_is_split_into_tasks_of_their_own(monkey
         keep(f"msg_{number}", order_event(order(f"order_{number}")))
     assert inbox.drain.apply(retries=1).get() == 3
     assert sorted(published) == [(INBOX_HANDLE, f"msg_{number}") for number in range(3)]
-    # Nobody else takes them while their own tasks are on their way.
+    # No other worker takes them while their own tasks are enqueued.
     assert inbox.drain.apply().get() == 0
 
 
@@ -109,11 +109,11 @@ def test_an_event_that_waits_is_left_to_the_sweep_when_the_broker_is_away(monkey
 @pytest.mark.parametrize(
     ("ended_by", "state"), [(RedisAway("connection refused"), "pending"), (WorkerLostError("signal 9"), "failed")]
 )
-def test_only_what_the_event_may_have_done_parks_it(ended_by: Exception, state: str) -> None:
+def test_an_event_fails_only_if_it_may_have_ended_its_task(ended_by: Exception, state: str) -> None:
     keep("msg_1", order_event(order()))
     # Connects the signals of tasks, as the start of a worker does.
     app.finalize()
-    # As Celery says it when the note of a task's end or of its retry cannot be written to Redis.
+    # Celery's error when it cannot write a task's end or retry to Redis.
     signals.task_failure.send(sender=inbox.handle, task_id="1", exception=ended_by, args=("msg_1",), kwargs={})
     with transaction() as connection:
         assert connection.scalar(text("SELECT state FROM webhook_event WHERE id = 'msg_1'")) == state

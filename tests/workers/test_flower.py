@@ -1,4 +1,4 @@
-"""Flower as a process, with a real worker, broker and Postgres; asked over HTTP as its own pages do."""
+"""Flower as a process, with a real worker, broker and Postgres, called over HTTP as its pages do."""
 
 import json
 import signal
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.servers
 
 LOGIN = ("operator", "a-long-password")
 DUST = (sys.executable, "-m", "bridge.cli")
-# Only a defect, or a machine that hardly moves, ever reaches it.
+# Only a defect or a very slow machine takes this long.
 PATIENCE_SECONDS = 60.0
 # More than Flower and Celery's events keep of a text.
 LONG_ID = "msg_" + "x" * 1500
@@ -51,8 +51,8 @@ class Installation:
 
     def fetch(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.database) as connection:
-            found = connection.execute(query, values)
-            return found.fetchall() if found.description else []
+            cursor = connection.execute(query, values)
+            return cursor.fetchall() if cursor.description else []
 
     def add_event(self, event_id: str) -> None:
         """An order's event that does not bring the order along."""
@@ -84,7 +84,7 @@ class Installation:
             return bool(client.exists(RESULT_KEY + task_id))
 
     def keep(self, task_id: str, name: str) -> None:
-        """A failure in the result backend, as another program's worker would leave it there."""
+        """Store a failure in the result backend, as a worker of another program does."""
         meta = {
             "status": "FAILURE",
             "result": {"exc_type": "ValueError", "exc_message": ["no"], "exc_module": "builtins"},
@@ -108,17 +108,17 @@ class Operator:
         self.http = http
 
     def send(self, name: str, *args: str) -> str:
-        """A task to the worker, over Flower's own API; its id."""
-        answer = self.http.post(f"/api/task/send-task/{name}", json={"args": args}).raise_for_status()
-        return str(answer.json()["task-id"])
+        """Send a task to the worker over Flower's own API. Returns its id."""
+        response = self.http.post(f"/api/task/send-task/{name}", json={"args": args}).raise_for_status()
+        return str(response.json()["task-id"])
 
     def fail(self, installation: Installation, event_id: str) -> str:
-        """An event that needs Medusa, which is away; its failed task's id."""
+        """Add an event that needs Medusa, which is away. Returns the id of its failed task."""
         installation.add_event(event_id)
         task_id = self.send("inbox.handle", event_id)
         assert until(lambda: installation.state(event_id) == "failed" and installation.kept(task_id), PATIENCE_SECONDS)
         if ON_RABBITMQ:
-            # Its own record is all there is.
+            # Only Flower's own record exists.
             assert until(lambda: self.info(task_id).get("state") == "FAILURE", PATIENCE_SECONDS)
         return task_id
 
@@ -133,8 +133,8 @@ class Operator:
         return self.http.post(f"/api/task/retry/{task_id}", headers={**token, **headers})
 
     def status(self, task_id: str) -> dict[str, Any]:
-        answer = self.http.get("/api/task/retries", params={"task_id": task_id}).raise_for_status()
-        return dict(answer.json()["tasks"][task_id])
+        response = self.http.get("/api/task/retries", params={"task_id": task_id}).raise_for_status()
+        return dict(response.json()["tasks"][task_id])
 
     def waiting(self) -> list[str]:
         """The failed event tasks that wait for a retry."""
@@ -150,9 +150,9 @@ class Operator:
         return str(self.info(task_id)["result"])
 
     def info(self, task_id: str) -> dict[str, Any]:
-        """What Flower remembers of a task."""
-        answer = self.http.get(f"/api/task/info/{task_id}")
-        return dict(answer.json()) if answer.is_success else {}
+        """Flower's record of a task."""
+        response = self.http.get(f"/api/task/info/{task_id}")
+        return dict(response.json()) if response.is_success else {}
 
 
 @contextmanager
@@ -332,13 +332,13 @@ def test_a_retry_that_fails_again_can_be_retried_itself(installation: Installati
 
 
 @needs_results
-def test_what_cannot_be_retried_is_answered_in_words(installation: Installation, operator: Operator) -> None:
+def test_a_task_that_cannot_be_retried_gets_an_error_message(installation: Installation, operator: Operator) -> None:
     handled = operator.send("inbox.drain")
     operator.outcome(handled)
     foreign = uuid()
     installation.keep(foreign, "somebody.elses")
     answers = {task_id: operator.retry(task_id) for task_id in ("unknown", handled, foreign)}
-    assert [answer.status_code for answer in answers.values()] == [404, 409, 403]
+    assert [response.status_code for response in answers.values()] == [404, 409, 403]
     assert "is SUCCESS, it has not failed" in answers[handled].text
     assert "somebody.elses is not a task that may be retried" in answers[foreign].text
     assert operator.status(foreign)["retryable"] is False
@@ -350,13 +350,13 @@ def test_too_many_questions_at_once_are_refused(operator: Operator) -> None:
 
 
 @pytest.mark.skipif(not ON_RABBITMQ, reason="with Redis, arguments of any length are kept (TEST_BROKER=rabbitmq)")
-def test_without_kept_results_arguments_that_were_cut_are_not_sent(
+def test_without_stored_results_shortened_arguments_are_not_sent(
     installation: Installation, operator: Operator
 ) -> None:
     task_id = operator.fail(installation, LONG_ID)
     assert until(lambda: task_id in operator.waiting(), PATIENCE_SECONDS)
-    answer = operator.retry(task_id)
-    assert answer.status_code == 422, answer.text
+    response = operator.retry(task_id)
+    assert response.status_code == 422, response.text
     assert installation.state(LONG_ID) == "failed", "so `dust retry` can do it"
 
 

@@ -1,4 +1,4 @@
-"""What is sent again is what was sent, or nothing is."""
+"""A retry has exactly the arguments of the failed task, or is refused."""
 
 import json
 from typing import Any
@@ -14,7 +14,7 @@ from workers.flower.failures import ArgumentsCut, recorded_failure, stored_failu
 
 pytestmark = pytest.mark.servers
 
-# What Celery passes on when it tells Flower of a task.
+# The fields of a task in Celery's events.
 RECORDED_CHARACTERS = 1024
 
 values = st.recursive(
@@ -25,7 +25,7 @@ values = st.recursive(
 
 
 def recorded(args: list[Any], kwargs: dict[str, Any]) -> Record:
-    """A failed task as Flower remembers it."""
+    """Flower's record of a failed task."""
     return Record(
         uuid="task",
         name="inbox.handle",
@@ -40,7 +40,7 @@ def recorded(args: list[Any], kwargs: dict[str, Any]) -> Record:
 @example(args=["x" * 2000], kwargs={})
 @example(args=[{"a": {"b": {"c": {"d": {"e": 1}}}}}], kwargs={})
 @example(args=[[[[[["deep"]]]]]], kwargs={})
-def test_a_record_gives_the_exact_arguments_or_none(args: list[Any], kwargs: dict[str, Any]) -> None:
+def test_a_record_has_the_exact_arguments_or_is_refused(args: list[Any], kwargs: dict[str, Any]) -> None:
     try:
         failure = recorded_failure(recorded(args, kwargs))
     except ArgumentsCut:
@@ -67,7 +67,7 @@ def test_a_short_id_is_read_from_the_record() -> None:
         "(" * 5000,
     ],
 )
-def test_what_is_not_surely_whole_is_refused(text: str) -> None:
+def test_possibly_incomplete_arguments_are_refused(text: str) -> None:
     with pytest.raises(ArgumentsCut):
         recorded_failure(Record(uuid="task", name="inbox.handle", state="FAILURE", args=text, kwargs="{}"))
 

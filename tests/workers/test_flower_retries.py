@@ -1,4 +1,4 @@
-"""Retrying, without the pages and without a broker: what is recorded, and what when the broker is away."""
+"""Retries of tasks without Flower's pages and without a broker: their records, and a broker that is away."""
 
 from typing import Any
 
@@ -49,7 +49,7 @@ def failed_event(api: TestClient, medusa: FakeMedusa) -> None:
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
-    """What would have reached the broker: arguments and task id."""
+    """The messages for the broker: arguments and task id."""
     messages: list[tuple[Any, ...]] = []
 
     def apply_async(args: Any, kwargs: Any, *, task_id: str) -> None:
@@ -70,7 +70,7 @@ def test_every_task_of_ours_may_be_retried_and_no_other() -> None:
     assert {name for name in app.tasks if is_retryable(app, name)} == ours
 
 
-def test_it_is_sent_whole_and_the_event_waits_for_it(failed_event: None, sent: list[tuple[Any, ...]]) -> None:
+def test_a_retry_has_all_arguments_and_the_event_waits_for_it(failed_event: None, sent: list[tuple[Any, ...]]) -> None:
     retry, failure = retry_task(app, "old", record(), operator="ada")
     assert failure is not None
     assert sent == [(["msg_1"], {}, retry.new_task_id)]
@@ -79,7 +79,7 @@ def test_it_is_sent_whole_and_the_event_waits_for_it(failed_event: None, sent: l
     assert (retry.operator, retry.task_name) == ("ada", "inbox.handle")
 
 
-def test_asked_again_it_answers_as_before_even_when_flower_has_forgotten(
+def test_a_repeated_retry_returns_the_first_result_without_flowers_record(
     failed_event: None, sent: list[tuple[Any, ...]]
 ) -> None:
     first, _ = retry_task(app, "old", record(), operator="ada")
@@ -117,7 +117,7 @@ def test_a_broker_that_is_away_sends_nothing_and_the_next_click_does(
         (record("never came"), UnknownEvent),
     ],
 )
-def test_what_cannot_be_retried_leaves_no_trace(
+def test_a_refused_retry_is_not_stored(
     failed_event: None, sent: list[tuple[Any, ...]], remembered: Record | None, error: type[Exception]
 ) -> None:
     with pytest.raises(error):
@@ -160,6 +160,6 @@ def test_a_task_about_no_event_says_so(failed_event: None, wrong: Any) -> None:
         handle.run(wrong)
 
 
-def test_a_task_without_arguments_that_was_ended_is_no_event_s(failed_event: None) -> None:
+def test_a_killed_task_without_arguments_belongs_to_no_event(failed_event: None) -> None:
     _fail_event_of_killed_task(exception=TypeError("missing argument"), args=())
     _fail_event_of_killed_task(exception=TypeError("missing argument"), args=None)

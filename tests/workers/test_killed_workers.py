@@ -1,5 +1,5 @@
-"""Workers killed with SIGKILL, the broker emptied and killed, while two thousand events are worked: nothing is lost,
-nothing doubled.
+"""Workers are killed, and the broker is emptied and killed, while two thousand events are processed: nothing is lost
+or done twice.
 
 The database is made slow at the one statement in the middle of a batch, so that kills find transactions open.
 """
@@ -21,14 +21,14 @@ from bridge.inbox.receive import receive
 from tests.support.brokers import Broker, own_broker
 from tests.support.ledger import stored_balances
 from tests.support.medusa import FakeMedusa, serving
-from tests.support.order_histories import Life, balances, order_lives
+from tests.support.order_histories import OrderHistory, balances, order_histories
 from tests.support.orders import event, order_event
 from tests.support.processes import dust_processes, eventually, running
 
 pytestmark = pytest.mark.servers
 
 EVENTS, CUSTOMERS = 2_000, 50
-# Events without a snapshot: they take the other way, a task of their own that asks Medusa.
+# Events without a snapshot, which are processed in their own tasks that read Medusa.
 BARE = 100
 DISTURBANCES = 6
 # The supervisor gives a program up that dies five times in a row within ten seconds of its start.
@@ -60,11 +60,11 @@ def test_workers_killed_at_random_lose_nothing_and_do_nothing_twice(
     work_while_disturbed(settings, owner, chance, kill_one)
 
 
-def test_a_broker_emptied_and_killed_costs_nothing_but_time(
+def test_a_broker_that_is_emptied_and_killed_only_delays_events(
     settings: dict[str, str], owner: psycopg.Connection
 ) -> None:
     def empty_or_kill(number: int, broker: Broker) -> None:
-        # It may still be on its way back from the last time.
+        # It may still be restarting after the last kill.
         eventually(broker.answers)
         if number % 2:
             broker.kill()
@@ -80,18 +80,18 @@ def work_while_disturbed(
     chance: random.Random,
     disturb: Callable[[int, Broker], None],
 ) -> None:
-    """Give a worker and a clock two thousand events in portions, and disturb each portion in the middle."""
-    lives = order_lives(700, customers=CUSTOMERS, chance=chance)
-    bodies = two_thousand_events(lives, chance)
+    """Give a worker and beat two thousand events in portions, and disturb each portion in the middle."""
+    histories = order_histories(700, customers=CUSTOMERS, chance=chance)
+    bodies = two_thousand_events(histories, chance)
     medusa = FakeMedusa()
-    medusa.orders = {life.order_id: life.newest for life in lives}
+    medusa.orders = {history.order_id: history.newest for history in histories}
     with own_broker() as broker, serving(medusa) as medusa_url:
         environment = {
             **settings,
             "DUST_BROKER_URL": broker.url,
             "DUST_MEDUSA_URL": medusa_url,
             "DUST_SWEEP_SECONDS": "1",
-            # The poll would find what an event lost; it must not be needed.
+            # The poll would find lost events, and must not be needed.
             "DUST_RECONCILE_SECONDS": "86400",
         }
         with running(environment, worker="worker --concurrency 2", beat="beat"):
@@ -101,21 +101,23 @@ def work_while_disturbed(
                 time.sleep(chance.uniform(0, 0.5))
                 disturb(number, broker)
             eventually(all_are_handled)
-    assert stored_balances() == balances(lives)
+    assert stored_balances() == balances(histories)
 
 
-def two_thousand_events(lives: list[Life], chance: random.Random) -> list[bytes]:
-    """Shuffled: snapshots of all ages, many of them doubles, and some that only name the order."""
+def two_thousand_events(histories: list[OrderHistory], chance: random.Random) -> list[bytes]:
+    """In random sequence: snapshots of all ages, many repeated, and events that only name the order."""
     # The newest of each is among them, so that the end does not depend on the poll.
-    bodies = [order_event(life.newest) for life in lives]
-    bodies += [event("order.updated", {"id": life.order_id}) for life in chance.sample(lives, BARE)]
-    bodies += [order_event(chance.choice(life.facts)) for life in chance.choices(lives, k=EVENTS - len(bodies))]
+    bodies = [order_event(history.newest) for history in histories]
+    bodies += [event("order.updated", {"id": history.order_id}) for history in chance.sample(histories, BARE)]
+    bodies += [
+        order_event(chance.choice(history.facts)) for history in chance.choices(histories, k=EVENTS - len(bodies))
+    ]
     chance.shuffle(bodies)
     return bodies
 
 
 def keep(bodies: list[bytes], portion: int, portions: int) -> None:
-    """What the endpoint does with acknowledged events, for every `portions`-th of them."""
+    """Store every `portions`-th event, as the endpoint does."""
     with transaction() as connection:
         for number in range(portion, len(bodies), portions):
             receive(connection, f"msg_{number:04}", read_event(bodies[number]), bodies[number], now=now())
@@ -141,7 +143,7 @@ def kill(chance: random.Random, *, parent: bool) -> bool:
 
 def all_are_handled() -> bool:
     with transaction() as connection:
-        # What waits a minute for a task of its own that died is due now: the minute is not what is tested.
+        # Events whose own task died are due at once, instead of after a minute.
         statement = "UPDATE webhook_event SET next_attempt_at = :now WHERE next_attempt_at > :now"
         connection.execute(text(statement), {"now": now()})
         rows = connection.execute(text("SELECT state, count(*) AS number FROM webhook_event GROUP BY state"))

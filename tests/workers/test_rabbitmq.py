@@ -46,8 +46,8 @@ def owner(settings: dict[str, str]) -> Iterator[psycopg.Connection]:
 def send(url: str, name: str) -> None:
     """An event of an order, acknowledged."""
     with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
-        answer = deliver(client, order_event(order(f"order_{name}")), event_id=f"msg_{name}")
-    assert answer.status_code == 202
+        response = deliver(client, order_event(order(f"order_{name}")), event_id=f"msg_{name}")
+    assert response.status_code == 202
 
 
 def states(owner: psycopg.Connection) -> dict[str, str]:
@@ -77,7 +77,9 @@ def caught_in_the_middle(owner: psycopg.Connection, url: str, name: str) -> Iter
         yield
 
 
-def test_what_a_killed_worker_had_in_hand_comes_again(environment: dict[str, str], owner: psycopg.Connection) -> None:
+def test_unacknowledged_messages_of_a_killed_worker_are_delivered_again(
+    environment: dict[str, str], owner: psycopg.Connection
+) -> None:
     with serving_dust(environment, worker="worker --concurrency 1") as url:
         with caught_in_the_middle(owner, url, "parent"):
             kill(dust_processes("worker"))
@@ -87,7 +89,7 @@ def test_what_a_killed_worker_had_in_hand_comes_again(environment: dict[str, str
         wait_until_handled(owner, "parent", "child")
 
 
-def test_a_message_that_waits_for_its_time_keeps_no_worker(
+def test_a_delayed_message_occupies_no_worker(
     environment: dict[str, str], owner: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DUST_BROKER_URL", environment["DUST_BROKER_URL"])
@@ -95,7 +97,7 @@ def test_a_message_that_waits_for_its_time_keeps_no_worker(
         send(url, "first")
         wait_until_handled(owner, "first")
         with publishing():
-            # More than a worker of one process takes before it is done with something.
+            # More messages than a worker with one process prefetches.
             for _ in range(4):
                 assert enqueue.publish(INBOX_DRAIN, countdown_seconds=600)
         send(url, "second")
@@ -117,7 +119,7 @@ def test_after_a_restart_of_rabbitmq_messages_arrive_again(
         wait_until_handled(owner, "before", "meanwhile", "after")
 
 
-def test_what_came_while_rabbitmq_was_away_is_swept_up(
+def test_the_sweep_finds_events_that_arrived_while_rabbitmq_was_away(
     environment: dict[str, str], owner: psycopg.Connection, server: RabbitMQ
 ) -> None:
     with serving_dust(environment, worker="worker --concurrency 1", beat="beat") as url:
@@ -129,7 +131,7 @@ def test_what_came_while_rabbitmq_was_away_is_swept_up(
         wait_until_handled(owner, "before", "meanwhile")
 
 
-def test_a_rabbitmq_that_hangs_makes_nobody_hang(
+def test_a_rabbitmq_that_hangs_blocks_no_process(
     environment: dict[str, str], server: RabbitMQ, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DUST_BROKER_URL", environment["DUST_BROKER_URL"])
@@ -145,7 +147,7 @@ def test_a_rabbitmq_that_hangs_makes_nobody_hang(
 
 @contextmanager
 def publishing() -> Iterator[None]:
-    """This process publishes to the broker that its environment names now."""
+    """Make this process publish to the broker of its present environment."""
 
     def reread_clock() -> None:
         get_settings.cache_clear()

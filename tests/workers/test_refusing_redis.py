@@ -1,4 +1,4 @@
-"""A Redis that answers and accepts no writes: workers wait for it, as they wait for one that is away."""
+"""A Redis that answers but accepts no writes: workers wait for it, as for one that is away."""
 
 import time
 from collections.abc import Callable
@@ -29,14 +29,14 @@ def test_workers_wait_for_a_redis_that_accepts_no_writes(
     with data_folder() as folder, embedded_redis(folder) as url, redis.Redis.from_url(url) as client:
         environment = {**settings, "DUST_BROKER_URL": url, "DUST_SWEEP_SECONDS": "1"}
         refusal(client, True)
-        with running(environment, beat="beat", worker="worker --queues events,sweeps --concurrency 1") as said:
-            eventually(lambda: "Cannot connect" in said.getvalue() or "Unrecoverable" in said.getvalue())
+        with running(environment, beat="beat", worker="worker --queues events,sweeps --concurrency 1") as output:
+            eventually(lambda: "Cannot connect" in output.getvalue() or "Unrecoverable" in output.getvalue())
             for _ in range(2):
                 refusal(client, False)
-                done = said.getvalue().count("succeeded in")
-                eventually(lambda done=done: said.getvalue().count("succeeded in") > done + 5)
+                done = output.getvalue().count("succeeded in")
+                eventually(lambda done=done: output.getvalue().count("succeeded in") > done + 5)
                 refusal(client, True)
                 time.sleep(3)
-        assert "starting it again" not in said.getvalue()
+        assert "starting it again" not in output.getvalue()
         # One line a minute, and not several a second.
-        assert said.getvalue().count("Cannot connect") <= 2
+        assert output.getvalue().count("Cannot connect") <= 2

@@ -1,4 +1,4 @@
-"""A worker that is asked to end does so, whatever its children do."""
+"""A worker ends on request, even if its children hang."""
 
 import os
 import signal
@@ -42,9 +42,9 @@ def test_a_worker_whose_child_hangs_ends_and_prints_where_it_waited(settings: di
             worker.terminate()
             assert worker.wait(PATIENCE_SECONDS) == 1
             child.kill()
-            said = worker.stdout.read().decode()
-            assert "Timeout (0:00:02)!" in said
-            assert "in join" in said
+            output = worker.stdout.read().decode()
+            assert "Timeout (0:00:02)!" in output
+            assert "in join" in output
         finally:
             stop(worker)
             worker.stdout.close()

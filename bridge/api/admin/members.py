@@ -82,10 +82,10 @@ async def read_members(
     is unavailable, only ids are searched, and `warning` says so.
     """
     after = _decode(cursor, sort)
-    found, warning = await _search(q) if q else ([], None)
+    customer_ids, warning = await _search(q) if q else ([], None)
     only = MemberFilter(
         text=q,
-        or_ids=found,
+        or_ids=customer_ids,
         tier=tier,
         negative=negative,
         min_balance=min_balance,
@@ -118,7 +118,7 @@ def _position(member: Member, sort: MemberSort) -> str:
 
 
 def _decode(cursor: str | None, sort: MemberSort) -> tuple[Any, str] | None:
-    """The position of a cursor, which is refused for another sorting. Raises `FieldErrors`."""
+    """Return the position that a cursor encodes. Raises `FieldErrors` for a cursor of another sorting."""
     position = decode_cursor(Listing.CUSTOMERS, cursor)
     if position is None:
         return None

@@ -33,8 +33,8 @@ class ProductRequest(Body):
     # Validated on the field, not on the model, so that a form can show the error next to the price.
     @field_validator("dust_price")
     @classmethod
-    def _dust_only_has_a_price(cls, price: int | None, others: ValidationInfo) -> int | None:
-        if others.data.get("dust_only") and price is None:
+    def _dust_only_has_a_price(cls, price: int | None, info: ValidationInfo) -> int | None:
+        if info.data.get("dust_only") and price is None:
             raise ValueError("a product for points only needs a price in points")
         return price
 

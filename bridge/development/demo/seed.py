@@ -172,15 +172,15 @@ def admin_client(shop: Shop) -> httpx.Client:
     return httpx.Client(base_url=shop.url, headers={"Authorization": f"Bearer {token}"}, timeout=60)
 
 
-def _one(admin: httpx.Client, collection: str, sought: Json, others: Json, *, fields: str | None = None) -> Json:
+def _one(admin: httpx.Client, collection: str, sought: Json, other_values: Json, *, fields: str | None = None) -> Json:
     """Find the record with the `sought` values, or create it with the others too."""
     plural, singular = collection.replace("-", "_"), collection.replace("-", "_").removesuffix("s")
     query = {**sought, **({"fields": fields} if fields else {})}
     existing = answer(admin.get(f"/admin/{collection}", params=query))[plural]
     if existing:
         return dict(existing[0])
-    created = answer(admin.post(f"/admin/{collection}", json={**sought, **others}))[singular]
-    return _one(admin, collection, sought, others, fields=fields) if fields else dict(created)
+    created = answer(admin.post(f"/admin/{collection}", json={**sought, **other_values}))[singular]
+    return _one(admin, collection, sought, other_values, fields=fields) if fields else dict(created)
 
 
 def _allow_currencies(admin: httpx.Client, markets: tuple[Market, ...]) -> None:

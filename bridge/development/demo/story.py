@@ -196,7 +196,7 @@ class _Story:
     def _bearer(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._storefront.token}"}
 
-    def _becomes(self, what: str, expected: object, look: Callable[[], object]) -> None:
+    def _becomes(self, description: str, expected: object, look: Callable[[], object]) -> None:
         """Poll until it is as expected, up to a timeout, and report the last value."""
         seen: list[object] = []
 
@@ -205,14 +205,14 @@ class _Story:
             return seen[0] == expected
 
         until(matches, _PATIENCE_SECONDS)
-        self._expect(what, expected, seen[0])
+        self._expect(description, expected, seen[0])
 
-    def _expect(self, what: str, expected: object, actual: object) -> None:
+    def _expect(self, description: str, expected: object, actual: object) -> None:
         if actual == expected:
-            self._report(f"   ✓ {what}: {_shown(actual)}")
+            self._report(f"   ✓ {description}: {_shown(actual)}")
         else:
             self.succeeded = False
-            self._report(f"   ✗ {what}: {_shown(actual)}, expected {_shown(expected)}")
+            self._report(f"   ✗ {description}: {_shown(actual)}, expected {_shown(expected)}")
 
     def _title(self, text: str) -> None:
         self._chapter += 1

@@ -212,11 +212,11 @@ def read_scenario(text: str, file: str) -> Scenario:
 
     steps: list[Step] = []
     try:
-        whole = _Document.model_validate(document)
+        parsed = _Document.model_validate(document)
     except ValidationError as error:
         add_problems(error, ())
         raise UnreadableScenario("\n".join(problems)) from error
-    for number, raw in enumerate(whole.steps):
+    for number, raw in enumerate(parsed.steps):
         path: _Path = ("steps", number)
         verb = next((verb for verb in _ACTIONS if isinstance(raw, dict) and verb in raw), None)
         if verb is None:
@@ -228,7 +228,7 @@ def read_scenario(text: str, file: str) -> Scenario:
             add_problems(error, path)
     if problems:
         raise UnreadableScenario("\n".join(problems))
-    return Scenario(name=whole.name, starts=whole.starts, rules=whole.rules, steps=tuple(steps))
+    return Scenario(name=parsed.name, starts=parsed.starts, rules=parsed.rules, steps=tuple(steps))
 
 
 def _lines(node: yaml.Node | None, path: _Path) -> Iterator[tuple[_Path, int]]:

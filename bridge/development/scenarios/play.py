@@ -205,7 +205,7 @@ class _Stage:
             if returned[product] > bought:
                 raise _StepFailed(f"Order {step.return_} has {bought} of {product}, not {returned[product]}.")
         self._change(step.return_, "order.return_received", returned=returned)
-        return f"returned of order {step.return_}: " + ", ".join(f"{n} {what}" for what, n in step.items.items())
+        return f"returned of order {step.return_}: " + ", ".join(f"{n} {name}" for name, n in step.items.items())
 
     def _change(self, name: str, event: str, **changes: Any) -> None:
         order = self._order(name)
@@ -226,7 +226,7 @@ class _Stage:
         if step.items is None:
             body: dict[str, Any] = {"dust": step.dust, "currency_code": step.currency}
         else:
-            body = {"items": [{"product_id": what, "quantity": units} for what, units in step.items.items()]}
+            body = {"items": [{"product_id": product, "quantity": units} for product, units in step.items.items()]}
         answer = self._store("POST", "/store/dust/redemptions", step.customer, body, fails=step.fails)
         if answer is None:
             return f"{step.customer} may not redeem: {step.fails}"

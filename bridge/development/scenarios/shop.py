@@ -67,11 +67,11 @@ class ShopOrder:
 
     def _items(self) -> list[Json]:
         prices = [item.price * item.quantity for item in self.placed.items]
-        whole, items = sum(prices, Decimal(0)), []
+        order_price, items = sum(prices, Decimal(0)), []
         back = dict(self.returned)
         for number, (item, price) in enumerate(zip(self.placed.items, prices, strict=True)):
-            share = price / whole if whole else Decimal(0)
-            adjustments = [("OTHER", min(self.placed.discount, whole) * share)] if self.placed.discount else []
+            share = price / order_price if order_price else Decimal(0)
+            adjustments = [("OTHER", min(self.placed.discount, order_price) * share)] if self.placed.discount else []
             adjustments += [
                 (code.code, amount) for code in self.codes if (amount := self._taken_off(code, number, share))
             ]

@@ -66,9 +66,9 @@ def bound_socket(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
 
     Port 0 is any free port. The process inherits the socket by its number. Raises `OSError` if the port is in use.
     """
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     # Of a name with several addresses, such as localhost, the first IPv4 address.
-    family, *_, address = min(found, key=lambda entry: entry[0] != socket.AF_INET)
+    family, *_, address = min(addresses, key=lambda entry: entry[0] != socket.AF_INET)
     bound = socket.socket(family)
     # As servers do: connections of a server that just ended remain for a minute and do not matter.
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

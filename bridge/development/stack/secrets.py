@@ -44,8 +44,8 @@ def kept_secret(data_dir: Path, name: str, make: Callable[[], str] | None = None
     if not file.exists():
         descriptor, written = tempfile.mkstemp(dir=folder)
         try:
-            with os.fdopen(descriptor, "w") as whole:
-                whole.write((make or _token)())
+            with os.fdopen(descriptor, "w") as complete:
+                complete.write((make or _token)())
             # A link, not a rename: if two processes start at once, the first wins, and both read its secret.
             os.link(written, file)
         except FileExistsError:

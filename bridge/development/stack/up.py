@@ -91,8 +91,8 @@ def running_stack(
         ports = {name: bound.getsockname()[1] for name, bound in sockets.items()}
         urls = _prepared(stack, settings, environment or {}, console, ports)
         # Variables of the system and of Python, such as PATH.
-        others = {name: value for name, value in os.environ.items() if not name.startswith("DUST_")}
-        variables = {**others, "PYTHONUNBUFFERED": "1", **urls.environment}
+        system_variables = {name: value for name, value in os.environ.items() if not name.startswith("DUST_")}
+        variables = {**system_variables, "PYTHONUNBUFFERED": "1", **urls.environment}
         _migrate(dust, variables, console)
         programs = [
             Program(name=name, command=[*dust, *arguments], listens_on=sockets.get(name))

@@ -128,8 +128,8 @@ def _database_clock(_: Settings) -> str:
 
 def _postgres_now() -> datetime:
     with transaction() as connection:
-        there: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
-    return there
+        postgres_time: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+    return postgres_time
 
 
 def _test_clock(settings: Settings) -> str:

@@ -39,8 +39,8 @@ class Check:
     after: str | None = None
 
 
-def compare_clocks(there: datetime) -> str:
-    ahead = there - real_now()
+def compare_clocks(time_there: datetime) -> str:
+    ahead = time_there - real_now()
     if abs(ahead) > CLOCK_TOLERANCE:
         seconds = abs(ahead.total_seconds())
         raise Wrong(

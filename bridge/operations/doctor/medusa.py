@@ -49,13 +49,13 @@ def _ask(settings: Settings, path: str, **params: str) -> Probe:
 
 
 def _medusa_clock(settings: Settings) -> str:
-    there = read_http_date(_ask(settings, "/health").date or "")
-    if there is None:
+    medusa_time = read_http_date(_ask(settings, "/health").date or "")
+    if medusa_time is None:
         raise Wrong(
             "Medusa does not say what time it is there",
             fix="A proxy in front of Medusa removes the Date header: let it pass.",
         )
-    return compare_clocks(there)
+    return compare_clocks(medusa_time)
 
 
 def _medusa_key(settings: Settings) -> str:
@@ -114,10 +114,12 @@ def _plugin(settings: Settings) -> str:
     rejected, oldest = int(answer.body.get("rejected") or 0), answer.body.get("oldest_waiting_at")
     age = real_now() - datetime.fromisoformat(str(oldest)) if oldest else timedelta()
     if rejected or age > _DELIVERY_WAITS:
-        what = f"{rejected} deliveries were rejected" if rejected else f"a delivery has been waiting for {minutes(age)}"
+        problem = (
+            f"{rejected} deliveries were rejected" if rejected else f"a delivery has been waiting for {minutes(age)}"
+        )
         last = next((event.get("last_error") for event in answer.body.get("undelivered") or ()), None)
         raise Wrong(
-            f"{what} ({last})" if last else what,
+            f"{problem} ({last})" if last else problem,
             fix="Compare the plugin's bridge URL and secret with this Dust's address and DUST_WEBHOOK_SECRETS.",
         )
     return f"is there and delivers, in Medusa {version}" if version else "is there and delivers"

@@ -52,10 +52,10 @@ def _outgoing_webhooks(settings: Settings) -> str:
         last = list_webhooks(connection, state=state, limit=1)
     age = now() - oldest if oldest else timedelta()
     if failed or age >= alert_limits.OUTGOING_WEBHOOKS_WAIT:
-        what = f"failed outgoing webhooks: {failed}" if failed else f"one has been waiting for {minutes(age)}"
+        problem = f"failed outgoing webhooks: {failed}" if failed else f"one has been waiting for {minutes(age)}"
         reason = last[0].reason if last else None
         raise Wrong(
-            f"{what} ({reason})" if reason else what,
+            f"{problem} ({reason})" if reason else problem,
             fix="Does the receiver at DUST_OUTGOING_WEBHOOK_URL run, and does it have the same "
             "DUST_OUTGOING_WEBHOOK_SECRET? `dust webhooks` shows its answers. Then `dust webhooks --retry-failed`.",
         )
@@ -107,18 +107,18 @@ def _workers(_: Settings) -> str:
     return ", ".join(f"{workers} for {queue}" for queue, workers in served.items())
 
 
-def _flower(url: str, *, here: bool) -> str:
+def _flower(url: str, *, on_this_machine: bool) -> str:
     try:
         # No proxy of the environment (HTTP_PROXY) leads to a server of this machine.
-        answer = httpx.get(f"{url}/healthcheck", timeout=_FLOWER_SECONDS, trust_env=not here)
+        response = httpx.get(f"{url}/healthcheck", timeout=_FLOWER_SECONDS, trust_env=not on_this_machine)
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
         raise Wrong(
             f"nothing answers at {url} ({type(error).__name__})",
             fix="Start `dust flower`, or say where it is: `dust doctor --flower http://…`.",
         ) from error
-    if not answer.is_success:
+    if not response.is_success:
         raise Wrong(
-            f"{url} answers {answer.status_code}: that is not Flower",
+            f"{url} answers {response.status_code}: that is not Flower",
             fix="Set DUST_FLOWER_PORT to a port that nothing else uses, and start `dust flower` again.",
         )
     return f"answers at {url}"
@@ -135,4 +135,6 @@ PROCESS_CHECKS = (
 
 def flower_check(url: str | None) -> Check:
     """The check of Flower at this address; None: at the address of the settings."""
-    return Check("flower", lambda settings: _flower((url or settings.flower_address).rstrip("/"), here=not url))
+    return Check(
+        "flower", lambda settings: _flower((url or settings.flower_address).rstrip("/"), on_this_machine=not url)
+    )

@@ -176,8 +176,8 @@ def _percentage_terms(reward: Reward, basket: Basket, min_cart: Decimal | None) 
     if (value or takes) > basket.max_discount:
         raise AboveShare(takes=value or takes, max_discount=basket.max_discount, currency_code=currency)
     if value is not None:
-        whole = round_down(value * 100 / reward.percent, currency)
-        min_cart = max(whole, min_cart or whole)
+        full_price = round_down(value * 100 / reward.percent, currency)
+        min_cart = max(full_price, min_cart or full_price)
     return _terms(reward, currency, min_cart=min_cart, value=value)
 
 

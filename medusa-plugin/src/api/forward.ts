@@ -109,14 +109,14 @@ async function forward(
   const isRead = method === "GET"
   const seconds = isRead || READ_WITH_BODY.test(req.originalUrl.split("?", 1)[0]) ? readSeconds : writeSeconds
   try {
-    const answer = await fetch(target, {
+    const response = await fetch(target, {
       method,
       headers: { ...identity, ...chosen(PASSED_ON, (name) => req.get(name)), "content-type": "application/json" },
       body: isRead ? undefined : JSON.stringify(req.body ?? {}),
       redirect: "error",
       signal: AbortSignal.timeout(1000 * (askedToWait(target) + seconds)),
     })
-    await pass(answer, res)
+    await pass(response, res)
   } catch (error) {
     const { message, cause } = error as Error & { cause?: { code?: string } }
     req.scope.resolve(ContainerRegistrationKeys.LOGGER).warn(`dust: ${req.method} ${target.pathname} failed: ${cause?.code ?? message}`)
@@ -149,24 +149,24 @@ function askedToWait(target: URL): number {
   return seconds > 0 ? Math.min(seconds, MAX_WAIT_SECONDS) : 0
 }
 
-/** Throws when the answer ends in the middle, or is not Dust's: before anything of it is passed on. */
-async function pass(answer: Response, res: MedusaResponse): Promise<void> {
+/** Throws when the response ends in the middle, or is not Dust's: before anything of it is passed on. */
+async function pass(response: Response, res: MedusaResponse): Promise<void> {
   // Medusa has recognised the caller already: a 401 is about the settings of the two, and would only sign people out.
-  if (answer.status === 401) {
+  if (response.status === 401) {
     const detail = "Medusa and Dust are not set up for each other: compare the plugin's token with DUST_ADMIN_TOKEN, and jwtSecret with DUST_JWT_SECRET."
     send(res, problem(502, "bridge_refused", detail))
     return
   }
-  const type = answer.headers.get("content-type") ?? ""
-  const body = await answer.text()
-  const refused = REFUSED_BY_PROXY[answer.status]
+  const type = response.headers.get("content-type") ?? ""
+  const body = await response.text()
+  const refused = REFUSED_BY_PROXY[response.status]
   if (body && !OWN_TYPES.test(type)) {
-    if (!refused) throw new MedusaError(MedusaError.Types.UNEXPECTED_STATE, `${answer.status} with ${type || "no type"}`)
-    send(res, problem(answer.status, ...refused), answer.headers.get("retry-after"))
+    if (!refused) throw new MedusaError(MedusaError.Types.UNEXPECTED_STATE, `${response.status} with ${type || "no type"}`)
+    send(res, problem(response.status, ...refused), response.headers.get("retry-after"))
     return
   }
   const readableBody = type.startsWith("application/problem+json") ? readable(body) : body
-  res.status(answer.status).set(chosen(PASSED_BACK, (name) => answer.headers.get(name)))
+  res.status(response.status).set(chosen(PASSED_BACK, (name) => response.headers.get(name)))
   res.send(readableBody)
 }
 

@@ -27,19 +27,19 @@ export default async function sendAlerts(container: MedusaContainer): Promise<vo
     if (await dust.openAlert(alert.code, alert.message, 0)) await notify({ ...alert, state: "open" })
   }
   for (const ended of await dust.endOtherAlerts(alerts.map(({ code }) => code))) {
-    if (ended.told) await notify({ ...ended, state: "solved" })
+    if (ended.notified) await notify({ ...ended, state: "solved" })
   }
 }
 
 /** Undefined while the bridge does not answer, or refuses the plugin's token. */
 async function readAlerts({ bridge, token }: DustModuleService["bridge"]): Promise<DustAlert[] | undefined> {
   try {
-    const answer = await fetch(`${bridge}/admin/dust/alerts`, {
+    const response = await fetch(`${bridge}/admin/dust/alerts`, {
       headers: { authorization: `Bearer ${token}` },
       redirect: "error",
       signal: AbortSignal.timeout(TIMEOUT_MS),
     })
-    return answer.ok ? ((await answer.json()) as DustAlertList).alerts : undefined
+    return response.ok ? ((await response.json()) as DustAlertList).alerts : undefined
   } catch {
     return undefined
   }

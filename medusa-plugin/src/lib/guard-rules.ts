@@ -221,7 +221,7 @@ function mixedPricesRefusal(
   lines: GuardedLine[],
   byCode: Map<GuardedPromotion["code"], GuardedPromotion>,
 ): Refusal | undefined {
-  const code = lines.flatMap((line) => lineCodes(line)).find((each) => unitsCovered(byCode.get(each)) > 0)
+  const code = lines.flatMap((line) => lineCodes(line)).find((lineCode) => unitsCovered(byCode.get(lineCode)) > 0)
   if (!code) return undefined
   return refuse("mixed_prices", { title: lines[0].title, code })
 }
@@ -325,7 +325,7 @@ function totalRefusal(
   const over = -rounded(cart.total ?? 0, decimals)
   if (!(over > 0)) return undefined
   const lines = [...ordinaryLines(cart, dustOnly), ...(cart.shipping_methods ?? [])]
-  const code = lines.flatMap((line) => lineCodes(line)).find((each) => isDust(byCode.get(each)))
+  const code = lines.flatMap((line) => lineCodes(line)).find((lineCode) => isDust(byCode.get(lineCode)))
   return code ? refuse("below_zero", { over: `${over.toFixed(decimals)} ${currency(cart)}`, code }) : undefined
 }
 
@@ -341,7 +341,7 @@ function rounded(amount: BigNumberInput, decimals: number): number {
 
 /** The adjustments that take something off; one of nothing pays for nothing. */
 function effective(line: Adjusted | null): Adjustment[] {
-  return (line?.adjustments ?? []).flatMap((each) => (each && MathBN.gt(each.amount, 0) ? [each] : []))
+  return (line?.adjustments ?? []).flatMap((adjustment) => (adjustment && MathBN.gt(adjustment.amount, 0) ? [adjustment] : []))
 }
 
 function lineCodes(line: Adjusted | null): string[] {

@@ -22,7 +22,7 @@ export function requireMedusa(version = medusaVersion()): void {
 }
 
 export function isTooOld(version: string): boolean {
-  const [have, need] = [version, MIN_MEDUSA].map((each) => each.split(".").map((part) => Number.parseInt(part, 10)))
+  const [have, need] = [version, MIN_MEDUSA].map((text) => text.split(".").map((part) => Number.parseInt(part, 10)))
   for (const [place, part] of need.entries()) {
     if (have[place] !== part) return !(have[place] > part)
   }

@@ -1,4 +1,4 @@
-"""Podman and Buildah as the container tests use them: with files of their own, and without a service or systemd."""
+"""Podman and Buildah for the container tests, with separate storage, and without a service or systemd."""
 
 import fcntl
 import os
@@ -16,10 +16,10 @@ REAL_IMAGES = os.environ.get("BASE_IMAGES") == "real"
 _NAME = "real" if REAL_IMAGES else "stand-ins"
 # Images stay here for the next run.
 _CACHE = (PROJECT / ".cache").resolve() / "containers" / _NAME
-# What ends with the run.
+# Files that are deleted at the end of the run.
 _RUN = Path("/run/dust-containers")
 _LOCK = Path("/run/dust-containers.lock")
-# Only a defect, or a machine that hardly moves, takes this long.
+# Only a defect or a very slow machine takes this long.
 _COMMAND_SECONDS = 900.0
 
 
@@ -73,8 +73,8 @@ class Engine:
         """What a command prints. Raises `CommandFailed` when its exit code is not 0."""
         ended = self.run(*command, data=data)
         if ended.returncode:
-            said = (ended.stdout + ended.stderr).decode(errors="replace")[-6000:]
-            raise CommandFailed(f"{' '.join(map(str, command))} ended with {ended.returncode}:\n{said}")
+            output = (ended.stdout + ended.stderr).decode(errors="replace")[-6000:]
+            raise CommandFailed(f"{' '.join(map(str, command))} ended with {ended.returncode}:\n{output}")
         return ended.stdout
 
     def build(self, image: str, *arguments: str | Path) -> None:

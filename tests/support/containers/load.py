@@ -12,7 +12,7 @@ from bridge.ids import new_id
 from tests.support.containers.engine import PROJECT
 from tests.support.deliveries import signed_headers
 
-# What the order of the example gives by the default rules.
+# The points of the example order under the default rules.
 POINTS_OF_AN_ORDER = 20
 CUSTOMERS = tuple(f"cus_load_{number}" for number in range(5))
 _PAUSE_SECONDS = 0.1

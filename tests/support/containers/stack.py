@@ -10,7 +10,7 @@ from uuid import uuid4
 from bridge.development.stack.processes import free_port, until
 from tests.support.containers.engine import PROJECT, CommandFailed, Engine
 
-# In an order in which each finds what it needs.
+# In the sequence of their dependencies.
 SERVICES = ("postgres", "redis", "api", "worker", "redemptions-worker", "medusa-worker", "beat", "flower")
 # The only one without a health check.
 _UNCHECKED = "beat"
@@ -24,7 +24,7 @@ class Stack:
         self.engine = engine
         self.project = f"dust-test-{uuid4().hex[:8]}"
         self._file = folder / ".env"
-        self.made = engine.output("docker/make-env.sh", self._file).decode()
+        engine.output("docker/make-env.sh", self._file)
         api_port, flower_port = free_port(), free_port()
         # Podman before 4.7 does not know `host-gateway`: the network is made here, and its gateway is given.
         network = f"{self.project}_default"
@@ -54,12 +54,14 @@ class Stack:
         """The id of a service's container."""
         labels = (f"io.podman.compose.project={self.project}", f"com.docker.compose.service={service}")
         filters = [f"--filter=label={label}" for label in labels]
-        (found,) = self.engine.output("podman", "ps", "--all", "--quiet", *filters).decode().split()
-        return found
+        (container_id,) = self.engine.output("podman", "ps", "--all", "--quiet", *filters).decode().split()
+        return container_id
 
     def inspected(self, service: str) -> dict[str, object]:
-        found: list[dict[str, object]] = json.loads(self.engine.output("podman", "inspect", self.container(service)))
-        return found[0]
+        documents: list[dict[str, object]] = json.loads(
+            self.engine.output("podman", "inspect", self.container(service))
+        )
+        return documents[0]
 
     def process_id(self, service: str) -> int:
         """The id of process 1 of a service as the machine sees it; 0 while its container does not run."""
@@ -79,8 +81,8 @@ class Stack:
         """What a command in a service's container prints. Raises `CommandFailed`."""
         ended = self.run(service, *command, data=data)
         if ended.returncode:
-            said = (ended.stdout + ended.stderr).decode(errors="replace")
-            raise CommandFailed(f"{' '.join(command)} in {service} ended with {ended.returncode}:\n{said}")
+            output = (ended.stdout + ended.stderr).decode(errors="replace")
+            raise CommandFailed(f"{' '.join(command)} in {service} ended with {ended.returncode}:\n{output}")
         return ended.stdout
 
     def python(self, service: str, code: str) -> subprocess.CompletedProcess[bytes]:

@@ -1,4 +1,4 @@
-"""The books against the history: a small model of what must have come of everything that was acknowledged.
+"""Compares the database with the history: a small model of the effects of everything that was acknowledged.
 
 It shares no code with Dust. `check` reads one snapshot of the database and returns what is wrong, in sentences; what is
 only not yet so is wrong too, so ask again until there has been time enough.
@@ -61,7 +61,7 @@ class Books:
 
 
 def check(history: History, database: str, shop: Shop) -> list[str]:
-    """Everything that is not as the history says it must be."""
+    """Every difference between the database and the history, in sentences."""
     books = Books(database, history.tag)
     return [
         *_events(history, books),
@@ -86,7 +86,7 @@ def _events(history: History, books: Books) -> Iterator[str]:
         elif books.events[event_id].state not in {"handled", "ignored"}:
             yield f"waits: {event_id} is {books.events[event_id].state} ({books.events[event_id].reason})"
     for event_id in books.events:
-        # Only events that were not sent may lack an acknowledgement: the poll's own.
+        # Only the poll's own events have no acknowledgement, because they were not sent.
         if event_id.startswith("msg_") and event_id not in history.events:
             yield f"invented: nobody sent {event_id}"
 
@@ -115,13 +115,13 @@ def _orders(history: History, books: Books) -> Iterator[str]:
         if row.kind in {"earn", "reverse"}:
             booked[row.reference_id][row.customer_id] += row.amount + row.pending
     for order_id, (customer, worth) in history.worth.items():
-        found = {who: dust for who, dust in booked[order_id].items() if dust}
-        if found != ({customer: worth} if worth else {}):
-            yield f"order: {order_id} is worth {worth} to {customer}, booked are {found}"
+        shares = {owner: dust for owner, dust in booked[order_id].items() if dust}
+        if shares != ({customer: worth} if worth else {}):
+            yield f"order: {order_id} is worth {worth} to {customer}, booked are {shares}"
 
 
 def _guests(history: History, books: Books) -> Iterator[str]:
-    """What waited for a guest is with who claimed it, and waits no more."""
+    """Claimed points of a guest belong to the claimer, and are not in escrow any more."""
     for order_id, customer in history.guests.items():
         row = books.escrows.get(order_id)
         if row is None or (row.state, row.customer_id, row.dust) != ("claimed", customer, 0):
@@ -132,14 +132,14 @@ def _guests(history: History, books: Books) -> Iterator[str]:
 
 
 def _adjustments(history: History, books: Books) -> Iterator[str]:
-    found: dict[str, list[Any]] = defaultdict(list)
+    booked: dict[str, list[Any]] = defaultdict(list)
     for row in books.all_rows():
         if row.kind == "adjust":
-            found[row.reference_id].append(row)
+            booked[row.reference_id].append(row)
     for words, (customer, amount, row_id) in history.adjustments.items():
-        if [(row.customer_id, row.amount, row.id) for row in found[words]] != [(customer, amount, row_id)]:
-            yield f"adjustment: {words!r} was acknowledged once as {amount}, booked {[r.amount for r in found[words]]}"
-    for words in found.keys() - history.adjustments.keys():
+        if [(row.customer_id, row.amount, row.id) for row in booked[words]] != [(customer, amount, row_id)]:
+            yield f"adjustment: {words!r} was acknowledged once as {amount}, booked {[r.amount for r in booked[words]]}"
+    for words in booked.keys() - history.adjustments.keys():
         yield f"adjustment: {words!r} was never acknowledged"
 
 
@@ -168,9 +168,9 @@ def _redemptions(history: History, books: Books, shop: Shop) -> Iterator[str]:
         if redemption.ends == "released" and (carts := shop.carts_with(set(codes))):
             yield f"cart: {carts} still have the discount of {redemption.redemption_id}, which is {row.state}"
         for code in codes:
-            made = sum(what == "created" and which == code for _, what, which in shop.happened)
-            if made > 1:
-                yield f"twice: {code} was made {made} times"
+            times = sum(change == "created" and which == code for _, change, which in shop.happened)
+            if times > 1:
+                yield f"twice: {code} was made {times} times"
     known = {redemption.redemption_id for redemption in history.redemptions}
     for redemption_id in books.redemptions.keys() - known:
         yield f"redemption: {redemption_id} was never acknowledged"
@@ -188,7 +188,7 @@ def _redemption_is_booked(redemption: RequestedRedemption, books: Books) -> Iter
 def _released_after_deleted(
     redemption: RequestedRedemption, books: Books, shop: Shop, codes: list[str]
 ) -> Iterator[str]:
-    """No dust may have gone back while Medusa still had the code."""
+    """No points may have been released while Medusa still had the code."""
     released = [
         row.created_at
         for row in books.rows[redemption.customer_id]
@@ -198,8 +198,8 @@ def _released_after_deleted(
         return
     for code in codes:
         had = False
-        for when, what, _ in _before(shop, code, released[0]):
-            had = what == "created"
+        for when, change, _ in _before(shop, code, released[0]):
+            had = change == "created"
             assert when <= released[0]
         if had:
             yield f"in doubt: {redemption.redemption_id} was released while {code} could still be used"
@@ -210,7 +210,7 @@ def _before(shop: Shop, code: str, moment: datetime) -> Iterator[tuple[datetime,
 
 
 def _nothing_else(history: History, books: Books) -> Iterator[str]:
-    """What was booked for orders and customers that nothing was said about."""
+    """Nothing is booked for orders and customers that are not in the history."""
     for row in books.all_rows():
         if row.kind in {"earn", "reverse"} and row.reference_id not in history.worth:
             yield f"invented: {row.kind} for {row.reference_id}"
@@ -230,9 +230,11 @@ def _expired(history: History, books: Books) -> Iterator[str]:
 
 def _merges(history: History, books: Books) -> Iterator[str]:
     for old, (survivor, whole) in history.merged.items():
-        found = {who: books.balances[who].balance for who in (old, survivor) if who in books.balances}
-        if found != {old: 0, survivor: whole}:
-            yield f"merge: {survivor} must have all {whole} of {old}, there are {found}"
+        balances = {
+            customer: books.balances[customer].balance for customer in (old, survivor) if customer in books.balances
+        }
+        if balances != {old: 0, survivor: whole}:
+            yield f"merge: {survivor} must have all {whole} of {old}, there are {balances}"
 
 
 def _webhooks(history: History, books: Books, shop: Shop) -> Iterator[str]:
@@ -249,13 +251,13 @@ def _webhooks(history: History, books: Books, shop: Shop) -> Iterator[str]:
     there = {lot.customer_id for lot in books.lots if lot.expires_at and lot.expires_at > lot.created_at}
     went = {customer: dust for customer, dust in history.expired.items() if customer in there}
     for kind, expected in (("dust.expired", went), ("dust.expiring", history.expiring)):
-        said = Counter[str]()
+        announced = Counter[str]()
         for sent in books.webhooks:
             # A webhook may have announced it before, if there was time.
             if sent.type == kind and (kind == "dust.expired" or sent.customer_id not in history.expired):
-                said[sent.customer_id] += sent.data["amount"]
-        if said != Counter(expected):
-            yield f"outgoing webhooks: {kind} must tell of {expected}, tells of {dict(said)}"
+                announced[sent.customer_id] += sent.data["amount"]
+        if announced != Counter(expected):
+            yield f"outgoing webhooks: {kind} must tell of {expected}, tells of {dict(announced)}"
     heard = {webhook for webhook, customer in list(shop.notified) if f"_{history.tag}_" in customer}
     for webhook in sorted(heard - {webhook.id for webhook in books.webhooks}):
         yield f"outgoing webhook: the shop heard {webhook}, which nobody wrote"

@@ -26,7 +26,7 @@ from tests.support.processes import answers, running
 from tests.support.tokens import ADMIN_TOKEN, JWT_SECRET
 
 _PLUGIN = Path(__file__).parent / "plugin"
-# Without syncing the disk, which only a machine that loses power needs. Commits are as in a deployment.
+# Without fsync, which matters only for a power failure. Commits are as in a deployment.
 _SETTINGS = {"fsync": "off", "full_page_writes": "off"}
 PROGRAMME = {
     "earn": {"rates": {"eur": "1"}, "pending_days": 1, "expires_after_days": 30, "expiry_notice_days": 2},
@@ -71,15 +71,15 @@ class Installation:
     shop: Shop
     plans: Path
     data: Path
-    said: Any
+    output: Any
     environment: Mapping[str, str]
     _armings: int = 0
     _armed: dict[tuple[Point, str], str] = field(default_factory=dict)
 
-    def arm(self, *deaths: tuple[Point, str]) -> None:
-        """From now on, the first process to pass one of these points suffers its fault, once."""
+    def arm(self, *failures: tuple[Point, str]) -> None:
+        """From now on, the first process that passes one of these points gets its fault, once."""
         self._armings += 1
-        self._armed = {death: f"fired-{self._armings}-{number}" for number, death in enumerate(deaths)}
+        self._armed = {failure: f"fired-{self._armings}-{number}" for number, failure in enumerate(failures)}
         points: dict[str, dict[str, str]] = defaultdict(dict)
         for (point, action), name in self._armed.items():
             points[str(point)][name] = action
@@ -96,7 +96,7 @@ class Installation:
         (self.plans / "plan.json").unlink(missing_ok=True)
 
     def fired(self) -> set[tuple[Point, str]]:
-        """What has happened of all that was last armed."""
+        """The faults that have happened since the last `arm`."""
         return {entry for entry, name in self._armed.items() if (self.plans / name).exists()}
 
     def passed(self) -> set[Point]:
@@ -130,7 +130,7 @@ def installation(
         shop = Shop()
         medusa_url = stack.enter_context(serving(shop))
         patch = stack.enter_context(pytest.MonkeyPatch.context())
-        # Here every start is followed by a death; that is no reason to give up.
+        # Processes are killed soon after each start here, which must not stop the supervisor.
         patch.setattr(supervisor, "_STARTS", 1_000_000)
         patch.setattr(supervisor, "_SETTLED_SECONDS", 0.5)
         bound = stack.enter_context(bound_socket())
@@ -153,34 +153,34 @@ def installation(
             "DUST_OUTGOING_WEBHOOK_URL": f"{medusa_url}{OUTGOING_WEBHOOKS}",
             "DUST_OUTGOING_WEBHOOK_SECRET": WEBHOOK_SECRET,
             "DUST_LOG_FORMAT": "json",
-            # Seconds of waiting are many tries here, and none may fail for a busy machine.
+            # Retries are frequent here, and no event may fail because the machine is busy.
             "DUST_RETRY_ATTEMPTS": "50",
             "DUST_RECONCILE_SECONDS": "5",
             **(more or {}),
         }
         programs = {"api": "serve", "worker": f"worker --concurrency {workers}", "beat": "beat"}
-        said = stack.enter_context(running(environment, sockets={"api": bound}, **programs))
-        found = Installation(
+        output = stack.enter_context(running(environment, sockets={"api": bound}, **programs))
+        started = Installation(
             url=f"http://127.0.0.1:{port}",
             database=where.database,
             broker=where.broker,
             shop=shop,
             plans=plans,
             data=where.folder,
-            said=said,
+            output=output,
             environment=environment,
         )
-        assert until(found.live, 300)
-        with httpx.Client(base_url=found.url, trust_env=False, timeout=30) as client:
-            answer = client.put(
+        assert until(started.live, 300)
+        with httpx.Client(base_url=started.url, trust_env=False, timeout=30) as client:
+            response = client.put(
                 "/admin/dust/programme", json=PROGRAMME, headers={"authorization": f"Bearer {ADMIN_TOKEN}"}
             )
-            assert answer.is_success, answer.text
-        yield found
+            assert response.is_success, response.text
+        yield started
 
 
 @contextmanager
-def apart(where: Servers, number: int) -> Iterator[Servers]:
+def own_servers(where: Servers, number: int) -> Iterator[Servers]:
     """The same servers with a separate database and broker; `number` from 1 to 15."""
     name = f"apart_{number}"
     url = f"{where.database.rpartition('/')[0]}/{name}"

@@ -1,6 +1,6 @@
-"""The failure matrix: which points there are is asked of a running Dust, and what can happen at each follows from it.
+"""The failure matrix: its points are discovered in a running Dust, and each kind of point has its faults.
 
-So a new commit, message or call to Medusa, has its cells without being listed.
+So a new commit, message or call to Medusa is covered without being listed.
 """
 
 import fcntl
@@ -27,7 +27,7 @@ _ACTIONS = {
     ("http", "before"): ("kill", "cut", "hang"),
     ("http", "after"): ("kill", "cut"),
     ("answer", "before"): ("kill",),
-    # What is acknowledged is on the disk already: nothing may be missing when Postgres is back.
+    # Acknowledged work is committed, so nothing may be missing after a restart of Postgres.
     ("answer", "after"): ("kill", "postgres"),
     ("receive", "after"): ("kill",),
     ("begin", "before"): ("kill", "parent"),
@@ -36,7 +36,7 @@ _ACTIONS = {
     ("ack", "after"): ("kill",),
 }
 # What happens, in words: by the action, and for a kill by whom it strikes.
-DEATHS = {
+FAILURES = {
     "kill api": "API killed",
     "kill worker": "worker's parent killed",
     "kill child": "worker's child killed",
@@ -52,13 +52,13 @@ DEATHS = {
 # Passed when the installation is set up, before the workload starts.
 _NOT_ON_THE_ROAD = ("write_programme", "/admin/dust/programme")
 _WALKS = 2
-# A point that depends on who comes first is not passed on every walk.
+# A point that depends on the timing is not passed in every walk.
 _TRIES = 3
-# What the clock brings comes once in ten seconds at the latest.
+# Periodic jobs run at least every ten seconds.
 _CLOCK_SECONDS = 11
 # The check costs CPU that the tested processes need.
 _LOOK_AGAIN_SECONDS = 0.5
-# Without a death all is well soon: what is still wrong by then is a fault, and is shown.
+# Without a fault everything is done within this time. What is still wrong then is reported.
 _UNDISTURBED_SECONDS = 180.0
 
 
@@ -70,9 +70,9 @@ class Cell:
     action: str
 
     @property
-    def death(self) -> str:
+    def failure(self) -> str:
         """What happens, in words."""
-        return DEATHS.get(self.action) or DEATHS[f"{self.action} {self.point.role}"]
+        return FAILURES.get(self.action) or FAILURES[f"{self.action} {self.point.role}"]
 
     def __str__(self) -> str:
         name = self.point.name.replace("bridge.", "").replace("/admin/", "").replace(" by ", "-by-").replace(" ", "-")
@@ -80,7 +80,7 @@ class Cell:
 
 
 def cells(points: Iterable[Point]) -> list[Cell]:
-    """Every action that the kind of each point knows."""
+    """All faults of all points."""
     return sorted(
         (
             Cell(point=point, action=action)
@@ -97,14 +97,14 @@ def discover(undisturbed: Callable[[], Installation]) -> list[Point]:
     """Run the workload undisturbed and return the points it passes. One test process does it for all."""
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
     file = Path(tempfile.gettempdir()) / f"dust-fail-points-{run}"
-    with file.open("a+") as found:
-        fcntl.flock(found, fcntl.LOCK_EX)
-        found.seek(0)
-        lines = found.read().splitlines()
+    with file.open("a+") as points:
+        fcntl.flock(points, fcntl.LOCK_EX)
+        points.seek(0)
+        lines = points.read().splitlines()
         if not lines:
             lines = sorted(map(str, _walk(undisturbed())))
-            found.write("".join(f"{line}\n" for line in lines))
-            found.flush()
+            points.write("".join(f"{line}\n" for line in lines))
+            points.flush()
     return [Point.read(line) for line in lines]
 
 
@@ -112,18 +112,18 @@ def _walk(installation: Installation) -> set[Point]:
     for number in range(_WALKS):
         with walking(installation, f"d{number}", backfilling=True) as (history, arrive):
             arrive()
-        holds(installation, history, seconds=_UNDISTURBED_SECONDS)
+        wait_until_correct(installation, history, seconds=_UNDISTURBED_SECONDS)
     return installation.passed()
 
 
-def suffer(installation: Installation, deaths: Collection[Cell], histories: list[History]) -> list[Cell]:
-    """Let each of them happen once during a workload, and check that everything holds afterwards.
+def run_faults(installation: Installation, failures: Collection[Cell], histories: list[History]) -> list[Cell]:
+    """Let each fault happen once during a workload, and check the results.
 
-    Returns those that happened: nobody may have passed a point. The people's histories are added to `histories`.
+    Returns the faults that happened, as a point may not be passed. Adds the histories to `histories`.
     """
     assert until(installation.live, PATIENCE_SECONDS)
-    wanted = {(cell.point, cell.action): cell for cell in deaths}
-    backfilling = any(cell.point.role == "cli" for cell in deaths)
+    wanted = {(cell.point, cell.action): cell for cell in failures}
+    backfilling = any(cell.point.role == "cli" for cell in failures)
     mine: list[History] = []
     while len(mine) < _TRIES and not (mine and installation.fired() == wanted.keys()):
         with walking(installation, f"c{len(histories)}", backfilling=backfilling) as (history, arrive):
@@ -135,19 +135,19 @@ def suffer(installation: Installation, deaths: Collection[Cell], histories: list
             until(lambda: installation.fired() == wanted.keys(), _CLOCK_SECONDS)
     installation.disarm()
     for history in mine:
-        holds(installation, history)
+        wait_until_correct(installation, history)
     return [wanted[fault] for fault in installation.fired()]
 
 
-def holds(installation: Installation, history: History, *, seconds: float = PATIENCE_SECONDS) -> None:
-    """In the end everything is as it was acknowledged; until then there may be things that wait."""
+def wait_until_correct(installation: Installation, history: History, *, seconds: float = PATIENCE_SECONDS) -> None:
+    """Wait until the database agrees with everything that was acknowledged."""
     wrong: list[str] = []
 
     def right() -> bool:
         try:
             wrong[:] = check(history, installation.database, installation.shop)
         except psycopg.OperationalError as error:
-            # The last death may have been that of Postgres, a moment ago.
+            # The last fault may just have stopped Postgres.
             wrong[:] = [f"Postgres is away: {error}"]
         if wrong:
             time.sleep(_LOOK_AGAIN_SECONDS)

@@ -1,4 +1,4 @@
-"""What has to happen for a planted bug to show, and what the checker must say of it then.
+"""Scenes that reveal planted bugs, and what the checker must report.
 
 A scene ends when everything in it is done, so that what its bug leaves behind is not merely not yet so.
 """
@@ -24,9 +24,9 @@ MANY = 12
 
 
 @contextmanager
-def customer_walk(found: Installation, tag: str) -> Iterator[Walk]:
-    with httpx.Client(base_url=found.url, timeout=10, trust_env=False) as client:
-        yield Walk(installation=found, history=History(tag=tag), client=client, now=datetime.now(UTC))
+def customer_walk(installation: Installation, tag: str) -> Iterator[Walk]:
+    with httpx.Client(base_url=installation.url, timeout=10, trust_env=False) as client:
+        yield Walk(installation=installation, history=History(tag=tag), client=client, now=datetime.now(UTC))
 
 
 def asks_again_after_a_death(walk: Walk) -> None:
@@ -68,7 +68,7 @@ def is_acknowledged_and_then_dies(walk: Walk) -> None:
 
 
 def is_over_while_medusa_is_away(walk: Walk) -> None:
-    """A redemption runs out, and Medusa cannot be asked about its code for a while."""
+    """A redemption expires while Medusa is away."""
     walk.give("a", 500, "to spend")
     redemption = walk.redeem("a", 500, ends="released")
     code = walk.read(redemption)["code"]
@@ -148,21 +148,21 @@ def is_two_accounts(walk: Walk) -> None:
 
 
 def was_a_guest(walk: Walk) -> None:
-    who, email = f"cus_{walk.tag}_known", f"{walk.tag}@example.com"
+    customer, email = f"cus_{walk.tag}_known", f"{walk.tag}@example.com"
     document = walk.order("guest", "guest", 25, guest=True, email=email)
     walk.settles(document, 25)
-    walk.history.worth[document["id"]] = (who, 25)
-    walk.history.guests[document["id"]] = who
+    walk.history.worth[document["id"]] = (customer, 25)
+    walk.history.guests[document["id"]] = customer
     walk.deliver("guest", order_event(document))
     eventually_handled(walk, 1)
-    path = f"/admin/dust/customers/{who}/claim"
+    path = f"/admin/dust/customers/{customer}/claim"
     walk.call("POST", path, expect={200}, json={"email": email}, headers=tokens.admin())
 
 
 def prices_a_product_while_medusa_is_away(walk: Walk) -> None:
     product = f"prod_{walk.tag}_mug"
     walk.installation.shop.products[product] = {"id": product, "metadata": {}}
-    # Several may tell it at once: each of them is to fail.
+    # Several processes may send it concurrently, and each must fail.
     walk.installation.shop.troubles.append(Trouble(method="POST", mark=product, how="away", times=3))
     body = {"dust_only": True, "dust_price": 5}
     walk.call("PUT", f"/admin/dust/products/{product}", expect={200}, json=body, headers=tokens.admin())
@@ -172,7 +172,7 @@ def prices_a_product_while_medusa_is_away(walk: Walk) -> None:
 
 
 def signs_up(walk: Walk) -> None:
-    """Medusa tells of it in two events; the poll may find it as well, which is a third."""
+    """Medusa sends two events about it, and the poll may find it too."""
     customer = f"cus_{walk.tag}_new"
     walk.history.bonuses.add(customer)
     walk.installation.shop.add_customer(customer, f"{customer}@example.com", created=walk.now)
@@ -189,12 +189,12 @@ def is_corrected_by_hand(walk: Walk) -> None:
 def is_to_lose_more_than_there_is(walk: Walk) -> None:
     walk.give("a", 100, "to have")
     customer, words = f"cus_{walk.tag}_a", f"gift {walk.tag} too much"
-    answer = walk.call(
+    response = walk.call(
         "POST", f"/admin/dust/customers/{customer}/adjustments", expect={201, 409},
         json={"amount": -150, "reason": words}, headers={**tokens.admin(), "Idempotency-Key": words},
     )  # fmt: skip
-    if answer.status_code == 201:
-        walk.history.adjustments[words] = (customer, -150, answer.json()["id"])
+    if response.status_code == 201:
+        walk.history.adjustments[words] = (customer, -150, response.json()["id"])
 
 
 # By bug: what happens, and a pattern of what the checker says of it. Each of these has a Dust of its own.

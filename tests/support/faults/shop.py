@@ -1,4 +1,4 @@
-"""The Medusa of the fault tests: it fails where a test asks for it, and remembers what it did when."""
+"""The Medusa of the fault tests: it fails on request, and records what it did and when."""
 
 import threading
 import time
@@ -36,7 +36,7 @@ class Shop(FakeMedusa):
         self.happened: list[tuple[datetime, str, str]] = []
         self.notified: list[tuple[str, str]] = []
         self._troubling = threading.Lock()
-        # It takes codes out of carts that Dust does not know.
+        # The plugin removes codes from carts that Dust does not know.
         self.plugin = True
 
     def handle(self, method: str, path: str, query: dict[str, Any], body: Any, headers: Any) -> Answer:
@@ -48,7 +48,7 @@ class Shop(FakeMedusa):
             answer: Answer = (200, {})
         else:
             answer = super().handle(method, path, query, body, headers)
-        # A fail point asks for it in the call itself.
+        # A fail point requests it in a header of the call.
         if trouble == "hang" or headers.get("x-faults") == "hang":
             time.sleep(HANG_SECONDS)
         elif trouble == "lose":
@@ -56,7 +56,7 @@ class Shop(FakeMedusa):
         return answer
 
     def live_codes_of(self, tag: str) -> set[str]:
-        """Codes that one of this tag's people could still use."""
+        """Codes that customers of this tag could still use."""
         theirs = [
             promotion
             for promotion in list(self.promotions.values())

@@ -28,7 +28,7 @@ from tests.support.orders import event, line, order, order_event
 
 # The load: orders of other customers, processed at the same time.
 _CROWD_PAUSE_SECONDS = 1.0
-# Only a defect, or a machine that hardly moves, ever reaches it.
+# Only a defect or a very slow machine takes this long.
 PATIENCE_SECONDS = 300.0
 _AGAIN_SECONDS = 0.3
 
@@ -76,7 +76,7 @@ class GaveUp(AssertionError):
 
 @dataclass(kw_only=True)
 class Walk:
-    """One tag's people."""
+    """The customers, merchant and plugin of one tag."""
 
     installation: Installation
     history: History
@@ -88,19 +88,19 @@ class Walk:
         return self.history.tag
 
     def call(self, method: str, path: str, *, expect: set[int], **how: Any) -> httpx.Response:
-        """Ask until there is an answer that says something."""
+        """Repeat a request until it gets a conclusive response."""
         end = time.monotonic() + PATIENCE_SECONDS
         last: object = None
         while time.monotonic() < end:
             try:
-                answer = self.client.request(method, path, **how)
+                response = self.client.request(method, path, **how)
             except httpx.TransportError as error:
                 last = error
             else:
-                if answer.status_code in expect:
-                    return answer
-                assert answer.status_code == 503, f"{method} {path}: {answer.status_code} {answer.text}"
-                last = answer.text
+                if response.status_code in expect:
+                    return response
+                assert response.status_code == 503, f"{method} {path}: {response.status_code} {response.text}"
+                last = response.text
             time.sleep(_AGAIN_SECONDS)
         raise GaveUp(f"{method} {path}: {last}")
 
@@ -114,57 +114,57 @@ class Walk:
             )  # fmt: skip
             self.history.events.add(event_id)
 
-    def order(self, name: str, who: str, euros: int, **how: Any) -> dict[str, Any]:
+    def order(self, name: str, buyer: str, euros: int, **how: Any) -> dict[str, Any]:
         """An order as Medusa has it; `placed` two days ago, so that what it earns is mature."""
         how.setdefault("placed", self.now - timedelta(days=2))
         lines = how.pop("lines", [line(price=euros)])
-        return order(f"order_{self.tag}_{name}", customer_id=f"cus_{self.tag}_{who}", lines=lines, **how)
+        return order(f"order_{self.tag}_{name}", customer_id=f"cus_{self.tag}_{buyer}", lines=lines, **how)
 
     def settles(self, document: dict[str, Any], worth: int) -> None:
-        """From now on Medusa has these facts, and in the end they must be in the ledger."""
+        """Store the facts in Medusa. In the end they must be settled."""
         self.installation.shop.orders[document["id"]] = document
         self.history.worth[document["id"]] = (document["customer_id"], worth)
 
-    def give(self, who: str, amount: int, name: str) -> None:
-        customer, words = f"cus_{self.tag}_{who}", f"gift {self.tag} {name}"
-        answer = self.call(
+    def give(self, name_of_customer: str, amount: int, name: str) -> None:
+        customer, words = f"cus_{self.tag}_{name_of_customer}", f"gift {self.tag} {name}"
+        response = self.call(
             "POST", f"/admin/dust/customers/{customer}/adjustments", expect={201},
             json={"amount": amount, "reason": words}, headers={**tokens.admin(), "Idempotency-Key": words},
         )  # fmt: skip
-        self.history.adjustments[words] = (customer, amount, answer.json()["id"])
+        self.history.adjustments[words] = (customer, amount, response.json()["id"])
 
-    def redeem(self, who: str, dust: int, *, ends: str, **body: Any) -> RequestedRedemption:
+    def redeem(self, buyer: str, dust: int, *, ends: str, **body: Any) -> RequestedRedemption:
         """Ask for a code and wait until it can be used."""
-        customer = f"cus_{self.tag}_{who}"
-        headers = {**tokens.customer(customer), "Idempotency-Key": f"{self.tag} {who} {ends}"}
+        customer = f"cus_{self.tag}_{buyer}"
+        headers = {**tokens.customer(customer), "Idempotency-Key": f"{self.tag} {buyer} {ends}"}
         body = {"dust": dust, **(body or {"currency_code": "eur"})}
         answers = [
             self.call("POST", "/store/dust/redemptions", expect={202}, json=body, headers=headers).json()
             for _ in range(2)
         ]
         assert answers[0] == answers[1], "the same key was answered in two ways"
-        made = RequestedRedemption(
+        redemption = RequestedRedemption(
             customer_id=customer, dust=dust, redemption_id=answers[0]["redemption"]["id"], ends=ends
         )
-        self.history.redemptions.append(made)
-        self.reaches(made, "active")
-        return made
+        self.history.redemptions.append(redemption)
+        self.reaches(redemption, "active")
+        return redemption
 
     def read(self, redemption: RequestedRedemption) -> dict[str, Any]:
         path = f"/store/dust/redemptions/{redemption.redemption_id}?wait=2"
-        answer = self.call("GET", path, expect={200}, headers=tokens.customer(redemption.customer_id))
-        redemption: dict[str, Any] = answer.json()["redemption"]
+        response = self.call("GET", path, expect={200}, headers=tokens.customer(redemption.customer_id))
+        redemption: dict[str, Any] = response.json()["redemption"]
         return redemption
 
     def reaches(self, redemption: RequestedRedemption, state: str) -> None:
         end = time.monotonic() + PATIENCE_SECONDS
-        while (found := self.read(redemption)["state"]) != state:
+        while (current := self.read(redemption)["state"]) != state:
             if time.monotonic() > end:
-                raise GaveUp(f"{redemption.redemption_id} is {found}, not {state}")
+                raise GaveUp(f"{redemption.redemption_id} is {current}, not {state}")
             time.sleep(_AGAIN_SECONDS)
 
     def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        """Ask the database, which may have been stopped this very moment."""
+        """Query the database, which may just have been stopped."""
         end = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
@@ -176,7 +176,7 @@ class Walk:
                     raise
                 time.sleep(_AGAIN_SECONDS)
 
-    # --- the people, each in a thread of their own ---
+    # --- the scenes, each in its own thread ---
 
     def buys_and_is_delivered_twice(self) -> None:
         document = self.order("a", "a", 100)
@@ -251,7 +251,7 @@ class Walk:
         self.reaches(redemption, "captured")
 
     def changes_their_mind(self) -> None:
-        """Their code is in the cart that it was made for, and in another one into which they typed it."""
+        """The code is in the cart that it was made for, and in another one that the shopper typed it into."""
         self.give("back", 600, "to give back")
         carts = [f"cart_{self.tag}", f"cart_{self.tag}_typed"]
         for cart_id in carts:
@@ -261,7 +261,7 @@ class Walk:
         self.installation.shop.type_code(carts[1], code)
         assert carts[1] in self.installation.shop.carts_with({code})
         path = f"/store/dust/redemptions/{redemption.redemption_id}"
-        # Asked twice at once: one of them finds the other at it, and asks again.
+        # Two concurrent requests: one finds the other at work, and is repeated.
         with ThreadPoolExecutor(2) as pool:
             headers = tokens.customer(redemption.customer_id)
             list(pool.map(lambda _: self.call("DELETE", path, expect={200}, headers=headers), range(2)))
@@ -277,7 +277,7 @@ class Walk:
         self.reaches(redemption, "released")
 
     def spends_before_it_is_there(self) -> None:
-        """Released while it is still being made: a release in doubt, unless it is looked up."""
+        """Released while the promotion is being created: Dust must look up whether it exists."""
         self.give("quick", 600, "in a hurry")
         customer = f"cus_{self.tag}_quick"
         self.installation.shop.troubles.append(Trouble(method="POST", mark=customer, how="hang"))
@@ -293,15 +293,15 @@ class Walk:
         self.reaches(redemption, "released")
 
     def buys_as_a_guest(self) -> None:
-        """Before and after they have proved that the e-mail is theirs; neither order says so."""
-        who, email = f"cus_{self.tag}_known", f"{self.tag}@example.com"
+        """Orders before and after the proof of the e-mail; no order contains the proof."""
+        customer, email = f"cus_{self.tag}_known", f"{self.tag}@example.com"
         for name in ("guest-before", "guest-after"):
             document = self.order(name, "guest", 25, guest=True, email=email)
             self.settles(document, 25)
-            self.history.worth[document["id"]] = (who, 25)
-            self.history.guests[document["id"]] = who
+            self.history.worth[document["id"]] = (customer, 25)
+            self.history.guests[document["id"]] = customer
             self.deliver(name, order_event(document))
-            path = f"/admin/dust/customers/{who}/claim"
+            path = f"/admin/dust/customers/{customer}/claim"
             self.call("POST", path, expect={200}, json={"email": email}, headers=tokens.admin())
 
     def is_two_accounts(self) -> None:
@@ -347,21 +347,21 @@ class Walk:
 
     def is_lost_by_medusa(self) -> None:
         soon = timedelta(seconds=1)
-        for name, who, euros, placed in (
+        for name, buyer, euros, placed in (
             ("lost", "lost", 80, self.now - timedelta(days=2)),
             ("ripe", "ripe", 60, self.now - timedelta(days=1) + soon),
             ("stale", "stale", 90, self.now - timedelta(days=28)),
             ("aging", "aging", 20, self.now - timedelta(days=29)),
         ):
-            document = self.order(name, who, euros, placed=placed, updated=self.now)
+            document = self.order(name, buyer, euros, placed=placed, updated=self.now)
             self.settles(document, euros)
         self.history.expired[f"cus_{self.tag}_stale"] = 90
         self.history.expiring[f"cus_{self.tag}_aging"] = 20
         self.reaches_its_end("stale")
 
-    def reaches_its_end(self, who: str) -> None:
-        """Points are good until the end of a day, which no test waits for: this customer's lot ends now."""
-        customer = f"cus_{self.tag}_{who}"
+    def reaches_its_end(self, buyer: str) -> None:
+        """Points expire at the end of a day, so the test changes the date of this customer's lot to now."""
+        customer = f"cus_{self.tag}_{buyer}"
         end = time.monotonic() + PATIENCE_SECONDS
         while self.sql("SELECT count(*) FROM dust_lot WHERE customer_id = %s", customer) != [(1,)]:
             if time.monotonic() > end:
@@ -371,7 +371,7 @@ class Walk:
 
     def sees_a_day_end(self) -> None:
         """The clock closes a day once and for good: what it kept of yesterday is lost here, so that it comes again."""
-        # Dust itself may not do that: a trigger forbids it.
+        # A trigger forbids that to Dust itself.
         self.sql("DO $$ BEGIN SET LOCAL session_replication_role = replica; DELETE FROM daily_close; END $$")
 
     def keeps_buying(self, enough: threading.Event) -> None:
@@ -397,7 +397,7 @@ class Walk:
 def walking(
     installation: Installation, tag: str, *, backfilling: bool = False
 ) -> Iterator[tuple[History, Callable[[], None]]]:
-    """Yields the history, and what sends everybody off at once and waits until all have arrived.
+    """Yields the history, and a function that runs all scenes concurrently and waits for their end.
 
     Before that, and until the block ends, others keep buying: whatever dies has events in flight.
     """

@@ -81,7 +81,7 @@ export async function applyCode(_: ActionState, form: FormData): Promise<ActionS
   return attempt(t.codeNotValid, async () => {
     const cart = await changeCodes("POST", cartId, code)
     // Medusa drops a code that takes nothing off, without an error.
-    return cart.promotions.some((each) => each.code === code) ? { done: t.codeApplied } : { error: t.codeNotValid }
+    return cart.promotions.some((promotion) => promotion.code === code) ? { done: t.codeApplied } : { error: t.codeNotValid }
   })
 }
 

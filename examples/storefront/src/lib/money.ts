@@ -18,5 +18,5 @@ export function lowestPrice({ variants }: HttpTypes.StoreProduct): Price | undef
     if (typeof amount !== "number") return []
     return [{ shown: price?.calculated_amount_with_tax ?? amount, net: price?.calculated_amount_without_tax ?? amount }]
   })
-  return prices.sort((one, other) => one.shown - other.shown)[0]
+  return prices.sort((first, second) => first.shown - second.shown)[0]
 }

@@ -25,7 +25,7 @@ export function BarChart({ label, periods, series }: Props): ReactNode {
         <Text size="small" weight="plus">
           {label}
         </Text>
-        {series.length > 1 && series.map((each, index) => <Key key={each.label} label={each.label} color={COLORS[index]} />)}
+        {series.length > 1 && series.map((line, index) => <Key key={line.label} label={line.label} color={COLORS[index]} />)}
       </figcaption>
       <svg
         role="img"

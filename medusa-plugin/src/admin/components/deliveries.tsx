@@ -22,8 +22,8 @@ export function Deliveries(): ReactNode {
   const [query, setQuery] = useState<DeliveriesQuery>({ state: "all", type: "" })
   const pages = usePages<DustDeliveries>(deliveriesPath(query), REFRESH_MS)
   const first = pages.data?.pages[0]
-  // Until the answer to new filters is there, what was found is by the old ones.
-  const found = pages.isPlaceholderData ? 0 : (first?.found ?? 0)
+  // Until the response to new filters arrives, the number belongs to the old ones.
+  const matching = pages.isPlaceholderData ? 0 : (first?.found ?? 0)
   return (
     <div className="divide-y">
       {first && (
@@ -35,7 +35,7 @@ export function Deliveries(): ReactNode {
           ]}
         />
       )}
-      <Filters query={query} change={setQuery} found={found} />
+      <Filters query={query} change={setQuery} matching={matching} />
       <Loaded query={pages}>
         {({ pages: loaded }) => {
           const events = loaded.flatMap((page) => page.undelivered)
@@ -60,9 +60,9 @@ function nothing({ waiting, rejected }: DustDeliveries): string {
   return waiting + rejected === 0 ? "deliveries.none" : "deliveries.noneFound"
 }
 
-type FiltersProps = { query: DeliveriesQuery; change: (query: DeliveriesQuery) => void; found: number }
+type FiltersProps = { query: DeliveriesQuery; change: (query: DeliveriesQuery) => void; matching: number }
 
-function Filters({ query, change, found }: FiltersProps): ReactNode {
+function Filters({ query, change, matching }: FiltersProps): ReactNode {
   const t = useTexts()
   return (
     <div className="flex flex-wrap items-end gap-4 px-6 py-4">
@@ -72,9 +72,9 @@ function Filters({ query, change, found }: FiltersProps): ReactNode {
             <Select.Value />
           </Select.Trigger>
           <Select.Content>
-            {STATES.map((each) => (
-              <Select.Item key={each} value={each}>
-                {t(`deliveries.states.${each}`)}
+            {STATES.map((state) => (
+              <Select.Item key={state} value={state}>
+                {t(`deliveries.states.${state}`)}
               </Select.Item>
             ))}
           </Select.Content>
@@ -86,7 +86,7 @@ function Filters({ query, change, found }: FiltersProps): ReactNode {
         value={query.type}
         onChange={(type) => change({ ...query, type })}
       />
-      {found > 0 && <SendAll query={query} found={found} />}
+      {matching > 0 && <SendAll query={query} matching={matching} />}
     </div>
   )
 }
@@ -102,22 +102,22 @@ function useSend(path: string, body?: unknown): { send: () => void; isPending: b
   return { send: () => mutate(), isPending }
 }
 
-function SendAll({ query, found }: { query: DeliveriesQuery; found: number }): ReactNode {
+function SendAll({ query, matching }: { query: DeliveriesQuery; matching: number }): ReactNode {
   const t = useTexts()
   const prompt = usePrompt()
   const { send, isPending } = useSend("/deliveries/retry", filtersOf(query))
   const ask = async (): Promise<void> => {
     const confirmed = await prompt({
-      title: t("deliveries.question", numbered(found)),
+      title: t("deliveries.question", numbered(matching)),
       description: t("deliveries.effect"),
-      confirmText: t("deliveries.sendAll", numbered(found)),
+      confirmText: t("deliveries.sendAll", numbered(matching)),
       cancelText: t("general.cancel"),
     })
     if (confirmed) send()
   }
   return (
     <Button size="small" variant="secondary" isLoading={isPending} onClick={() => void ask()}>
-      {t("deliveries.sendAll", numbered(found))}
+      {t("deliveries.sendAll", numbered(matching))}
     </Button>
   )
 }

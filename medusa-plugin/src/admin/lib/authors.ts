@@ -12,6 +12,6 @@ export function useAuthors(authors: string[]): (author: string) => string {
     enabled: ids.length > 0,
     placeholderData: keepPreviousData,
   })
-  const others: Record<string, string> = { service: t("history.service"), cli: t("history.cli") }
-  return (author) => users.data?.[author] ?? others[author] ?? author
+  const names: Record<string, string> = { service: t("history.service"), cli: t("history.cli") }
+  return (author) => users.data?.[author] ?? names[author] ?? author
 }

@@ -50,7 +50,7 @@ export function idsIn(changes: Change[]): Partial<Record<Kind, string[]>> {
   const ids: Partial<Record<Kind, string[]>> = {}
   const collect = (field: string, value: Json | undefined): void => {
     if (isFields(value)) Object.entries(value).forEach(([key, inner]) => collect(key, inner))
-    else if (Array.isArray(value)) value.forEach((each) => collect(field, each))
+    else if (Array.isArray(value)) value.forEach((entry) => collect(field, entry))
     const kind = KINDS.find(([pattern]) => pattern.test(field))?.[1]
     if (kind && typeof value === "string") ids[kind] = [...new Set([...(ids[kind] ?? []), value])]
   }
@@ -78,7 +78,7 @@ function valueText(fields: string[], value: Json | undefined, t: Translate, name
   if (typeof value === "boolean") return t(value ? "history.yes" : "history.no")
   if (typeof value === "number") return shown(value)
   if (typeof value === "string") return stringText(fields, value, t, names)
-  if (Array.isArray(value)) return value.map((each) => valueText(fields, each, t, names)).join(", ") || NOTHING
+  if (Array.isArray(value)) return value.map((entry) => valueText(fields, entry, t, names)).join(", ") || NOTHING
   const parts = Object.entries(value)
     .filter(([, inner]) => !isEmpty(inner))
     .map(([key, inner]) => `${labelOf([...fields, key], fields.length, t)} ${valueText([...fields, key], inner, t, names)}`)

@@ -53,14 +53,14 @@ export function heightOf(value: number, axis: number[], height: number): number 
 
 /** What the chart shows, in a sentence for each series. */
 export function summary(label: string, periods: string[], series: Series[], t: Translate): string {
-  const sentences = series.map((each) =>
+  const sentences = series.map((line) =>
     t("chart.summary", {
-      label: each.label,
+      label: line.label,
       first: periods[0],
       last: periods[periods.length - 1],
-      low: shown(Math.min(...each.values)),
-      high: shown(Math.max(...each.values)),
-      value: shown(each.values[each.values.length - 1]),
+      low: shown(Math.min(...line.values)),
+      high: shown(Math.max(...line.values)),
+      value: shown(line.values[line.values.length - 1]),
     }),
   )
   return `${label}. ${sentences.join(" ")}`

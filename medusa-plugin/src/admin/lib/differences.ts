@@ -31,7 +31,7 @@ const KEYS = ["id", "name", "product_id"]
 /** The entries of a list by what identifies them; `undefined` if it is no such list. */
 function entriesOf(list: Json | undefined): Map<string, Json> | undefined {
   if (!Array.isArray(list)) return undefined
-  const key = KEYS.find((each) => list.every((entry) => isFields(entry) && typeof entry[each] === "string"))
+  const key = KEYS.find((name) => list.every((entry) => isFields(entry) && typeof entry[name] === "string"))
   const entries = new Map(list.map((entry) => [String((entry as Fields)[key ?? ""]), entry]))
   return key && entries.size === list.length ? entries : undefined
 }

@@ -12,7 +12,7 @@ export function withValueAt(document: Json, field: string, value: Json | undefin
     ? withValueAt((document as Record<string, Json>)[step], rest.join("."), value)
     : value
   if (Array.isArray(document)) {
-    return document.flatMap((each, index) => (index !== Number(step) ? [each] : inner === undefined ? [] : [inner]))
+    return document.flatMap((entry, index) => (index !== Number(step) ? [entry] : inner === undefined ? [] : [inner]))
   }
   const { [step]: _, ...others } = document as Record<string, Json>
   return inner === undefined ? others : { ...(document as Record<string, Json>), [step]: inner }

@@ -64,7 +64,7 @@ export function newKey(): string {
 /** What the server says about a field, or about something below it, such as `earn.rates.eur` below `earn.rates`. */
 export function errorAt(error: unknown, field: string): string | undefined {
   const errors = error instanceof DustError ? error.problem.errors : undefined
-  return errors?.find((each) => each.field === field || each.field.startsWith(`${field}.`))?.message
+  return errors?.find((entry) => entry.field === field || entry.field.startsWith(`${field}.`))?.message
 }
 
 /**

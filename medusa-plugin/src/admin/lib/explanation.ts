@@ -55,11 +55,11 @@ function originOf({ reference_type: about, order_number: number }: Step, t: Tran
 
 function purposeOf({ kind, redeemed }: Step, t: Translate, timeZone?: string): string {
   if (!redeemed) return t("explanation.redemption")
-  const what = whatOf(redeemed, t)
-  return kind === "hold" ? what : t("explanation.purpose", { what, date: day(redeemed.redeemed_at, timeZone) })
+  const text = redemptionText(redeemed, t)
+  return kind === "hold" ? text : t("explanation.purpose", { what: text, date: day(redeemed.redeemed_at, timeZone) })
 }
 
-function whatOf({ kind, reward, value, currency_code: currency, percent, units }: NonNullable<Step["redeemed"]>, t: Translate): string {
+function redemptionText({ kind, reward, value, currency_code: currency, percent, units }: NonNullable<Step["redeemed"]>, t: Translate): string {
   if (reward) return t("explanation.reward", { name: reward })
   if (kind === "free_shipping") return t("explanation.freeShipping")
   if (value && currency) return t("explanation.off", { value: `${amount(value)} ${currency.toUpperCase()}` })

@@ -23,9 +23,9 @@ function language(): string | undefined {
 function formats(timeZone?: string) {
   const code = language()
   const key = `${code} ${timeZone}`
-  const found = known.get(key) ?? formatsFor(code, timeZone)
-  known.set(key, found)
-  return found
+  const localFormats = known.get(key) ?? formatsFor(code, timeZone)
+  known.set(key, localFormats)
+  return localFormats
 }
 
 /** Dust with thousands separated. */

@@ -29,8 +29,8 @@ export function barsOf(months: Slice[], width: number, height: number): Bar[] {
 
 /** The chart in words. */
 export function chartText(months: Slice[], t: Translate): string {
-  const each = months.map(({ name, now, then }) => t("impact.chartMonth", { month: name, now: shown(now), then: shown(then) }))
-  return t("impact.chart", { months: each.join(" ") })
+  const sentences = months.map(({ name, now, then }) => t("impact.chartMonth", { month: name, now: shown(now), then: shown(then) }))
+  return t("impact.chart", { months: sentences.join(" ") })
 }
 
 /** The name of a rule: a multiplier's own, or what the bridge calls the others. */

@@ -29,23 +29,23 @@ export function useOrderNumbers(ids: string[]): Record<string, string> {
   return Object.fromEntries(Object.values(orders).map(({ id, display_id: number }) => [id, `#${number}`]))
 }
 
-function useById<T extends { id: string }>(what: "customers" | "orders", ids: string[], fields: string): Record<string, T> {
+function useById<T extends { id: string }>(collection: "customers" | "orders", ids: string[], fields: string): Record<string, T> {
   const wanted = [...new Set(ids)].sort()
   const query = useQuery({
-    queryKey: ["dust", what, wanted],
-    queryFn: () => readByIds<T>(what, wanted, fields),
+    queryKey: ["dust", collection, wanted],
+    queryFn: () => readByIds<T>(collection, wanted, fields),
     enabled: wanted.length > 0,
     placeholderData: keepPreviousData,
   })
   return Object.fromEntries((query.data ?? []).map((row) => [row.id, row]))
 }
 
-async function readByIds<T>(what: "customers" | "orders" | "users", ids: string[], fields: string): Promise<T[]> {
+async function readByIds<T>(collection: "customers" | "orders" | "users", ids: string[], fields: string): Promise<T[]> {
   const rows: T[] = []
   for (let start = 0; start < ids.length; start += MAX_IDS) {
-    const some = ids.slice(start, start + MAX_IDS)
-    const query = some.map((id) => `id[]=${encodeURIComponent(id)}`).join("&")
-    rows.push(...(await admin<Record<string, T[]>>(`/${what}?${query}&fields=${fields}&limit=${some.length}`))[what])
+    const page = ids.slice(start, start + MAX_IDS)
+    const query = page.map((id) => `id[]=${encodeURIComponent(id)}`).join("&")
+    rows.push(...(await admin<Record<string, T[]>>(`/${collection}?${query}&fields=${fields}&limit=${page.length}`))[collection])
   }
   return rows
 }

@@ -25,7 +25,7 @@ export type OutgoingEvent = {
 }
 
 /** An alert that has ended, and whether a notification was sent when it began. */
-export type EndedAlert = { code: string; message: string; told: boolean }
+export type EndedAlert = { code: string; message: string; notified: boolean }
 
 /** Which of the events that are not delivered. */
 type Undelivered = { state?: "waiting" | "rejected"; type?: string }
@@ -134,16 +134,16 @@ export default class DustModuleService extends MedusaService({ Alert, OutboxEven
 
   /** Send an event again now that was rejected, or that waits; false when it is delivered or unknown. */
   async sendAgain(id: string): Promise<boolean> {
-    const found = await this.makeDue(id)
+    const isDue = await this.makeDue(id)
     this.courier?.sendNow()
-    return found
+    return isDue
   }
 
   /** As `sendAgain`, for all events in this state and of this type; without either, for all. Returns how many there are. */
   async sendAllAgain(wanted: Undelivered): Promise<number> {
-    const found = await this.makeAllDue(wanted)
+    const count = await this.makeAllDue(wanted)
     this.courier?.sendNow()
-    return found
+    return count
   }
 
   /** Forget what was delivered long ago. */
@@ -177,12 +177,12 @@ export default class DustModuleService extends MedusaService({ Alert, OutboxEven
   @InjectManager()
   async openAlert(code: string, message: string, quietSeconds: number, @MedusaContext() shared: Shared = {}): Promise<boolean> {
     await shared.manager!.execute("insert into dust_alert (code, message) values (?, ?) on conflict (code) do nothing", [code, message])
-    const told = await shared.manager!.execute(
-      `update dust_alert set told_at = now(), updated_at = now()
-        where code = ? and told_at is null and created_at <= now() - make_interval(secs => ?) returning code`,
+    const notified = await shared.manager!.execute(
+      `update dust_alert set notified_at = now(), updated_at = now()
+        where code = ? and notified_at is null and created_at <= now() - make_interval(secs => ?) returning code`,
       [code, quietSeconds],
     )
-    return told.length > 0
+    return notified.length > 0
   }
 
   /** Forget all alerts but these, and return those that have ended. Of several processes, one gets each. */
@@ -190,7 +190,7 @@ export default class DustModuleService extends MedusaService({ Alert, OutboxEven
   async endOtherAlerts(open: string[], @MedusaContext() shared: Shared = {}): Promise<EndedAlert[]> {
     return shared.manager!.execute(
       `delete from dust_alert where code not in (select jsonb_array_elements_text(?::jsonb))
-        returning code, message, told_at is not null as told`,
+        returning code, message, notified_at is not null as notified`,
       [JSON.stringify(open)],
     )
   }

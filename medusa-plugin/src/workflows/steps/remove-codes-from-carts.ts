@@ -34,9 +34,9 @@ export async function removeCodes(
   const end = now() + MAX_MS
   const cleaned: CartCodes[] = []
   for (let start = 0; start < carts.length && now() < end; start += AT_ONCE) {
-    const some = carts.slice(start, start + AT_ONCE)
-    const removed = await Promise.all(some.map((cart) => removeFrom(cart, container)))
-    cleaned.push(...some.filter((_, index) => removed[index]))
+    const batch = carts.slice(start, start + AT_ONCE)
+    const removed = await Promise.all(batch.map((cart) => removeFrom(cart, container)))
+    cleaned.push(...batch.filter((_, index) => removed[index]))
   }
   return { carts: cleaned, remaining: carts.length - cleaned.length }
 }

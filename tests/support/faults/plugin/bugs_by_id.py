@@ -63,7 +63,7 @@ def warned_twice(mine: Mine) -> None:
 
 
 def refusal_is_delivery(mine: Mine) -> None:
-    """Whatever the shop answers to a webhook, it is delivered."""
+    """A webhook counts as delivered after any response."""
     from bridge.outgoing import send
 
     outcome = send._next_state
@@ -75,7 +75,7 @@ def refusal_is_delivery(mine: Mine) -> None:
 
 
 def new_name_each_time(mine: Mine) -> None:
-    """A webhook that is sent again has another id than before."""
+    """A webhook gets a new id each time it is sent."""
     from bridge.outgoing import send
 
     post = send._post
@@ -89,7 +89,7 @@ def new_name_each_time(mine: Mine) -> None:
 
 
 def merge_loses(mine: Mine) -> None:
-    """What goes over in a merge arrives without its last lot."""
+    """A merge loses the last lot that it carries over."""
     from bridge.ledger.account import Account
 
     take = Account.receive_lots
@@ -101,7 +101,7 @@ def merge_loses(mine: Mine) -> None:
 
 
 def merge_doubles(mine: Mine) -> None:
-    """What goes over in a merge arrives twice."""
+    """A merge credits each lot twice."""
     from bridge.ledger.account import Account
 
     take = Account.receive_lots
@@ -118,8 +118,8 @@ def guest_paid_twice(mine: Mine) -> None:
 
     credit = claims._credit
 
-    def twice(connection: Any, who: Any, orders: Any, *how: Any) -> None:
-        credit(connection, who, [*orders, *orders] if mine(who) else orders, *how)
+    def twice(connection: Any, customer_id: Any, orders: Any, *how: Any) -> None:
+        credit(connection, customer_id, [*orders, *orders] if mine(customer_id) else orders, *how)
 
     claims._credit = twice
 
@@ -130,9 +130,9 @@ def guest_unpaid(mine: Mine) -> None:
 
     credit = claims._credit
 
-    def stingy(connection: Any, who: Any, *how: Any) -> None:
-        if not mine(who):
-            credit(connection, who, *how)
+    def stingy(connection: Any, customer_id: Any, *how: Any) -> None:
+        if not mine(customer_id):
+            credit(connection, customer_id, *how)
 
     claims._credit = stingy
 
@@ -143,28 +143,28 @@ def guest_and_another(mine: Mine) -> None:
 
     credit = claims._credit
 
-    def scattering(connection: Any, who: Any, *how: Any) -> None:
-        credit(connection, who, *how)
-        if mine(who):
-            credit(connection, f"{who}-too", *how)
+    def scattering(connection: Any, customer_id: Any, *how: Any) -> None:
+        credit(connection, customer_id, *how)
+        if mine(customer_id):
+            credit(connection, f"{customer_id}-too", *how)
 
     claims._credit = scattering
 
 
 def guest_waits_on(mine: Mine) -> None:
-    """That a guest's dust was claimed is not noted."""
+    """A claim does not change the escrow's state."""
     from bridge.settlement.escrow import Escrow
 
     claimed = Escrow.claimed_by
 
-    def forgetful(self: Any, who: Any, *how: Any, **more: Any) -> Any:
-        return self if mine(who) else claimed(self, who, *how, **more)
+    def forgetful(self: Any, customer_id: Any, *how: Any, **more: Any) -> Any:
+        return self if mine(customer_id) else claimed(self, customer_id, *how, **more)
 
     Escrow.claimed_by = forgetful  # type: ignore[method-assign]
 
 
 def expires_twice(mine: Mine) -> None:
-    """As much again goes when dust expires."""
+    """Expiry takes the points twice."""
     from bridge.ledger.account import Account
 
     expire = Account.expire_due
@@ -179,7 +179,7 @@ def expires_twice(mine: Mine) -> None:
 
 
 def never_expires(mine: Mine) -> None:
-    """Dust past its date stays."""
+    """Points never expire."""
     from bridge.ledger.account import Account
 
     expire = Account.expire_due
@@ -189,7 +189,7 @@ def never_expires(mine: Mine) -> None:
 
 
 def never_matures(mine: Mine) -> None:
-    """Pending dust stays pending."""
+    """Pending points never mature."""
     from bridge.ledger.account import Account
 
     mature = Account.mature_due
@@ -199,7 +199,7 @@ def never_matures(mine: Mine) -> None:
 
 
 def price_unheard(mine: Mine) -> None:
-    """A Medusa that is away counts as having heard of a price."""
+    """A price counts as copied although Medusa is away."""
     from bridge.errors import Unavailable
     from bridge.medusa.client import Medusa
 
@@ -246,7 +246,7 @@ def overdraws(mine: Mine) -> None:
 
 
 def balance_drifts(mine: Mine) -> None:
-    """Debits are in the book and do not reach the balance."""
+    """Debits are in the ledger and do not change the balance."""
     from bridge.ledger import store
 
     update = store._update_balances
@@ -261,7 +261,7 @@ def balance_drifts(mine: Mine) -> None:
 
 
 def gives_up(mine: Mine) -> None:
-    """An event that has to wait for Medusa fails."""
+    """An event that should wait for Medusa fails at once."""
     from bridge.inbox import process_one
 
     reschedule = process_one._store_retry

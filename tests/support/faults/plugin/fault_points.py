@@ -50,7 +50,7 @@ _plan: tuple[float, dict[str, Any]] = (0.0, {})
 
 
 def _role(arguments: list[str]) -> str | None:
-    """What this process is. The `dust` command that becomes Celery is nothing yet."""
+    """The role of this process; none for the `dust` command that is replaced by Celery."""
     if "bridge.cli" in arguments and "serve" in arguments:
         return "api"
     if "bridge.cli" in arguments and "backfill" in arguments:
@@ -134,14 +134,14 @@ def _do(action: str, plan: dict[str, Any], cut: Callable[[], Exception] | None) 
 
 
 def _end(pid: int, number: signal.Signals) -> None:
-    """End a server, and go on when it is gone."""
+    """Kill a server, and return when it has ended."""
     os.kill(pid, number)
     while Path(f"/proc/{pid}").exists() and Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
         time.sleep(0.01)
 
 
 def _planned() -> dict[str, Any]:
-    """What the test wants now; read again only when it was written again."""
+    """The test's present plan. It is read again only after a change."""
     global _plan
     try:
         written = _PLAN.stat().st_mtime_ns
@@ -153,7 +153,7 @@ def _planned() -> dict[str, Any]:
 
 
 def _append(name: str, line: str) -> int:
-    """Add a line; how long the file is then."""
+    """Append a line. Returns the size of the file."""
     with (_FOLDER / name).open("a") as file:
         file.write(f"{line}\n")
         file.flush()
@@ -200,7 +200,7 @@ def _hook_psycopg() -> None:
 
     @functools.wraps(commit)
     def watched(self: Any) -> None:
-        # A commit of nothing but reading changes nothing: dying there is dying anywhere between two points.
+        # A commit without changes is no point, because a kill there has no effect of its own.
         if not self.__dict__.pop("_faults_wrote", False):
             return commit(self)
         site = _site()

@@ -1,4 +1,4 @@
-"""Bugs to be found: the checker is believed because it finds each of these."""
+"""Planted bugs that the checker must find."""
 
 import asyncio
 from typing import Any
@@ -26,7 +26,9 @@ def _no_lock() -> None:
     from bridge.settlement.tables import order_settlement
 
     def read_only(connection: Any, order_ids: Any) -> Any:
-        connection.execute(insert(order_settlement).on_conflict_do_nothing(), [{"order_id": who} for who in order_ids])
+        connection.execute(
+            insert(order_settlement).on_conflict_do_nothing(), [{"order_id": order_id} for order_id in order_ids]
+        )
         return read_rows(connection, order_ids)
 
     settle.lock_rows = read_only
@@ -41,7 +43,7 @@ def _ack_before_commit() -> None:
     under_way = set()
 
     async def later(arrival: Arrival) -> None:
-        # Longer than a busy machine needs from the answer to the death.
+        # Longer than a busy machine needs from the response to the kill.
         await asyncio.sleep(3)
         await keep(arrival)
 
@@ -69,7 +71,7 @@ def _release_in_doubt() -> None:
 
 
 def _named() -> None:
-    """Two dozen small ones, each for the one that has its name."""
+    """Many small bugs, each for ids that contain its name."""
     import bugs_by_id
 
     bugs_by_id.plant_all()

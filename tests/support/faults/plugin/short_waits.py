@@ -1,4 +1,4 @@
-"""Waits that a deployment counts in minutes, in seconds: the code and the order of things stay, a test ends sooner."""
+"""Shortens waits of minutes to seconds. The code and the sequence of events stay the same."""
 
 from datetime import timedelta
 
@@ -6,7 +6,7 @@ _WAITED_FOR = {"mirror-products", "mature-and-expire", "escrow", "carry-over", "
 
 
 def install(role: str) -> None:
-    """Before anything has copied these figures into a name of its own."""
+    """Call it before other modules import these constants."""
     import celeryconfig
     from bridge.inbox import process_batch, process_one
     from bridge.outgoing import send
@@ -34,5 +34,5 @@ def install(role: str) -> None:
         for name, entry in celeryconfig.beat_schedule.items():
             often = timedelta(seconds=5 if name in _WAITED_FOR else 10)
             entry["schedule"] = min(entry["schedule"], often)
-            # None is skipped because it ran a moment ago.
+            # No job is skipped because it has just run.
             entry["options"] = {}

@@ -94,9 +94,9 @@ function Filters({ query, change, wrong }: FiltersProps): ReactNode {
               <Select.Value />
             </Select.Trigger>
             <Select.Content>
-              {STATES.map((each) => (
-                <Select.Item key={each} value={each}>
-                  {t(`events.${each}`)}
+              {STATES.map((state) => (
+                <Select.Item key={state} value={state}>
+                  {t(`events.${state}`)}
                 </Select.Item>
               ))}
             </Select.Content>

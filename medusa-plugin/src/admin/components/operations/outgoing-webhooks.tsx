@@ -40,9 +40,9 @@ export function OutgoingWebhooks(): ReactNode {
               <Select.Value />
             </Select.Trigger>
             <Select.Content>
-              {["all", ...STATES].map((each) => (
-                <Select.Item key={each} value={each}>
-                  {t(`webhooks.${each}`)}
+              {["all", ...STATES].map((state) => (
+                <Select.Item key={state} value={state}>
+                  {t(`webhooks.${state}`)}
                 </Select.Item>
               ))}
             </Select.Content>

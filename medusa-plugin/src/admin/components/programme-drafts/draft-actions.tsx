@@ -13,7 +13,7 @@ import { useDiscard } from "../programme-history/history"
 import { DraftDrawer } from "./draft-drawer"
 import { PublishDrawer } from "./publish-drawer"
 
-type Shown = { what: "edit" | "impact" | "publish"; draft: DustDraft }
+type Shown = { view: "edit" | "impact" | "publish"; draft: DustDraft }
 
 /** What a merchant can do with a draft. */
 export function DraftActions({ draft: { id, name } }: { draft: DustDraftSummary }): ReactNode {
@@ -23,8 +23,8 @@ export function DraftActions({ draft: { id, name } }: { draft: DustDraftSummary 
   const erase = useDelete(id, name)
   // The list has no documents.
   const read = useMutation({
-    mutationFn: (_: Shown["what"] | "open") => dust<DustDraft>(`${DRAFTS}/${id}`),
-    onSuccess: (draft, what) => (what === "open" ? open(draft) : setShown({ what, draft })),
+    mutationFn: (_: Shown["view"] | "open") => dust<DustDraft>(`${DRAFTS}/${id}`),
+    onSuccess: (draft, view) => (view === "open" ? open(draft) : setShown({ view, draft })),
     onError: (error) => toast.error(messageOf(error, t)),
   })
   const close = (): void => setShown(undefined)
@@ -45,11 +45,11 @@ export function DraftActions({ draft: { id, name } }: { draft: DustDraftSummary 
           <DropdownMenu.Item onClick={() => void erase()}>{t("drafts.delete")}</DropdownMenu.Item>
         </DropdownMenu.Content>
       </DropdownMenu>
-      {shown?.what === "edit" && (
+      {shown?.view === "edit" && (
         <DraftDrawer draft={shown.draft} document={shown.draft.document} basedOn={shown.draft.based_on} close={close} />
       )}
-      {shown?.what === "impact" && <ImpactModal document={shown.draft.merged} close={close} />}
-      {shown?.what === "publish" && <PublishDrawer draft={shown.draft} close={close} />}
+      {shown?.view === "impact" && <ImpactModal document={shown.draft.merged} close={close} />}
+      {shown?.view === "publish" && <PublishDrawer draft={shown.draft} close={close} />}
     </>
   )
 }

@@ -43,7 +43,7 @@ export function CurrenciesAt({ at }: { at: string }): ReactNode {
   const { value: chosen, set, errorWithin, frame } = useField<string[]>(at)
   const { codes, nameOf, failure } = useCodes(chosen)
   const toggle = (code: string): void =>
-    set(chosen.includes(code) ? chosen.filter((each) => each !== code) : [...chosen, code])
+    set(chosen.includes(code) ? chosen.filter((other) => other !== code) : [...chosen, code])
   return (
     <Group {...frame} error={errorWithin ?? failure}>
       <div className="flex flex-wrap gap-4">

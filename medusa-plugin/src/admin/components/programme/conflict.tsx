@@ -61,11 +61,11 @@ function Comparison({ theirs, mine, overwrite }: { theirs: DustProgramme; mine: 
           </Table.Row>
         </Table.Header>
         <Table.Body>
-          {changes.map((each) => (
-            <Table.Row key={each.key}>
-              <Table.Cell className="whitespace-normal">{each.label}</Table.Cell>
-              <Table.Cell className="whitespace-normal">{each.before}</Table.Cell>
-              <Table.Cell className="whitespace-normal">{each.after}</Table.Cell>
+          {changes.map((change) => (
+            <Table.Row key={change.key}>
+              <Table.Cell className="whitespace-normal">{change.label}</Table.Cell>
+              <Table.Cell className="whitespace-normal">{change.before}</Table.Cell>
+              <Table.Cell className="whitespace-normal">{change.after}</Table.Cell>
             </Table.Row>
           ))}
         </Table.Body>

@@ -6,7 +6,7 @@ import { ByCurrencyAt } from "./by-currency"
 import { EarnExample } from "./examples"
 import { ChoiceAt, DecimalAt, MomentAt, SwitchAt, TextAt, TimeZoneAt, useField, WholeAt } from "./fields"
 import { ListAt } from "./list"
-import { ProductAt, ThingsAt } from "./picker"
+import { ProductAt, RecordsAt } from "./picker"
 import { Columns, Section } from "./section"
 
 const NEW_FIXED = { product_id: "", dust: 100 }
@@ -41,9 +41,9 @@ export function EarningRules(): ReactNode {
         <TimeZoneAt at="time_zone" />
       </Columns>
       <Columns>
-        <ThingsAt at="earn.excluded_product_ids" kind="products" />
-        <ThingsAt at="earn.excluded_category_ids" kind="categories" />
-        <ThingsAt at="earn.excluded_collection_ids" kind="collections" />
+        <RecordsAt at="earn.excluded_product_ids" kind="products" />
+        <RecordsAt at="earn.excluded_category_ids" kind="categories" />
+        <RecordsAt at="earn.excluded_collection_ids" kind="collections" />
       </Columns>
       <Columns>
         <WholeAt at="earn.limits.per_order" />
@@ -66,10 +66,10 @@ export function EarningRules(): ReactNode {
             <EarnExample factorAt={`${at}.factor`} />
             <MomentAt at={`${at}.starts_at`} />
             <MomentAt at={`${at}.ends_at`} />
-            <ThingsAt at={`${at}.product_ids`} kind="products" />
-            <ThingsAt at={`${at}.category_ids`} kind="categories" />
-            <ThingsAt at={`${at}.collection_ids`} kind="collections" />
-            <ThingsAt at={`${at}.customer_group_ids`} kind="customer_groups" />
+            <RecordsAt at={`${at}.product_ids`} kind="products" />
+            <RecordsAt at={`${at}.category_ids`} kind="categories" />
+            <RecordsAt at={`${at}.collection_ids`} kind="collections" />
+            <RecordsAt at={`${at}.customer_group_ids`} kind="customer_groups" />
           </>
         )}
       </ListAt>

@@ -3,15 +3,15 @@ import { XMarkMini } from "@medusajs/icons"
 import { keepPreviousData, useQuery } from "@tanstack/react-query"
 import { useId, useState, type ReactNode } from "react"
 import { messageOf } from "../../lib/dust"
-import { MAX_FOUND, readNames, searchThings, shownName, type Kind, type Thing } from "../../lib/shop"
+import { MAX_FOUND, readNames, searchRecords, shownName, type Kind, type MedusaRecord } from "../../lib/shop"
 import { useTexts } from "../../lib/texts"
 import { Field, noteOf } from "../field"
 import { useField } from "./fields"
 
 const MAX_SHOWN = 30
 
-/** Things of Medusa's, chosen by their names. The document has their ids. */
-export function ThingsAt({ at, kind }: { at: string; kind: Kind }): ReactNode {
+/** Records of Medusa, chosen by their names. The document has their ids. */
+export function RecordsAt({ at, kind }: { at: string; kind: Kind }): ReactNode {
   const { value, set, errorWithin, frame } = useField<string[]>(at)
   return <Picker frame={frame} error={errorWithin} kind={kind} ids={value} choose={set} />
 }
@@ -37,8 +37,8 @@ function Picker({ frame, error, kind, ids, choose, single }: PickerProps): React
   const t = useTexts()
   const id = useId()
   const [open, setOpen] = useState(false)
-  const toggle = (thing: string): void => {
-    choose(ids.includes(thing) ? ids.filter((each) => each !== thing) : [...ids, thing])
+  const toggle = (recordId: string): void => {
+    choose(ids.includes(recordId) ? ids.filter((other) => other !== recordId) : [...ids, recordId])
     if (single) setOpen(false)
   }
   return (
@@ -97,13 +97,13 @@ function Chosen({ kind, ids, remove }: { kind: Kind; ids: string[]; remove: (id:
   )
 }
 
-/** The shop's things whose names contain what is typed. */
+/** The shop's records whose names contain what is typed. */
 export function Search({ kind, ids, toggle }: { kind: Kind; ids: string[]; toggle: (id: string) => void }): ReactNode {
   const t = useTexts()
   const [text, setText] = useState("")
   const search = useQuery({
     queryKey: ["dust", "search", kind, text.trim()],
-    queryFn: () => searchThings(kind, text),
+    queryFn: () => searchRecords(kind, text),
     placeholderData: keepPreviousData,
   })
   return (
@@ -112,7 +112,7 @@ export function Search({ kind, ids, toggle }: { kind: Kind; ids: string[]; toggl
       <div className="flex max-h-64 flex-col overflow-y-auto">
         {search.error && <Text size="small">{messageOf(search.error, t)}</Text>}
         {search.data?.length === 0 && <Text size="small">{t("rules.nothingFound")}</Text>}
-        {search.data?.map((thing) => <Option key={thing.id} thing={thing} checked={ids.includes(thing.id)} toggle={toggle} />)}
+        {search.data?.map((record) => <Option key={record.id} record={record} checked={ids.includes(record.id)} toggle={toggle} />)}
         {search.data?.length === MAX_FOUND && (
           <Text size="small" className="text-ui-fg-subtle px-1 py-1.5">
             {t("rules.moreFound")}
@@ -123,13 +123,13 @@ export function Search({ kind, ids, toggle }: { kind: Kind; ids: string[]; toggl
   )
 }
 
-function Option({ thing, checked, toggle }: { thing: Thing; checked: boolean; toggle: (id: string) => void }): ReactNode {
+function Option({ record, checked, toggle }: { record: MedusaRecord; checked: boolean; toggle: (id: string) => void }): ReactNode {
   const id = useId()
   return (
     <div className="flex items-center gap-x-2 px-1 py-1.5">
-      <Checkbox id={id} checked={checked} onCheckedChange={() => toggle(thing.id)} />
+      <Checkbox id={id} checked={checked} onCheckedChange={() => toggle(record.id)} />
       <Label size="small" htmlFor={id} className="flex-1">
-        {thing.name}
+        {record.name}
       </Label>
     </div>
   )

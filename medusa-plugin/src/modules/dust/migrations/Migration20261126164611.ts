@@ -7,7 +7,7 @@ export class Migration20261126164611 extends Migration {
       create table if not exists "dust_alert" (
         "code" text not null,
         "message" text not null,
-        "told_at" timestamptz null,
+        "notified_at" timestamptz null,
         "created_at" timestamptz not null default now(),
         "updated_at" timestamptz not null default now(),
         "deleted_at" timestamptz null,
