@@ -198,8 +198,8 @@ def token(
     assert settings.jwt_secret is not None
     issued = real_now()
     claims = {"actor_id": customer, "actor_type": "customer", "exp": issued + timedelta(minutes=minutes), "iat": issued}
-    made = jwt.encode(claims, settings.jwt_secret.get_secret_value(), "HS256")
+    token = jwt.encode(claims, settings.jwt_secret.get_secret_value(), "HS256")
     if as_json:
-        print_json({"token": made})
+        print_json({"token": token})
     else:
-        print(made)
+        print(token)

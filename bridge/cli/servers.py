@@ -192,11 +192,11 @@ def _differences(settings: Settings) -> list[str]:
 
 def secret(as_json: AsJson = False) -> None:
     """Create a webhook secret for DUST_WEBHOOK_SECRETS. Example: dust secret"""
-    made = new_webhook_secret()
+    created = new_webhook_secret()
     if as_json:
-        print_json({"secret": made})
+        print_json({"secret": created})
     else:
-        print(made)
+        print(created)
 
 
 def _celery(*arguments: str) -> None:

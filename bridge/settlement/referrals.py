@@ -240,8 +240,8 @@ def _paid_orders(connection: Connection, customers: list[CustomerId], settling: 
         .join(order_former_owner, formers.order_id == rows.order_id)
         .where(among(formers.customer_id, customers), formers.first, rows.paid, rows.worth > 0)
     )
-    found = [row for row in connection.execute(of_owners.union_all(of_first_owners)) if row.order_id not in settling]
-    versions = versions_by_number(connection, {row.programme_version for row in found})
+    paid = [row for row in connection.execute(of_owners.union_all(of_first_owners)) if row.order_id not in settling]
+    versions = versions_by_number(connection, {row.programme_version for row in paid})
     return [
         PaidOrder(
             order_id=row.order_id,
@@ -250,7 +250,7 @@ def _paid_orders(connection: Connection, customers: list[CustomerId], settling: 
             worth=row.worth,
             version=versions[row.programme_version],
         )
-        for row in found
+        for row in paid
     ]
 
 

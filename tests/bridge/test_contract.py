@@ -98,10 +98,10 @@ def test_every_answer_has_the_keys_that_others_read(shop: TestClient) -> None:
         headers = tokens.admin() if path.startswith("/admin") else tokens.customer()
         answer = shop.request(method, path, json=body, headers=headers)
         assert answer.status_code == 200, (what, answer.text)
-        found = answer.json()
+        document = answer.json()
         for step in filter(None, place.split(".")):
-            found = found[int(step)] if isinstance(found, list) else found[step]
-        assert keys <= found.keys(), (what, place, keys - found.keys())
+            document = document[int(step)] if isinstance(document, list) else document[step]
+        assert keys <= document.keys(), (what, place, keys - document.keys())
 
 
 def test_what_is_a_customers_own_is_not_stored_and_what_is_public_has_an_etag(shop: TestClient) -> None:
@@ -176,8 +176,8 @@ def test_a_key_of_255_characters_is_one_for_every_call(api: TestClient, medusa: 
     adjustment = {"amount": 800, "reason": "gift"}
     headers = {"Idempotency-Key": key}
     for _ in range(2):
-        made = call(api, "POST", "/admin/dust/customers/cus_1/adjustments", json=adjustment, headers=headers)
-        assert (made.status_code, made.json()["balance_after"]) == (201, 800)
+        response = call(api, "POST", "/admin/dust/customers/cus_1/adjustments", json=adjustment, headers=headers)
+        assert (response.status_code, response.json()["balance_after"]) == (201, 800)
     first, second = (redeem(api, FIVE_EUR, key=key) for _ in range(2))
     assert (first.status_code, first.json()) == (second.status_code, second.json())
     assert redeem(api, {**FIVE_EUR, "dust": 100}, key=key).status_code == 409

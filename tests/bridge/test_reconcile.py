@@ -167,9 +167,9 @@ def test_an_order_that_medusa_cannot_give_costs_only_itself(medusa: FakeMedusa) 
         )
     medusa.before = broken(medusa, "order_07", "order_08")
 
-    found = poll()
+    result = poll()
 
-    assert sorted(found.unreadable) == ["order_07", "order_08"]
+    assert sorted(result.unreadable) == ["order_07", "order_08"]
     # Those that cannot be read are in the inbox by their ids: they are tried again, and then fail visibly.
     assert events() == set(medusa.orders)
 
@@ -201,9 +201,9 @@ def test_an_order_whose_metadata_is_too_deep_to_be_read_costs_only_itself(medusa
         )
     medusa.before = nested(medusa, "order_07")
 
-    found = poll()
+    result = poll()
 
-    assert found.unreadable == ["order_07"]
+    assert result.unreadable == ["order_07"]
     assert events() == set(medusa.orders)
 
 

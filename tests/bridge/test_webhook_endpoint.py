@@ -217,11 +217,11 @@ def test_of_a_key_that_is_there_twice_the_last_counts_however_the_event_is_read(
     else:
         _, end = json.JSONDecoder().raw_decode(written, at + len(name) + 4)
         body = written[:end] + ", " + twice.removesuffix(", ") + written[end:]
-    found = read_event(body.encode())
+    event = read_event(body.encode())
     stored = read_stored_order(
-        body.encode(), type=found.type, event_at=found.event_at, subject=found.subject, needs=frozenset(), now=now()
+        body.encode(), type=event.type, event_at=event.event_at, subject=event.subject, needs=frozenset(), now=now()
     )
-    assert stored == found.snapshot(needs=frozenset(), now=now())
+    assert stored == event.snapshot(needs=frozenset(), now=now())
 
 
 def test_a_body_over_a_mebibyte_is_413_before_anything_else(api: TestClient) -> None:

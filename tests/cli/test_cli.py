@@ -49,10 +49,10 @@ def every_command() -> list[tuple[str, ...]]:
 
 @pytest.mark.parametrize("command", every_command(), ids=" ".join)
 def test_every_commands_help_shows_an_example_and_json(dust: Dust, command: tuple[str, ...]) -> None:
-    said = dust(*command, "--help")
-    assert said.code == 0
-    assert "--json" in said.out
-    _, _, example = " ".join(said.out.split()).partition("Example: ")
+    result = dust(*command, "--help")
+    assert result.code == 0
+    assert "--json" in result.out
+    _, _, example = " ".join(result.out.split()).partition("Example: ")
     assert f"dust {' '.join(command)}" in example
 
 

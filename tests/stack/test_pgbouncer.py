@@ -119,8 +119,8 @@ def reread_clock() -> None:
 
 
 def wrong(*checks: str) -> dict[str, Finding]:
-    found = {finding.check: finding for finding in doctor.examine()}
-    return {name: found[name] for name in checks if found[name].ok is False}
+    findings = {finding.check: finding for finding in doctor.examine()}
+    return {name: findings[name] for name in checks if findings[name].ok is False}
 
 
 @pytest.mark.parametrize("pool_mode", ["session", "transaction"])
@@ -128,19 +128,19 @@ def test_doctor_names_what_to_set_when_the_pooler_refuses(
     pooled: Callable[..., None], database: str, pool_mode: str
 ) -> None:
     pooled(str(urlsplit(database).username), pool_mode=pool_mode)
-    found = wrong("database")["database"]
-    assert "refuses the settings of Dust's sessions" in found.detail
-    assert "DUST_DATABASE_POOLED=true" in str(found.fix)
-    assert "DUST_OWNER_DATABASE_URL" in str(found.fix)
+    finding = wrong("database")["database"]
+    assert "refuses the settings of Dust's sessions" in finding.detail
+    assert "DUST_DATABASE_POOLED=true" in str(finding.fix)
+    assert "DUST_OWNER_DATABASE_URL" in str(finding.fix)
 
 
 def test_doctor_names_the_mode_of_a_pooler_that_has_no_transactions(
     pooled: Callable[..., None], serving_login: str
 ) -> None:
     pooled(serving_login, pool_mode="statement", DATABASE_POOLED="true")
-    found = wrong("database")["database"]
-    assert "single statements" in found.detail
-    assert "pool_mode = transaction" in str(found.fix)
+    finding = wrong("database")["database"]
+    assert "single statements" in finding.detail
+    assert "pool_mode = transaction" in str(finding.fix)
 
 
 def test_doctor_notices_a_pooler_that_drops_the_settings(pooled: Callable[..., None], database: str) -> None:
@@ -155,14 +155,14 @@ def test_what_doctor_says_is_all_there_is_to_set(
     owner_name = str(urlsplit(database).username)
     pooled = partial(pooled, pool_mode=pool_mode)
     pooled(owner_name, DATABASE_POOLED="true")
-    found = wrong("database", "sessions", "privileges")
-    assert set(found) == {"sessions", "privileges"}
-    assert "IN ROLE dust_app" in str(found["privileges"].fix)
+    findings = wrong("database", "sessions", "privileges")
+    assert set(findings) == {"sessions", "privileges"}
+    assert "IN ROLE dust_app" in str(findings["privileges"].fix)
 
     pooled(serving_login, DATABASE_POOLED="true")
-    found = wrong("database", "sessions", "privileges")
-    assert set(found) == {"sessions"}
-    statements = re.findall(r"ALTER ROLE [^;]+;", str(found["sessions"].fix))
+    findings = wrong("database", "sessions", "privileges")
+    assert set(findings) == {"sessions"}
+    statements = re.findall(r"ALTER ROLE [^;]+;", str(findings["sessions"].fix))
     assert len(statements) >= 2
     with psycopg.connect(database, autocommit=True) as owner:
         for statement in statements:
