@@ -120,14 +120,12 @@ limits = st.fixed_dictionaries(
 levels = st.sampled_from(
     [[], [{"name": "silver", "from": 100, "factor": "1.5"}, {"name": "gold", "from": 600, "factor": "2"}]]
 )
-# What happens to which of three orders: it is placed by one of three customers at first.
+_PRICES, _CUSTOMERS = st.sampled_from([10, 300, 700]), st.sampled_from(["ada", "bob", "cy"])
+# What happens to which of three orders: it is placed by one of three customers at first. Only one of them changes
+# hands: of two, it matters which does first, because limits count what a customer has at that time.
 changes = st.lists(
-    st.tuples(
-        st.integers(0, 2),
-        st.sampled_from(["price", "pay", "transfer", "transfer", "cancel"]),
-        st.sampled_from([10, 300, 700]),
-        st.sampled_from(["ada", "bob", "cy"]),
-    ),
+    st.tuples(st.just(0), st.sampled_from(["price", "pay", "transfer", "transfer", "cancel"]), _PRICES, _CUSTOMERS)
+    | st.tuples(st.integers(1, 2), st.sampled_from(["price", "pay", "cancel"]), _PRICES, _CUSTOMERS),
     min_size=3,
     max_size=9,
 )
@@ -182,7 +180,7 @@ def result_of(world: str) -> list[Any]:
     story=changes,
     seed=st.integers(0, 1000),
 )
-def test_any_orders_that_change_hands_end_as_one_by_one(
+def test_an_order_that_changes_hands_beside_others_ends_as_one_by_one(
     api: TestClient,
     medusa: FakeMedusa,
     limits: dict[str, Any],
