@@ -29,7 +29,7 @@ from bridge.ledger.store import customers_with_due_lots, open_accounts, reserved
 from bridge.redemptions.repository import due_redemptions, list_redemptions, oldest_pending, redemptions_of_orders
 from bridge.reports.explain import explain
 from bridge.settlement.claims import claimable_by_proof
-from bridge.settlement.escrow import expire_escrows
+from bridge.settlement.escrow import due_escrows, expire_escrows
 from bridge.settlement.settle import settle_orders
 
 LARGE_ROWS = 100_000
@@ -113,7 +113,7 @@ def _work(customers: int) -> dict[str, Work]:
         "the oldest pending redemption": oldest_pending,
         "lots that are due": lambda c: customers_with_due_lots(c, moment, 200),
         "lots that end soon": lambda c: announce_expiring(c, days=14, now=moment, customers=200),
-        "guests whose wait is over": lambda c: expire_escrows(c, now=moment, limit=500),
+        "guests whose wait is over": lambda c: expire_escrows(c, due_escrows(c, now=moment, limit=500), now=moment),
         "guests who are known now": lambda c: claimable_by_proof(c, now=moment, limit=500),
         "the oldest event": queries.oldest_waiting,
         "failed events": lambda c: queries.list_events(c, EventFilter(state=EventState.FAILED), limit=50),

@@ -40,8 +40,8 @@ class DustTask(Task):  # type: ignore[misc]
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the task. A periodic job from beat is skipped if the database says that it is not due.
 
-        While Postgres or Medusa is unavailable, such a job does not fail, because beat sends it again. Another task
-        does: whoever sent it must see that nothing was done.
+        While Postgres or Medusa is unavailable, a periodic job does not fail, because beat sends it again. A task that
+        an operator or another program sent fails, so that they see that it did nothing.
         """
         min_gap = self.request.get(MIN_GAP_HEADER)
         if min_gap is None:

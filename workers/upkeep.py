@@ -27,7 +27,7 @@ from bridge.queue.job_runs import AUDIT, BEAT, read_runs, record_run
 from bridge.reports.closes import close_days as close_days_over
 from bridge.settings import get_settings
 from bridge.settlement.claims import claim_orders, claimable_by_proof
-from bridge.settlement.escrow import due_escrows, expire_escrows_of
+from bridge.settlement.escrow import due_escrows, expire_escrows
 from bridge.settlement.kept_forecasts import FORECAST_RETENTION
 from bridge.settlement.kept_forecasts import delete_old_forecasts as delete_forecasts
 from workers.app import app
@@ -87,7 +87,7 @@ def escrow() -> int:
     while True:
         with transaction() as connection:
             due = due_escrows(connection, now=now(), limit=_ORDERS_AT_ONCE)
-        failed = all_or_each(lambda connection, ids: expire_escrows_of(connection, ids, now=now()), due)
+        failed = all_or_each(lambda connection, ids: expire_escrows(connection, ids, now=now()), due)
         _log_failed("escrow_not_expired", "order_id", failed)
         done += len(due) - len(failed)
         if len(due) < _ORDERS_AT_ONCE or len(failed) == len(due):

@@ -12,17 +12,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from typer.core import TyperGroup
 
-from bridge.cli.output import (
-    ACTOR,
-    AsJson,
-    Limit,
-    console,
-    counted,
-    print_json,
-    print_rows,
-    say,
-    whole_file,
-)
+from bridge.cli.output import ACTOR, AsJson, Limit, console, counted, print_json, print_rows, say, whole_file
 from bridge.clock import now
 from bridge.csv_cells import safe_cell
 from bridge.db import transaction

@@ -146,27 +146,19 @@ def settle_escrows(
     write_escrows(connection, changes, now)
 
 
-def expire_escrows(connection: Connection, *, now: datetime, limit: int) -> int:
-    """Expire escrows that were not claimed in time; return how many were due."""
-    ids = due_escrows(connection, now=now, limit=limit)
-    if ids:
-        expire_escrows_of(connection, ids, now=now)
-    return len(ids)
-
-
 def due_escrows(connection: Connection, *, now: datetime, limit: int) -> list[OrderId]:
     """Return the orders of escrows that were not claimed in time, those that ended first."""
     due = select(guest_escrow.c.order_id).where(
         guest_escrow.c.state == EscrowState.WAITING, guest_escrow.c.expires_at <= now
     )
-    ids = connection.scalars(due.order_by(guest_escrow.c.expires_at).limit(limit))
-    return [OrderId(order_id) for order_id in ids]
+    order_ids = connection.scalars(due.order_by(guest_escrow.c.expires_at).limit(limit))
+    return [OrderId(order_id) for order_id in order_ids]
 
 
-def expire_escrows_of(connection: Connection, ids: Sequence[OrderId], *, now: datetime) -> None:
+def expire_escrows(connection: Connection, order_ids: Sequence[OrderId], *, now: datetime) -> None:
     """Expire the escrows of these orders, if they were not claimed meanwhile."""
-    lock_rows(connection, ids)
-    over = [escrow for escrow in lock_escrows(connection, ids).values() if escrow.due(now)]
+    lock_rows(connection, order_ids)
+    over = [escrow for escrow in lock_escrows(connection, order_ids).values() if escrow.due(now)]
     write_escrows(connection, [(escrow, escrow.as_expired()) for escrow in over], now)
     connection.execute(
         update(order_settlement)

@@ -56,7 +56,7 @@ class Terms:
 
 @dataclass(kw_only=True)
 class Share:
-    """One customer's share of an order: what is booked, and what of it a return left with them or had expired."""
+    """One customer's share of an order: the points booked, and those of them that a return did not take back."""
 
     booked: int = 0
     waived: int = 0

@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from bridge.db import transaction
 from bridge.inbox.process_batch import process_batch
 from bridge.inbox.process_one import process_event
-from bridge.settlement.escrow import expire_escrows
+from bridge.settlement.escrow import due_escrows, expire_escrows
 from tests.support import tokens
 from tests.support.deliveries import deliver
 from tests.support.medusa import FakeMedusa
@@ -130,7 +130,7 @@ def test_the_escrow_of_a_known_guest_draft_starts_at_the_time_of_placement(api: 
     set_rules(guests={"escrow_days": 5})
     deliver_order(api, draft(guest=True), "order.updated", BEGUN)
     with transaction() as connection:
-        expire_escrows(connection, now=PLACED, limit=10)
+        expire_escrows(connection, due_escrows(connection, now=PLACED, limit=10), now=PLACED)
     deliver_order(api, converted(guest=True))
     with transaction() as connection:
         row = connection.exec_driver_sql("SELECT state, expires_at, dust FROM guest_escrow").one()

@@ -16,7 +16,7 @@ from bridge.operations.audit import audit
 from bridge.programme.limits import EarningRequest, Limits, apply_limits
 from bridge.reports.explain import explain
 from bridge.settlement.claims import claim_orders
-from bridge.settlement.escrow import expire_escrows
+from bridge.settlement.escrow import due_escrows, expire_escrows
 from bridge.settlement.tables import Proof
 from tests.support.clock import advance
 from tests.support.guests import guest
@@ -109,7 +109,7 @@ def test_what_waits_for_a_guest_is_not_booked_for_the_account_that_had_the_order
     if expired:
         advance(timedelta(days=31))
         with transaction() as connection:
-            expire_escrows(connection, now=now(), limit=10)
+            expire_escrows(connection, due_escrows(connection, now=now(), limit=10), now=now())
     settle(bought(1, 50))
     assert booked_points() == {"order_1": 50, "order_2": 0}
     assert balance().balance == 50

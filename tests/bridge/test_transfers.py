@@ -1,4 +1,4 @@
-"""Transfers of an order to another customer: its points exist once, whoever owns it."""
+"""Transfers of orders to other customers. The points of an order exist once, also after a transfer."""
 
 from datetime import timedelta
 
@@ -12,7 +12,7 @@ from bridge.ledger.merges import merge_customers
 from bridge.operations.audit import audit
 from bridge.reports.customer_export import export_customer
 from bridge.reports.explain import explain
-from bridge.settlement.escrow import expire_escrows
+from bridge.settlement.escrow import due_escrows, expire_escrows
 from tests.support.clock import moved
 from tests.support.ledger import capture, end_of_day, hold, lots, points, post_due, release, spend
 from tests.support.medusa import FakeMedusa
@@ -382,7 +382,7 @@ def test_an_expired_escrow_takes_nothing_from_a_former_owner(swept: bool) -> Non
     with moved(timedelta(days=100)):
         if swept:
             with transaction() as connection:
-                expire_escrows(connection, now=now(), limit=10)
+                expire_escrows(connection, due_escrows(connection, now=now(), limit=10), now=now())
         settle(order_of("cus_guest", 3, guest=True))
         assert balance("cus_1").balance == 0
 
